@@ -1,0 +1,1 @@
+"""Image anomaly detection from pictures of good parts only."""
