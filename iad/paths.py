@@ -1,0 +1,50 @@
+"""Every artefact's name and place, relative to the repository's top folder. Constants only."""
+
+from pathlib import Path
+
+PARAMS = Path("params.yaml")
+PIPELINE = Path("dvc.yaml")
+PRESETS = Path("presets")
+DATA = Path("data")
+STAGES = Path("stages")
+METRICS = Path("metrics")
+PLOTS = Path("plots")
+
+DOWNLOAD = STAGES / "download"
+ORIGINALS = DOWNLOAD / "images.zip"
+RAW_MANIFEST = DOWNLOAD / "manifest.parquet"
+
+PREPROCESS = STAGES / "preprocess"
+IMAGES = PREPROCESS / "images.npy"
+MASKS = PREPROCESS / "masks.npy"
+MANIFEST = PREPROCESS / "manifest.parquet"
+
+TRAIN_AE = STAGES / "train_ae"
+AE_MODEL = TRAIN_AE / "model.safetensors"
+AE_HISTORY = TRAIN_AE / "history.csv"
+AE_HELD_OUT = TRAIN_AE / "held_out.parquet"
+AE_RECORD = TRAIN_AE / "autoencoder.json"
+
+EXTRACT_RESNET = STAGES / "extract_resnet"
+EXTRACT_VIT = STAGES / "extract_vit"
+FEATURES = "features.npy"  # in the folder of an extract stage
+BACKBONE_RECORD = "backbone.json"  # in the folder of an extract stage
+
+SCORE = STAGES / "score"
+CALIBRATION_SCORES = "calibration.parquet"  # in SCORE / method
+TEST_SCORES = "test.parquet"  # in SCORE / method
+PROVENANCE = "provenance.json"  # in SCORE / method: what was computed, by what, on what
+
+THRESHOLD = STAGES / "threshold"
+THRESHOLD_FILE = "threshold.json"  # in THRESHOLD / method
+
+REPORT = PLOTS / "report.json"
+SCORES_CSV = PLOTS / "scores"  # one CSV per method
+PR_CURVES = PLOTS / "precision_recall.csv"
+ROC_CURVES = PLOTS / "roc.csv"
+LOSS_CURVE = PLOTS / "loss.csv"
+OVERVIEW = PLOTS / "overview.png"
+HISTOGRAMS = PLOTS / "histograms"  # one PNG per method
+CONFUSION = PLOTS / "confusion"  # one PNG per method
+MISSES = PLOTS / "misses"  # one PNG per method
+FALSE_ALARMS = PLOTS / "false_alarms"  # one PNG per method
