@@ -101,7 +101,9 @@ def read_table(path: Path) -> Table:
     try:
         table = pq.read_table(path)
     except pa.ArrowInvalid as error:
-        raise IadError(f"{path}: not a readable Parquet file ({error}); run `dvc repro` to write it again") from None
+        raise IadError(
+            f"{path}: not a readable Parquet file ({error}); run `dvc repro` to write it again"
+        ) from None
     return {name: table[name].to_numpy() for name in table.column_names}
 
 

@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
-from ruamel.yaml import YAML, YAMLError
+from ruamel.yaml import YAML
+from ruamel.yaml.error import YAMLError
 
 from iad.errors import IadError
 from iad.paths import PARAMS
@@ -15,6 +16,7 @@ from iad.paths import PARAMS
 Share = Annotated[float, Field(gt=0, lt=1)]
 Count = Annotated[int, Field(ge=1)]
 Name = Annotated[str, Field(min_length=1)]
+MethodName = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$")]
 
 
 class Section(BaseModel):
@@ -172,7 +174,7 @@ class Params(Section):
     method: Method
     threshold: Threshold
     evaluate: Evaluate
-    methods: Annotated[dict[str, MethodSpec], Field(min_length=1)]
+    methods: Annotated[dict[MethodName, MethodSpec], Field(min_length=1)]
 
 
 def load_params(path: Path = PARAMS) -> Params:
@@ -184,7 +186,9 @@ def load_params(path: Path = PARAMS) -> Params:
     try:
         values = YAML(typ="safe").load(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
-        raise IadError(f"{path}: missing here ({Path.cwd()}); run this from the repository's top folder") from None
+        raise IadError(
+            f"{path}: missing here ({Path.cwd()}); run this from the repository's top folder"
+        ) from None
     except YAMLError as error:
         raise IadError(f"{path}: not valid YAML ({' '.join(str(error).split())})") from None
     return parse_params(values, str(path))
