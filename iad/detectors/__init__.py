@@ -1,0 +1,1 @@
+"""What turns numbers into anomaly scores. Higher means more anomalous."""

@@ -1,0 +1,1 @@
+"""What turns pictures into numbers: the autoencoder and the frozen backbones."""
