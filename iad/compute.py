@@ -30,7 +30,12 @@ class Runtime:
     def record(self) -> dict[str, str | int]:
         """The same as plain values for a JSON file; `hardware` names the card, or "cpu"."""
         hardware = torch.cuda.get_device_name() if self.device == "cuda" else self.device
-        return {"device": self.device, "hardware": hardware, "precision": self.precision, "threads": self.threads}
+        return {
+            "device": self.device,
+            "hardware": hardware,
+            "precision": self.precision,
+            "threads": self.threads,
+        }
 
     @contextmanager
     def lower_precision(self) -> Iterator[None]:

@@ -186,9 +186,7 @@ def load_params(path: Path = PARAMS) -> Params:
     try:
         values = YAML(typ="safe").load(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
-        raise IadError(
-            f"{path}: missing here ({Path.cwd()}); run this from the repository's top folder"
-        ) from None
+        raise IadError(f"{path}: missing here ({Path.cwd()}); run this from the repository's top folder") from None
     except YAMLError as error:
         raise IadError(f"{path}: not valid YAML ({' '.join(str(error).split())})") from None
     return parse_params(values, str(path))

@@ -1,0 +1,99 @@
+"""The convolutional autoencoder of the original study: the network and its error maps.
+
+Four convolutions with ReLU and max-pooling lead to a code at 1/16 of the picture's side; four convolutions with
+upsampling lead back. Pixels are normalised with mean 0.5 and standard deviation 0.5, so that they lie in [-1, 1].
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+import torch
+from torch import nn
+
+from iad.compute import Runtime
+from iad.errors import IadError
+from iad.progress import bar
+
+STRIDE = 16
+
+
+class Autoencoder(nn.Module):
+    """Pictures float32 `(B, 3, S, S)` in [-1, 1] to reconstructions of the same shape; S is a multiple of 16."""
+
+    def __init__(self, width: int, latent_channels: int) -> None:
+        super().__init__()
+        sizes = [3, width, 2 * width, 4 * width, latent_channels]
+        down, up = (
+            list(zip(sizes, sizes[1:], strict=False)),
+            list(zip(sizes[::-1], sizes[-2::-1], strict=False)),
+        )
+        self.encoder = nn.Sequential(*[layer for pair in down for layer in _encode(*pair)])
+        self.decoder = nn.Sequential(*[layer for pair in up for layer in _decode(*pair)][:-1])  # the last is linear
+
+    def forward(self, pixels: torch.Tensor) -> torch.Tensor:
+        """Encode and decode."""
+        return self.decoder(self.encoder(pixels))  # type: ignore[no-any-return]
+
+
+def build_autoencoder(width: int, latent_channels: int, *, image_size: int, seed: int = 0) -> Autoencoder:
+    """Build the untrained network.
+
+    Raises:
+        IadError: if the picture's side is not a multiple of 16.
+    """
+    if image_size % STRIDE:
+        lower = image_size // STRIDE * STRIDE
+        raise IadError(
+            f"preprocess.image_size = {image_size}: the autoencoder halves the picture four times and wants a "
+            f"multiple of {STRIDE}, such as {lower} or {lower + STRIDE}"
+        )
+    torch.manual_seed(seed)
+    return Autoencoder(width, latent_channels)
+
+
+def to_pixels(images: np.ndarray, runtime: Runtime) -> torch.Tensor:
+    """Turn uint8 `(B, S, S, 3)` into float32 `(B, 3, S, S)` in [-1, 1], channels last, on the runtime's device."""
+    batch = torch.from_numpy(np.array(images)).to(runtime.device)
+    return batch.permute(0, 3, 1, 2).float().div_(127.5).sub_(1)
+
+
+def squared_error(model: Autoencoder, pixels: torch.Tensor, runtime: Runtime) -> torch.Tensor:
+    """Squared difference float32 `(B, 3, S, S)` between pictures and their reconstructions."""
+    with runtime.lower_precision():
+        rebuilt = model(pixels)
+    return (rebuilt.float() - pixels) ** 2
+
+
+def error_maps(
+    model: Autoencoder, images: np.ndarray, rows: np.ndarray, runtime: Runtime, batch_size: int, title: str
+) -> Iterator[np.ndarray]:
+    """Yield the reconstruction error per pixel, batch by batch, in the order of `rows`.
+
+    Args:
+        model: a trained autoencoder.
+        images: uint8 `(N, S, S, 3)`; may be memory-mapped.
+        rows: int64 `(n,)`, which pictures.
+        runtime: where to compute, and in which precision.
+        batch_size: pictures per forward pass.
+        title: of the progress bar.
+
+    Yields:
+        float32 `(B, S, S)`, squared error averaged over the three channels, in normalised pixel units.
+    """
+    model.to(runtime.device, memory_format=torch.channels_last).eval()
+    with bar(title, len(rows)) as shown, torch.inference_mode():
+        for start in range(0, len(rows), batch_size):
+            chosen = rows[start : start + batch_size]
+            errors = squared_error(model, to_pixels(images[chosen], runtime), runtime)
+            yield errors.mean(dim=1).cpu().numpy()
+            shown.update(len(chosen))
+
+
+def _encode(inputs: int, outputs: int) -> list[nn.Module]:
+    return [nn.Conv2d(inputs, outputs, 3, padding=1), nn.ReLU(), nn.MaxPool2d(2)]
+
+
+def _decode(inputs: int, outputs: int) -> list[nn.Module]:
+    return [nn.Upsample(scale_factor=2, mode="nearest"), nn.Conv2d(inputs, outputs, 3, padding=1), nn.ReLU()]

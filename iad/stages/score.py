@@ -1,0 +1,32 @@
+"""Stage `score`: one anomaly score per picture, from one method."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from iad import paths
+from iad.data.manifest import read_manifest, rows_of
+from iad.errors import unknown
+from iad.io import write_json, write_table
+from iad.params import load_params
+from iad.progress import say
+from iad.stages.scorers import load_scorer
+
+
+def score(method: Annotated[str, typer.Argument(help="A key of `methods` in params.yaml.")]) -> None:
+    """Score the test pictures, and good pictures out of sample, with one method."""
+    params = load_params()
+    if method not in params.methods:
+        raise unknown("method", method, params.methods)
+    chosen, folder = params.methods[method], paths.SCORE / method
+    manifest = read_manifest(paths.MANIFEST)
+    scores = load_scorer(chosen.params)(params, manifest, paths.STAGES / chosen.reads)
+    test = {name: manifest[name][rows_of(manifest, "test")] for name in ("image_id", "label", "defect")}
+    calibration = {"image_id": manifest["image_id"][scores.calibration_rows]}
+    write_table(folder / paths.CALIBRATION_SCORES, calibration | {"score": scores.calibration})
+    write_table(folder / paths.TEST_SCORES, test | {"score": scores.test})
+    provenance = {"detector": scores.detector, "model": scores.model, "runtime": scores.runtime}
+    write_json(folder / paths.PROVENANCE, {"method": method, "reads": chosen.reads} | provenance)
+    say(f"score: {method}: {len(scores.calibration)} calibration and {len(scores.test)} test pictures")

@@ -1,0 +1,51 @@
+"""How each kind of method gets from artefacts to scores: one module per section of params.yaml that tunes one.
+
+A module holds `compute(params, manifest, source) -> Scores`, where `source` is the folder of the stage that the method
+reads. It is imported only when its method runs, so that kNN does not wait for PyTorch.
+"""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypeAlias
+
+import numpy as np
+
+from iad.errors import unknown
+from iad.io import Table
+from iad.params import Params
+
+SCORERS = {"method": "knn", "reconstruction": "reconstruction"}
+
+
+@dataclass(frozen=True)
+class Scores:
+    """Scores of one method, float64, higher = more anomalous, and how they were made.
+
+    `calibration` belongs to the manifest's rows `calibration_rows` and is out of sample; `test` to its test rows.
+    The three mappings hold plain values for a JSON file.
+    """
+
+    calibration_rows: np.ndarray
+    calibration: np.ndarray
+    test: np.ndarray
+    detector: dict[str, Any]
+    model: dict[str, Any]
+    runtime: dict[str, Any]
+
+
+Scorer: TypeAlias = Callable[[Params, Table, Path], Scores]
+
+
+def load_scorer(section: str) -> Scorer:
+    """The `compute` function for methods tuned by this section of params.yaml.
+
+    Raises:
+        IadError: if no method is tuned by it.
+    """
+    if section not in SCORERS:
+        raise unknown("section to tune a method", section, SCORERS)
+    return importlib.import_module(f"iad.stages.scorers.{SCORERS[section]}").compute  # type: ignore[no-any-return]
