@@ -1,0 +1,114 @@
+"""`iad preset`: write a named overlay from `presets/` into `params.yaml`, changing its values and no more."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, TypeAlias
+
+import typer
+from ruamel.yaml import YAML
+from ruamel.yaml.error import YAMLError
+from ruamel.yaml.nodes import MappingNode, Node
+
+from iad.errors import IadError, unknown
+from iad.io import replacing
+from iad.params import load_params, parse_params
+from iad.paths import PARAMS, PRESETS
+from iad.progress import say
+
+Key: TypeAlias = tuple[str, ...]
+"""The place of a value in a YAML file: `("method", "k")` is `method.k`."""
+
+
+def preset(
+    name: Annotated[str, typer.Argument(help="The preset to write; without it, all are listed.")] = "",
+) -> None:
+    """Write a named set of values into params.yaml and keep its comments; without a name, list the sets."""
+    known = {path.stem: path for path in sorted(PRESETS.glob("*.yaml"))}
+    if not known:
+        raise IadError(f"{PRESETS}: none here ({Path.cwd()}); run this from the repository's top folder")
+    if not name:
+        say("\n".join(f"{title:<10} {_summary(path)}" for title, path in known.items()))
+    elif name in known:
+        _apply(name, known[name])
+    else:
+        raise unknown("preset", name, known)
+
+
+def overlay(text: str, values: dict[Key, str]) -> tuple[str, list[str]]:
+    r"""Replace values in the YAML `text`; every other character, and the column of each comment, stays.
+
+    Args:
+        text: a YAML document.
+        values: each value as YAML text, by its key.
+
+    Returns:
+        The new text, and one line `key: old -> new` per value that differs, in the order of `text`.
+
+    Raises:
+        IadError: if `text` lacks a key.
+
+    >>> overlay("a: 5    # why\nb: {c: x}\n", {("a",): "10", ("b", "c"): "y"})
+    ('a: 10   # why\nb: {c: y}\n', ['a: 5 -> 10', 'b.c: x -> y'])
+    """
+    places = {key: (node.start_mark.index, node.end_mark.index) for key, node in _scalars(text)}
+    if absent := [".".join(key) for key in values if key not in places]:
+        raise IadError(f"{PARAMS}: '{absent[0]}' is missing, which the preset sets; add it")
+    changes = []
+    for key in sorted(values, key=places.__getitem__, reverse=True):  # from the end: places stay valid
+        start, end = places[key]
+        old, new = text[start:end], values[key]
+        if old != new:
+            gap = " " if start == end else ""  # an empty value has no blank before it
+            text = text[:start] + gap + new + _realigned(text[end:], len(old) - len(gap + new))
+            changes.append(f"{'.'.join(key)}: {old or 'null'} -> {new}")
+    return text, changes[::-1]
+
+
+def leaves(text: str, origin: str) -> dict[Key, str]:
+    r"""Give the values of a YAML document as they are written, by key; `origin` names it in a refusal.
+
+    Raises:
+        IadError: if it is not YAML.
+
+    >>> leaves("a: {b: 1}\nc: x", "here")
+    {('a', 'b'): '1', ('c',): 'x'}
+    """
+    try:
+        return {key: text[node.start_mark.index : node.end_mark.index] for key, node in _scalars(text)}
+    except YAMLError as error:
+        raise IadError(f"{origin}: not valid YAML ({' '.join(str(error).split())})") from None
+
+
+def _apply(name: str, path: Path) -> None:
+    load_params(PARAMS)
+    before = PARAMS.read_bytes().decode("utf-8")  # not read_text, which would change the line ends
+    after, changes = overlay(before, leaves(path.read_text(encoding="utf-8"), str(path)))
+    parse_params(YAML(typ="safe").load(after), f"{PARAMS} with preset '{name}'")
+    if not changes:
+        say(f"{PARAMS} already equals preset '{name}'")
+        return
+    with replacing(PARAMS) as part:
+        part.write_bytes(after.encode("utf-8"))
+    say("\n  ".join([f"{PARAMS} now equals preset '{name}':", *changes]))
+
+
+def _scalars(text: str) -> list[tuple[Key, Node]]:
+    def walk(node: Node | None, key: Key) -> list[tuple[Key, Node]]:
+        if isinstance(node, MappingNode):
+            return [found for name, value in node.value for found in walk(value, (*key, name.value))]
+        return [(key, node)] if node else []
+
+    return walk(YAML().compose(text), ())
+
+
+def _realigned(rest: str, gap: int) -> str:
+    # the comment after a value keeps its column, or stands one blank away where the new value reaches it
+    after = rest.lstrip(" ")
+    blanks = len(rest) - len(after)
+    return " " * max(1, blanks + gap) + after if blanks and after.startswith("#") else rest
+
+
+def _summary(path: Path) -> str:
+    first = path.read_text(encoding="utf-8").partition("\n")[0]
+    return first.removeprefix("#").strip()
