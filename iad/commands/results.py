@@ -1,0 +1,25 @@
+"""The table of results again, from the files that `evaluate` wrote."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from iad import paths
+from iad.errors import IadError
+from iad.evaluation.summary import results_rows
+from iad.evaluation.tables import as_markdown, as_text
+from iad.io import read_json
+from iad.progress import say
+
+
+def results(
+    markdown: Annotated[bool, typer.Option("--markdown", help="Print a Markdown table.")] = False,
+) -> None:
+    """Print the table of results that the last `evaluate` wrote."""
+    if not paths.REPORT.is_file():
+        raise IadError(f"{paths.REPORT}: no results here yet; run `dvc repro` in the repository's top folder first")
+    report = read_json(paths.REPORT)
+    metrics = {method: read_json(paths.METRICS / f"{method}.json") for method in report["methods"]}
+    say((as_markdown if markdown else as_text)(*results_rows(report, metrics)))

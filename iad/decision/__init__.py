@@ -1,0 +1,1 @@
+"""Scores to verdicts: thresholds from the scores of good pictures, and the one predicate that applies them."""

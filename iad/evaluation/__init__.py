@@ -1,0 +1,1 @@
+"""How good the scores and verdicts are: metrics, their intervals, curves and the tables made of them."""

@@ -1,0 +1,292 @@
+"""Metrics of scores and of verdicts, on raw float64 scores: nothing is clamped, scaled or rounded.
+
+Labels: 0 normal, 1 anomalous. Scores: higher = more anomalous. A metric that is undefined for lack of a class is None.
+
+Scores are sorted once and equal ones grouped; everything else follows from cumulative counts, whose leading axes may hold
+bootstrap draws. So a point estimate and its interval come from the same lines.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from iad.errors import IadError
+
+
+@dataclass(frozen=True)
+class Counts:
+    """Pictures of each class with `score >= thresholds[j]`.
+
+    Attributes:
+        thresholds: float64 `(M,)`, the distinct scores, strictly decreasing.
+        true_positives: int64 `(..., M)`, anomalous pictures at or above each threshold.
+        false_positives: int64 `(..., M)`, normal pictures at or above each threshold.
+    """
+
+    thresholds: np.ndarray
+    true_positives: np.ndarray
+    false_positives: np.ndarray
+
+    @property
+    def positives(self) -> np.ndarray:
+        """All anomalous pictures, int64 `(...)`."""
+        return np.asarray(self.true_positives[..., -1])
+
+    @property
+    def negatives(self) -> np.ndarray:
+        """All normal pictures, int64 `(...)`."""
+        return np.asarray(self.false_positives[..., -1])
+
+
+@dataclass(frozen=True)
+class Ranking:
+    """Test pictures in decreasing order of score, equal scores in one group.
+
+    Attributes:
+        order: int64 `(N,)`, row of each ranked picture in the arrays given.
+        anomalous: bool `(N,)`, in ranked order.
+        thresholds: float64 `(M,)`, the distinct scores, strictly decreasing.
+        group_ends: int64 `(M,)`, rank of the last picture of each group.
+    """
+
+    order: np.ndarray
+    anomalous: np.ndarray
+    thresholds: np.ndarray
+    group_ends: np.ndarray
+
+    def counts(self, weights: np.ndarray | None = None) -> Counts:
+        """Count pictures at or above each threshold.
+
+        Args:
+            weights: int64 `(..., N)` in ranked order, how often each picture was drawn; None counts each once.
+        """
+        weights = np.ones(len(self.order), dtype=np.int64) if weights is None else weights
+        everything = np.cumsum(weights, axis=-1)[..., self.group_ends]  # (..., M)
+        anomalous = np.cumsum(np.where(self.anomalous, weights, 0), axis=-1)[..., self.group_ends]
+        return Counts(self.thresholds, anomalous, everything - anomalous)
+
+
+def rank(labels: np.ndarray, scores: np.ndarray, *, origin: str = "test scores") -> Ranking:
+    """Sort test pictures by decreasing score and group equal scores.
+
+    Args:
+        labels: int64 `(N,)`, 0 normal, 1 anomalous.
+        scores: float64 `(N,)`, higher = more anomalous.
+        origin: where both come from; a refusal begins with it.
+
+    Raises:
+        IadError: if there is no picture, the lengths differ, a label is neither 0 nor 1, or a score is not finite.
+    """
+    labels, scores = np.asarray(labels), np.asarray(scores, dtype=np.float64)
+    _check(labels, scores, origin)
+    order = np.argsort(-scores, kind="stable")
+    ranked = scores[order]
+    group_ends = np.append(np.flatnonzero(np.diff(ranked)), len(ranked) - 1)
+    return Ranking(order, labels[order] == 1, ranked[group_ends], group_ends)
+
+
+def auroc_of(counts: Counts) -> np.ndarray:
+    """Area under the ROC curve, `(...)`; every row of `counts` must hold both classes. See `auroc`."""
+    true, false = counts.true_positives, counts.false_positives
+    new_false = np.diff(false, axis=-1, prepend=0)
+    above = true + true - np.diff(true, axis=-1, prepend=0)  # anomalous before the group plus up to it: ties count 1/2
+    return np.asarray((new_false * above).sum(axis=-1) / (2 * counts.positives * counts.negatives))
+
+
+def average_precision_of(counts: Counts) -> np.ndarray:
+    """Average precision, `(...)`; every row of `counts` must hold an anomalous picture. See `average_precision`."""
+    true = counts.true_positives
+    rejected = np.maximum(true + counts.false_positives, 1)  # a draw may miss the first groups; their term is 0 anyway
+    return np.asarray((np.diff(true, axis=-1, prepend=0) * (true / rejected)).sum(axis=-1) / counts.positives)
+
+
+def f1_of(true_positives: np.ndarray, false_positives: np.ndarray, positives: np.ndarray) -> np.ndarray:
+    """F1 = 2 TP / (2 TP + FP + FN), `(...)`; 0 where nothing is rejected. `positives` must not be 0."""
+    return np.asarray(2 * true_positives / (true_positives + false_positives + positives))
+
+
+def auroc(labels: np.ndarray, scores: np.ndarray) -> float | None:
+    """Probability that an anomalous picture scores higher than a normal one; a tie counts one half (Mann-Whitney).
+
+    Args:
+        labels: int64 `(N,)`, 0 normal, 1 anomalous.
+        scores: float64 `(N,)`, higher = more anomalous.
+
+    Returns:
+        A value in [0, 1]; None unless both classes are there.
+
+    >>> auroc(np.array([0, 0, 1, 1]), np.array([0.1, 0.4, 0.4, 0.8]))
+    0.875
+    """
+    return float(auroc_of(rank(labels, scores).counts())) if both_classes(labels) else None
+
+
+def average_precision(labels: np.ndarray, scores: np.ndarray) -> float | None:
+    """Area under the step-wise precision-recall curve, sum of `(R_j - R_{j-1}) P_j`, as scikit-learn defines it.
+
+    Args:
+        labels: int64 `(N,)`, 0 normal, 1 anomalous.
+        scores: float64 `(N,)`, higher = more anomalous.
+
+    Returns:
+        A value in (0, 1]; None unless both classes are there.
+
+    >>> average_precision(np.array([0, 1, 0, 1]), np.array([0.1, 0.4, 0.6, 0.8]))
+    0.8333333333333333
+    """
+    return float(average_precision_of(rank(labels, scores).counts())) if both_classes(labels) else None
+
+
+@dataclass(frozen=True)
+class BestF1:
+    """The best F1 that any threshold could reach on these test pictures: an oracle, never a strategy."""
+
+    value: float
+    threshold: float
+
+
+def best_f1(labels: np.ndarray, scores: np.ndarray) -> BestF1 | None:
+    """Find the threshold with the best F1 for the predicate `score >= threshold`; the highest one where several tie.
+
+    Args:
+        labels: int64 `(N,)`, 0 normal, 1 anomalous.
+        scores: float64 `(N,)`, higher = more anomalous.
+
+    Returns:
+        None unless both classes are there.
+
+    >>> best_f1(np.array([0, 1, 0, 1]), np.array([0.1, 0.4, 0.6, 0.8]))
+    BestF1(value=0.8, threshold=0.4)
+    """
+    if not both_classes(labels):
+        return None
+    counts = rank(labels, scores).counts()
+    f1 = f1_of(counts.true_positives, counts.false_positives, counts.positives)
+    best = int(f1.argmax())
+    return BestF1(float(f1[best]), float(counts.thresholds[best]))
+
+
+@dataclass(frozen=True)
+class Confusion:
+    """Counts of verdicts against labels, and what follows from them; None where a class is missing.
+
+    A miss is a false negative (a bad part passed), a false alarm a false positive (a good part rejected).
+    """
+
+    true_positives: int
+    false_positives: int
+    false_negatives: int
+    true_negatives: int
+
+    @property
+    def anomalous(self) -> int:
+        """Number of anomalous pictures."""
+        return self.true_positives + self.false_negatives
+
+    @property
+    def normal(self) -> int:
+        """Number of normal pictures."""
+        return self.false_positives + self.true_negatives
+
+    @property
+    def matrix(self) -> np.ndarray:
+        """`[[TN, FP], [FN, TP]]`, int64 `(2, 2)`: rows are labels, columns verdicts."""
+        return np.array(
+            [[self.true_negatives, self.false_positives], [self.false_negatives, self.true_positives]], dtype=np.int64
+        )
+
+    @property
+    def recall(self) -> float | None:
+        """Share of the anomalous pictures that are rejected."""
+        return self.true_positives / self.anomalous if self.anomalous else None
+
+    @property
+    def false_alarm_rate(self) -> float | None:
+        """Share of the normal pictures that are rejected."""
+        return self.false_positives / self.normal if self.normal else None
+
+    @property
+    def precision(self) -> float | None:
+        """Share of the rejected pictures that are anomalous; 0 where nothing is rejected."""
+        if not (self.anomalous and self.normal):
+            return None
+        return self.true_positives / max(self.true_positives + self.false_positives, 1)
+
+    @property
+    def f1(self) -> float | None:
+        """2 TP / (2 TP + FP + FN); 0 where nothing is rejected."""
+        if not (self.anomalous and self.normal):
+            return None
+        return 2 * self.true_positives / (2 * self.true_positives + self.false_positives + self.false_negatives)
+
+    @property
+    def balanced_accuracy(self) -> float | None:
+        """Mean of recall and of the share of normal pictures that pass; 0.5 for rejecting every part."""
+        if self.recall is None or self.false_alarm_rate is None:
+            return None
+        return (self.recall + 1 - self.false_alarm_rate) / 2
+
+
+def confusion(labels: np.ndarray, rejected: np.ndarray) -> Confusion:
+    """Count verdicts against labels.
+
+    Args:
+        labels: int64 `(N,)`, 0 normal, 1 anomalous.
+        rejected: bool `(N,)`, the verdict of `iad.decision.thresholds.is_anomalous`.
+
+    >>> confusion(np.array([0, 0, 1, 1]), np.array([False, True, True, True]))
+    Confusion(true_positives=2, false_positives=1, false_negatives=0, true_negatives=1)
+    """
+    anomalous, rejected = np.asarray(labels) == 1, np.asarray(rejected, dtype=bool)
+    return Confusion(
+        true_positives=int((anomalous & rejected).sum()),
+        false_positives=int((~anomalous & rejected).sum()),
+        false_negatives=int((anomalous & ~rejected).sum()),
+        true_negatives=int((~anomalous & ~rejected).sum()),
+    )
+
+
+@dataclass(frozen=True)
+class DefectRecall:
+    """How many pictures of one kind of defect were rejected."""
+
+    pictures: int
+    rejected: int
+
+    @property
+    def recall(self) -> float:
+        """Share of the pictures of this kind that are rejected."""
+        return self.rejected / self.pictures
+
+
+def recall_per_defect(labels: np.ndarray, defects: np.ndarray, rejected: np.ndarray) -> dict[str, DefectRecall]:
+    """Recall of each kind of defect, by name.
+
+    Args:
+        labels: int64 `(N,)`, 0 normal, 1 anomalous.
+        defects: str `(N,)`, the kind of defect; ignored where the label is 0.
+        rejected: bool `(N,)`, the verdict.
+    """
+    anomalous, defects = np.asarray(labels) == 1, np.asarray(defects)
+    kinds = {str(kind): anomalous & (defects == kind) for kind in sorted(set(defects[anomalous]))}
+    return {kind: DefectRecall(int(here.sum()), int(rejected[here].sum())) for kind, here in kinds.items()}
+
+
+def both_classes(labels: np.ndarray) -> bool:
+    """Whether there is at least one normal and one anomalous picture."""
+    anomalous = np.asarray(labels) == 1
+    return bool(anomalous.any() and not anomalous.all())
+
+
+def _check(labels: np.ndarray, scores: np.ndarray, origin: str) -> None:
+    if labels.shape != scores.shape:
+        raise IadError(f"{origin}: {labels.size} labels for {scores.size} scores; each test picture needs one of each")
+    if labels.size == 0:
+        raise IadError(f"{origin}: no test picture; give the data set some, good and defective")
+    if strange := sorted(set(labels.tolist()) - {0, 1}):
+        raise IadError(f"{origin}: label {strange[0]!r}; only 0 (normal) and 1 (anomalous) are known")
+    if not np.isfinite(scores).all():
+        bad = int((~np.isfinite(scores)).sum())
+        raise IadError(f"{origin}: {bad} of {scores.size} scores are not finite; run `dvc repro --force` for its stage")

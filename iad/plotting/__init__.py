@@ -1,0 +1,1 @@
+"""Numbers in, figure out: nothing here computes a metric, reads a file or keeps a state."""

@@ -1,0 +1,86 @@
+"""Axes with precision-recall and ROC curves, one colour per method, each labelled where it stands apart."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Protocol
+
+import numpy as np
+from matplotlib.axes import Axes
+
+from iad.plotting.style import MUTED, method_colours
+
+OperatingPoint = tuple[float, float]
+
+
+class Points(Protocol):
+    """Operating points of one method: `x` and `y`, float64 `(P,)` in [0, 1], by decreasing threshold."""
+
+    @property
+    def x(self) -> np.ndarray:
+        """Recall, or the false-alarm rate."""
+        ...
+
+    @property
+    def y(self) -> np.ndarray:
+        """Precision, or recall."""
+        ...
+
+
+def draw_roc(axes: Axes, curves: Mapping[str, Points], deployed: Mapping[str, OperatingPoint]) -> None:
+    """Draw ROC curves with straight lines between their points, chance, and a dot at each deployed threshold.
+
+    Args:
+        axes: to draw on.
+        curves: by method; x = false-alarm rate, y = recall.
+        deployed: (false-alarm rate, recall) of each method's verdicts.
+    """
+    axes.plot([0, 1], [0, 1], color=MUTED, linewidth=0.8, linestyle=(0, (1, 2)))
+    axes.text(
+        0.66, 0.62, "chance", color=MUTED, fontsize=8, rotation=45, rotation_mode="anchor", transform_rotates_text=True
+    )
+    colours = method_colours(curves)
+    for method, curve in curves.items():
+        axes.plot(curve.x, curve.y, color=colours[method])
+    _mark(axes, deployed, colours)
+    _frame(axes, "ROC", "false-alarm rate", "recall")
+
+
+def draw_precision_recall(axes: Axes, curves: Mapping[str, Points], deployed: Mapping[str, OperatingPoint]) -> None:
+    """Draw precision-recall curves as steps, whose area is the average precision, and a dot at each deployed threshold.
+
+    Args:
+        axes: to draw on.
+        curves: by method; x = recall, y = precision.
+        deployed: (recall, precision) of each method's verdicts.
+    """
+    colours = method_colours(curves)
+    share = min((float(curve.y[-1]) for curve in curves.values()), default=0.0)  # precision of rejecting every part
+    axes.plot([0, 1], [share, share], color=MUTED, linewidth=0.8, linestyle=(0, (1, 2)))
+    axes.text(0.02, share - 0.02, "every part rejected", color=MUTED, fontsize=8, va="top")
+    for method, curve in curves.items():
+        axes.step(np.append(0.0, curve.x), np.append(curve.y[:1], curve.y), where="pre", color=colours[method])
+    _mark(axes, deployed, colours)
+    _frame(axes, "Precision and recall", "recall", "precision")
+
+
+def _mark(axes: Axes, deployed: Mapping[str, OperatingPoint], colours: Mapping[str, str]) -> None:
+    for method, (x, y) in deployed.items():
+        axes.plot(
+            x,
+            y,
+            "o",
+            color=colours[method],
+            markersize=6,
+            markeredgecolor="white",
+            markeredgewidth=1.0,
+            zorder=4,
+            clip_on=False,
+        )
+
+
+def _frame(axes: Axes, title: str, x: str, y: str) -> None:
+    axes.set(title=title, xlabel=x, ylabel=y, xlim=(0, 1), ylim=(0, 1.005), aspect="equal")
+    axes.set_xticks([0, 0.25, 0.5, 0.75, 1], ["0", "", "0.5", "", "1"])
+    axes.set_yticks([0, 0.25, 0.5, 0.75, 1], ["0", "", "0.5", "", "1"])
+    axes.grid(visible=True)

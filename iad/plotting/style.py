@@ -1,0 +1,106 @@
+"""One look for every figure: colours, fonts, sizes, and a way to bytes that are the same for the same numbers.
+
+Figures are made of `matplotlib.figure.Figure` and drawn with Agg. `pyplot`, which keeps a global state and asks for a screen,
+is never imported.
+"""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Callable, Iterable
+from functools import wraps
+from itertools import cycle, islice
+from typing import Any, ParamSpec, TypeVar
+
+from matplotlib import rc_context
+from matplotlib.axes import Axes
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+DPI = 160
+INK = "#1F2933"
+MUTED = "#6B7785"
+FAINT = "#D9DEE4"
+GOOD = "#8FA3B5"
+BAD = "#B3392F"
+# Okabe and Ito, "Color Universal Design" (2008), without black and yellow: told apart with every kind of colour vision
+METHOD_COLOURS = ("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#D55E00")
+
+RC: dict[str, Any] = {
+    "font.family": "DejaVu Sans",  # ships with matplotlib, so that every machine draws the same letters
+    "font.size": 9,
+    "text.color": INK,
+    "axes.edgecolor": MUTED,
+    "axes.labelcolor": INK,
+    "axes.labelsize": 9,
+    "axes.linewidth": 0.8,
+    "axes.spines.right": False,
+    "axes.spines.top": False,
+    "axes.titlesize": 10,
+    "axes.titleweight": "bold",
+    "axes.titlelocation": "left",
+    "axes.titlepad": 8,
+    "axes.axisbelow": True,
+    "xtick.color": MUTED,
+    "ytick.color": MUTED,
+    "xtick.labelsize": 8,
+    "ytick.labelsize": 8,
+    "grid.color": FAINT,
+    "grid.linewidth": 0.6,
+    "lines.linewidth": 1.6,
+    "lines.solid_capstyle": "round",
+    "savefig.facecolor": "white",
+}
+
+
+def styled(draw: Callable[P, R]) -> Callable[P, R]:
+    """Run a function that draws with this project's settings, and leave matplotlib's own as they were."""
+
+    @wraps(draw)
+    def with_settings(*args: P.args, **kwargs: P.kwargs) -> R:
+        with rc_context(RC):
+            return draw(*args, **kwargs)
+
+    return with_settings
+
+
+def new_figure(width_pixels: int, height_pixels: int) -> Figure:
+    """An empty figure of this size; call it within `styled`."""
+    figure = Figure(figsize=(width_pixels / DPI, height_pixels / DPI), dpi=DPI)
+    FigureCanvasAgg(figure)
+    return figure
+
+
+@styled
+def png(figure: Figure) -> bytes:
+    """The figure as a PNG file without dates or names of software, so that the same numbers give the same bytes."""
+    buffer = io.BytesIO()
+    figure.savefig(buffer, format="png", dpi=DPI, metadata={"Software": None})
+    return buffer.getvalue()
+
+
+def method_colours(methods: Iterable[str]) -> dict[str, str]:
+    """A colour for each method, by the order of their names, so that figures and revisions agree.
+
+    >>> method_colours(["vit", "ae"])
+    {'ae': '#0072B2', 'vit': '#E69F00'}
+    """
+    names = sorted(methods)
+    return dict(zip(names, islice(cycle(METHOD_COLOURS), len(names)), strict=True))
+
+
+def bare(axes: Axes) -> None:
+    """Take ticks and frame away, for a picture or a note."""
+    axes.set_xticks([])
+    axes.set_yticks([])
+    for spine in axes.spines.values():
+        spine.set_visible(False)
+
+
+def note(axes: Axes, text: str) -> None:
+    """Write a quiet line in the middle of an empty panel, where there is nothing to draw."""
+    bare(axes)
+    axes.text(0.5, 0.5, text, ha="center", va="center", color=MUTED, transform=axes.transAxes)

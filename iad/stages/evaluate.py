@@ -1,0 +1,73 @@
+"""Stage `evaluate`: metrics, curves and pictures of every method that `params.yaml` lists."""
+
+from __future__ import annotations
+
+from iad import paths
+from iad.evaluation.curves import precision_recall_curve, roc_curve
+from iad.evaluation.summary import (
+    Outcome,
+    Summary,
+    curve_rows,
+    curves_of,
+    loss_rows,
+    report_of,
+    results_rows,
+    score_rows,
+    summarize,
+)
+from iad.evaluation.tables import as_text
+from iad.io import write_csv, write_json
+from iad.params import load_params
+from iad.plotting.confusion import confusion_matrix
+from iad.progress import say, track
+from iad.stages._evaluation import (
+    Gallery,
+    false_alarms_strip,
+    forget_unlisted,
+    histogram_of,
+    misses_strip,
+    one_class_note,
+    overview_of,
+    read_outcome,
+    write_figure,
+)
+
+
+def evaluate() -> None:
+    """Measure every listed method on the test pictures, and draw the report."""
+    params = load_params()
+    chosen = params.evaluate
+    forget_unlisted(params.methods)
+    outcomes, gallery = [read_outcome(method) for method in params.methods], Gallery()
+    summaries = {}
+    for outcome in track(outcomes, "evaluate", unit=" methods"):
+        summary = summarize(outcome, draws=chosen.bootstrap, confidence=chosen.confidence, seed=params.seed)
+        summaries[outcome.method] = summary
+        write_method(outcome, summary, gallery, chosen.strip)
+    roc, precision_recall = curves_of(roc_curve, outcomes), curves_of(precision_recall_curve, outcomes)
+    write_csv(paths.ROC_CURVES, *curve_rows(roc, "false_positive_rate", "true_positive_rate"))
+    write_csv(paths.PR_CURVES, *curve_rows(precision_recall, "recall", "precision"))
+    write_csv(paths.LOSS_CURVE, *loss_rows(outcomes))
+    write_figure(paths.OVERVIEW, overview_of(outcomes, summaries, roc, precision_recall, gallery))
+    write_json(paths.REPORT, report_of(summaries, chosen.confidence))
+    tell(outcomes, summaries, chosen.confidence)
+
+
+def write_method(outcome: Outcome, summary: Summary, gallery: Gallery, strip: int) -> None:
+    """Write what concerns one method: its metrics, scores and figures; `strip` pictures per strip."""
+    picture = f"{outcome.method}.png"
+    write_json(paths.METRICS / f"{outcome.method}.json", summary.metrics)
+    write_csv(paths.SCORES_CSV / f"{outcome.method}.csv", *score_rows(outcome))
+    write_figure(paths.HISTOGRAMS / picture, histogram_of(outcome))
+    write_figure(paths.CONFUSION / picture, confusion_matrix(outcome.method, outcome.confusion.matrix))
+    write_figure(paths.MISSES / picture, misses_strip(outcome, gallery, strip))
+    write_figure(paths.FALSE_ALARMS / picture, false_alarms_strip(outcome, gallery, strip))
+
+
+def tell(outcomes: list[Outcome], summaries: dict[str, Summary], confidence: float) -> None:
+    """Say what is missing and why, the table of results, and where the plots are."""
+    for line in filter(None, map(one_class_note, outcomes)):
+        say(line)
+    metrics = {method: summary.metrics for method, summary in summaries.items()}
+    say(as_text(*results_rows(report_of(summaries, confidence), metrics)))
+    say(f"\nplots: {paths.OVERVIEW}, and more in {paths.PLOTS}; in the browser: dvc plots show")
