@@ -105,6 +105,8 @@ class Autoencoder(Section):
 class Reconstruction(Section):
     """How an error map becomes one score."""
 
+    cell: Annotated[int, Field(ge=1, le=64)]
+    normalize: bool
     aggregate: Literal["mean", "top"]
     top_share: Annotated[float, Field(gt=0, le=1)]
 

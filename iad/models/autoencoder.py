@@ -7,6 +7,7 @@ upsampling lead back. Pixels are normalised with mean 0.5 and standard deviation
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import pairwise
 
 import numpy as np
 import torch
@@ -25,10 +26,7 @@ class Autoencoder(nn.Module):
     def __init__(self, width: int, latent_channels: int) -> None:
         super().__init__()
         sizes = [3, width, 2 * width, 4 * width, latent_channels]
-        down, up = (
-            list(zip(sizes, sizes[1:], strict=False)),
-            list(zip(sizes[::-1], sizes[-2::-1], strict=False)),
-        )
+        down, up = pairwise(sizes), pairwise(reversed(sizes))
         self.encoder = nn.Sequential(*[layer for pair in down for layer in _encode(*pair)])
         self.decoder = nn.Sequential(*[layer for pair in up for layer in _decode(*pair)][:-1])  # the last is linear
 
@@ -82,7 +80,7 @@ def error_maps(
     Yields:
         float32 `(B, S, S)`, squared error averaged over the three channels, in normalised pixel units.
     """
-    model.to(runtime.device, memory_format=torch.channels_last).eval()
+    model.to(runtime.device).to(memory_format=torch.channels_last).eval()
     with bar(title, len(rows)) as shown, torch.inference_mode():
         for start in range(0, len(rows), batch_size):
             chosen = rows[start : start + batch_size]

@@ -16,7 +16,7 @@ from iad.errors import IadError, unknown
 from iad.models.weights import OTHER_WAYS, fingerprint, hub_reachable, load_weights
 from iad.progress import bar
 
-NORMALIZATIONS = {
+NORMALIZATIONS: dict[str, tuple[tuple[float, ...], tuple[float, ...]]] = {
     "imagenet": ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225)),
     "half": ((0.5, 0.5, 0.5), (0.5, 0.5, 0.5)),
 }
@@ -29,8 +29,8 @@ class Backbone:
     name: str
     module: torch.nn.Module
     image_size: int
-    mean: tuple[float, float, float]
-    std: tuple[float, float, float]
+    mean: tuple[float, ...]
+    std: tuple[float, ...]
     weights_sha256: str
 
     def record(self) -> dict[str, Any]:
@@ -64,8 +64,8 @@ def build_backbone(name: str, weights: str, *, image_size: int, normalize: str, 
     if weights != "hub":
         load_weights(module, name, weights)
     _check_size(module, name, image_size)
-    config = module.pretrained_cfg  # type: ignore[attr-defined]
-    mean, std = NORMALIZATIONS.get(normalize, (config["mean"], config["std"]))
+    config: Any = module.pretrained_cfg
+    mean, std = NORMALIZATIONS.get(normalize) or (config["mean"], config["std"])
     module.eval().requires_grad_(False)
     return Backbone(name, module, image_size, tuple(mean), tuple(std), fingerprint(module))
 
@@ -90,7 +90,7 @@ def extract_features(
         runtime: where to compute, and in which precision.
         batch_size: pictures per forward pass.
     """
-    module = backbone.module.to(runtime.device, memory_format=torch.channels_last)
+    module = backbone.module.to(runtime.device).to(memory_format=torch.channels_last)
     mean, std = (torch.tensor(values, device=runtime.device).view(3, 1, 1) for values in (backbone.mean, backbone.std))
     with bar(f"features of {backbone.name}", len(images)) as shown:
         for start in range(0, len(images), batch_size):

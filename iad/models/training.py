@@ -106,7 +106,7 @@ def train_autoencoder(
     Returns:
         The model with its best weights, and one entry per epoch that ran.
     """
-    model.to(runtime.device, memory_format=torch.channels_last)
+    model.to(runtime.device).to(memory_format=torch.channels_last)
     steps = math.ceil(len(rows.train) / settings.batch_size)
     optimizer = torch.optim.Adam(model.parameters(), settings.learning_rate)
     schedule = torch.optim.lr_scheduler.OneCycleLR(

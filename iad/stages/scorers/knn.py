@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 from iad import paths
 from iad.data.manifest import rows_of
@@ -14,7 +15,7 @@ from iad.stages.scorers import Scores
 
 def compute(params: Params, manifest: Table, source: Path) -> Scores:
     """Score by distance to the training pictures; these are scored leaving themselves out."""
-    settings = {
+    settings: dict[str, Any] = {
         "k": params.method.k,
         "metric": params.method.metric,
         "standardize": params.method.standardize,

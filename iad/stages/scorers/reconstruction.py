@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from safetensors.torch import load_file
 
 from iad import paths
 from iad.data.manifest import rows_of
-from iad.detectors.reconstruction import reconstruction_scores
+from iad.detectors.reconstruction import cell_means, good_errors, reconstruction_scores
 from iad.io import Table, open_array, read_json, read_table
 from iad.models.autoencoder import build_autoencoder, error_maps
 from iad.params import Params
@@ -19,21 +21,34 @@ from iad.stages.scorers import Scores
 
 def compute(params: Params, manifest: Table, source: Path) -> Scores:
     """Score by reconstruction error; the calibration pictures neither trained the network nor stopped it."""
-    chosen, batch_size, runtime = params.reconstruction, params.compute.batch_size, start_compute(params)
+    batch_size, runtime = params.compute.batch_size, start_compute(params)
+    settings: dict[str, Any] = {
+        "cell": params.reconstruction.cell,
+        "normalize": params.reconstruction.normalize,
+        "aggregate": params.reconstruction.aggregate,
+        "top_share": params.reconstruction.top_share,
+    }
     record, images = read_json(source / paths.AE_RECORD.name), open_array(paths.IMAGES)
+    held_out = read_table(source / paths.AE_HELD_OUT.name)
     model = build_autoencoder(record["width"], record["latent_channels"], image_size=images.shape[1])
     model.load_state_dict(load_file(source / paths.AE_MODEL.name))
 
-    def scores(rows: np.ndarray) -> np.ndarray:
-        maps = error_maps(model, images, rows, runtime, batch_size, "reconstruction errors")
-        return reconstruction_scores(maps, aggregate=chosen.aggregate, top_share=chosen.top_share)
+    def maps(rows: np.ndarray, title: str) -> Iterator[np.ndarray]:
+        return cell_means(error_maps(model, images, rows, runtime, batch_size, title), settings["cell"])
 
-    calibration = _calibration_rows(manifest, read_table(source / paths.AE_HELD_OUT.name))
+    good = good_errors(maps(_trained_rows(manifest, held_out), "usual errors")) if settings["normalize"] else None
+
+    def scores(rows: np.ndarray) -> np.ndarray:
+        errors = maps(rows, "reconstruction errors")
+        aggregation = {name: settings[name] for name in ("aggregate", "top_share")}
+        return reconstruction_scores(errors, good=good, **aggregation)
+
+    calibration = _calibration_rows(manifest, held_out)
     return Scores(
         calibration_rows=calibration,
         calibration=scores(calibration),
         test=scores(rows_of(manifest, "test")),
-        detector={"name": "reconstruction", "aggregate": chosen.aggregate, "top_share": chosen.top_share},
+        detector={"name": "reconstruction", **settings},
         model={name: value for name, value in record.items() if name != "runtime"},
         runtime=runtime.record(),
     )
@@ -45,3 +60,8 @@ def _calibration_rows(manifest: Table, held_out: Table) -> np.ndarray:
         return own_split
     ids = held_out["image_id"][held_out["share"] == "calibration"]
     return np.flatnonzero(np.isin(manifest["image_id"], ids))
+
+
+def _trained_rows(manifest: Table, held_out: Table) -> np.ndarray:
+    train = rows_of(manifest, "train")
+    return train[~np.isin(manifest["image_id"][train], held_out["image_id"])]

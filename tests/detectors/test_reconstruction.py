@@ -1,0 +1,76 @@
+"""Aggregated reconstruction errors against sorting by hand."""
+
+import numpy as np
+import pytest
+
+from iad.detectors.reconstruction import STD_FLOOR, cell_means, good_errors, reconstruction_scores
+
+
+def oracle(maps, share):
+    scores = []
+    for error_map in maps:
+        worst = sorted(error_map.ravel().tolist(), reverse=True)[: max(1, round(share * error_map.size))]
+        scores.append(sum(worst) / len(worst))
+    return np.array(scores)
+
+
+MAPS = np.random.default_rng(0).random((7, 6, 10)).astype(np.float32)
+
+
+@pytest.mark.parametrize("share", [0.01, 0.1, 0.5, 1.0])
+def test_top_share_is_the_mean_of_the_worst_pixels(share):
+    ours = reconstruction_scores([MAPS[:3], MAPS[3:]], good=None, aggregate="top", top_share=share)
+    np.testing.assert_allclose(ours, oracle(MAPS, share), rtol=1e-6)
+
+
+def test_mean_ignores_the_share():
+    ours = reconstruction_scores([MAPS], good=None, aggregate="mean", top_share=0.01)
+    np.testing.assert_allclose(ours, MAPS.mean(axis=(1, 2)), rtol=1e-6)
+
+
+def test_one_hot_pixel_moves_the_top_share_more_than_the_mean():
+    flat = np.full((1, 20, 20), 0.1, dtype=np.float32)
+    hot = flat.copy()
+    hot[0, 3, 4] = 4.0
+    rise = {
+        name: np.subtract(*[reconstruction_scores([m], good=None, aggregate=name, top_share=0.01)[0] for m in (hot, flat)])
+        for name in ("top", "mean")
+    }
+    assert rise["top"] > 50 * rise["mean"] > 0
+
+
+def test_no_pictures_give_no_scores():
+    assert reconstruction_scores([], good=None, aggregate="mean", top_share=0.5).shape == (0,)
+
+
+@pytest.mark.parametrize("cell", [1, 3, 4, 7])
+def test_cells_are_means_of_squares_cut_at_the_edges(cell):
+    ours = np.concatenate(list(cell_means([MAPS[:4], MAPS[4:]], cell)))
+    by_hand = [
+        [[m[y : y + cell, x : x + cell].mean() for x in range(0, 10, cell)] for y in range(0, 6, cell)] for m in MAPS
+    ]
+    np.testing.assert_allclose(ours, by_hand, rtol=1e-6)
+
+
+def test_good_errors_are_the_mean_and_deviation_at_each_place():
+    good = good_errors([MAPS[:2], MAPS[2:]])
+    np.testing.assert_allclose(good.mean, MAPS.mean(axis=0, dtype=np.float64), rtol=1e-9)
+    np.testing.assert_allclose(good.std, MAPS.std(axis=0, dtype=np.float64), rtol=1e-6)
+
+
+def test_excess_counts_deviations_above_the_usual_error_and_nothing_below():
+    usual = np.zeros((2, 1, 2))
+    usual[:, 0, 0] = [1.0, 3.0]  # mean 2, deviation 1; its neighbour never varies, so the floor is 0.1 * 0.5
+    good = good_errors([usual])
+    excess = good.excess(np.array([[[4.0, 1.0]], [[0.0, -1.0]]]))
+    np.testing.assert_allclose(excess, [[[2 / (1 + STD_FLOOR / 2), 1 / (STD_FLOOR / 2)]], [[0, 0]]])
+
+
+def test_a_usual_large_error_no_longer_hides_an_unusual_small_one():
+    rng = np.random.default_rng(0)
+    usual = np.abs(rng.normal([5.0, 0.1], [0.5, 0.01], size=(200, 1, 2)))
+    part, bad = np.array([[[5.1, 0.1]]]), np.array([[[5.1, 0.3]]])
+    score = {"good": good_errors([usual]), "aggregate": "top", "top_share": 0.5}
+    assert reconstruction_scores([bad], **score)[0] > 10 * reconstruction_scores([part], **score)[0]
+    raw = score | {"good": None}
+    assert reconstruction_scores([bad], **raw)[0] == reconstruction_scores([part], **raw)[0]
