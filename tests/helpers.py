@@ -1,0 +1,176 @@
+"""What tests share: the pipeline as DVC resolves it, a recorder of parameter reads, and the modules a stage imports."""
+
+from __future__ import annotations
+
+import ast
+import importlib
+import json
+import subprocess
+import sys
+from collections.abc import Collection, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel
+from ruamel.yaml import YAML
+
+from iad.params import load_params
+
+ROOT = Path(__file__).parents[1]
+
+# these start a stage and compute nothing: a change in them need not run every stage again
+ENTRY = frozenset({"iad/__init__.py", "iad/__main__.py", "iad/cli.py"})
+
+
+@dataclass(frozen=True)
+class Stage:
+    """One stage of `dvc.yaml`; an item of a `foreach` group is a stage of its own, named `group@item`."""
+
+    name: str
+    command: tuple[str, ...]
+    deps: frozenset[str]
+    outs: frozenset[str]
+    params: frozenset[str]  # leaves: a declared section stands for all its leaves
+
+    @property
+    def group(self) -> str:
+        return self.name.partition("@")[0]
+
+    @property
+    def arguments(self) -> tuple[str, ...]:
+        """What follows `python -m iad <stage>`."""
+        return self.command[4:]
+
+
+def load_pipeline(root: Path = ROOT) -> dict[str, Stage]:
+    """The stages of a repository's `dvc.yaml`, with `foreach` and `${...}` resolved by DVC itself."""
+    from dvc.dependency import ParamsDependency
+    from dvc.repo import Repo
+
+    values = read_yaml(root / "params.yaml")
+    stages = {}
+    with Repo(str(root)) as repo:
+        for stage in repo.index.stages:
+            files = {dep.def_path for dep in stage.deps if not isinstance(dep, ParamsDependency)}
+            keys = [key for dep in stage.deps if isinstance(dep, ParamsDependency) for key in dep.params]
+            outs = frozenset(out.def_path for out in stage.outs)
+            command = tuple(stage.cmd.split())
+            stages[stage.name] = Stage(stage.name, command, frozenset(files), outs, frozenset(expand(keys, values)))
+    return stages
+
+
+def read_yaml(path: Path) -> Any:
+    return YAML(typ="safe").load(path.read_text(encoding="utf-8"))
+
+
+def leaf_keys(values: Any, key: str = "") -> set[str]:
+    """The dotted names of all leaves under `values`, a mapping or a model, which stands at `key`."""
+    if isinstance(values, BaseModel):
+        values = dict(values)
+    if not isinstance(values, Mapping):
+        return {key}
+    return {leaf for name, value in values.items() for leaf in leaf_keys(value, f"{key}.{name}" if key else name)}
+
+
+def expand(keys: Collection[str], values: Mapping[str, Any]) -> set[str]:
+    """The leaves for which the keys of a `params:` list stand; a key that is not in `values` is a KeyError."""
+    found = set()
+    for key in keys:
+        value: Any = values
+        for part in key.split("."):
+            value = value[part]
+        found |= leaf_keys(value, key)
+    return found
+
+
+class Recorder:
+    """A stand-in for `Params`, or a part of it, that adds to `found` the dotted name of each leaf that is read.
+
+    Going through a mapping such as `methods` depends on every entry, so it counts as reading all of them; asking
+    whether it holds a key does not.
+    """
+
+    def __init__(self, value: Any, found: set[str], key: str = "") -> None:
+        self._value, self._found, self._key = value, found, key
+
+    def __getattr__(self, name: str) -> Any:
+        value = getattr(self._value, name)
+        if isinstance(self._value, BaseModel) and name in type(self._value).model_fields:
+            return self._part(name, value)
+        self._find_all()  # a method, such as model_dump or items
+        return value
+
+    def __getitem__(self, name: str) -> Any:
+        return self._part(name, self._value[name])
+
+    def __contains__(self, name: str) -> bool:
+        return name in self._value
+
+    def __iter__(self) -> Iterator[Any]:
+        self._find_all()
+        return iter(self._value)
+
+    def __len__(self) -> int:
+        self._find_all()
+        return len(self._value)
+
+    def _part(self, name: str, value: Any) -> Any:
+        key = f"{self._key}.{name}" if self._key else name
+        if isinstance(value, BaseModel | Mapping):
+            return Recorder(value, self._found, key)
+        self._found.add(key)
+        return value
+
+    def _find_all(self) -> None:
+        self._found |= leaf_keys(self._value, self._key)
+
+
+def reads_of(stage: Stage, monkeypatch: Any) -> set[str]:
+    """Run a stage's function in the current folder and return the leaves of `params.yaml` that it read."""
+    module = importlib.import_module(f"iad.stages.{stage.group}")
+    found: set[str] = set()
+    monkeypatch.setattr(module, "load_params", lambda: Recorder(load_params(), found))
+    getattr(module, stage.group)(*stage.arguments)
+    return found
+
+
+_PROBE = """
+import json, pathlib, runpy, sys
+report, sys.argv = pathlib.Path(sys.argv[1]), ["iad", *sys.argv[2:]]
+try:
+    runpy.run_module("iad", run_name="__main__", alter_sys=True)
+finally:
+    files = (getattr(module, "__file__", None) for name, module in sys.modules.items() if name.split(".")[0] == "iad")
+    report.write_text(json.dumps([file for file in files if file]))
+"""
+
+
+def imported_files(stage: Stage, root: Path, report: Path) -> set[str]:
+    """Run a stage as `dvc repro` does, in `root`, and return the files of `iad` that it imported, as `iad/...`.
+
+    `report` is a scratch file. Files of `ENTRY` are left out, and so are those that hold a docstring alone.
+    """
+    command = [sys.executable, "-c", _PROBE, str(report), *stage.command[3:]]
+    subprocess.run(command, cwd=root, check=True, capture_output=True, text=True)
+    files = {Path(file).resolve() for file in json.loads(report.read_text())}
+    return {file.relative_to(root.resolve()).as_posix() for file in files if _holds_code(file)} - ENTRY
+
+
+def _holds_code(file: Path) -> bool:
+    return len(ast.parse(file.read_text(encoding="utf-8")).body) > 1
+
+
+def covers(dep: str, file: str) -> bool:
+    """Whether a dependency is this file or a folder above it."""
+    return file == dep or file.startswith(f"{dep.rstrip('/')}/")
+
+
+def undeclared(files: Collection[str], deps: Collection[str]) -> set[str]:
+    """The imported files that no dependency covers."""
+    return {file for file in files if not any(covers(dep, file) for dep in deps)}
+
+
+def unused(files: Collection[str], deps: Collection[str]) -> set[str]:
+    """The dependencies in `iad/` that cover no imported file."""
+    return {dep for dep in deps if dep.startswith("iad/") and not any(covers(dep, file) for file in files)}
