@@ -1,7 +1,8 @@
 """Thresholds from the scores of good pictures alone: a part is anomalous if and only if `score >= threshold`.
 
-A strategy is one function and one line of `STRATEGIES`. It takes calibration scores and keyword-only options, each named
-like its key in the section `threshold` of `params.yaml`. Its result says what it promises, and for how many pictures.
+A strategy is one function and one line of `STRATEGIES`. It takes calibration scores and keyword-only options, each
+named like its key in the section `threshold` of `params.yaml`. Its result says what it promises, and for how many
+pictures.
 """
 
 from __future__ import annotations
@@ -54,8 +55,8 @@ def is_anomalous(scores: np.ndarray, threshold: float) -> np.ndarray:
 def percentile(scores: np.ndarray, *, percentile: float) -> Threshold:
     """Take a percentile of the calibration scores, interpolated linearly, as the original study did.
 
-    With n exchangeable scores without ties and alpha = 1 - percentile / 100, a new good part reaches this threshold with
-    a probability of about `(n alpha + 1 - alpha) / (n + 1)`: more than alpha, which it nears as n grows. Below
+    With n exchangeable scores without ties and alpha = 1 - percentile / 100, a new good part reaches this threshold
+    with a probability of about `(n alpha + 1 - alpha) / (n + 1)`: more than alpha, which it nears as n grows. Below
     `1 / alpha - 1` pictures no order statistic can promise alpha, so the result carries a warning.
 
     Args:

@@ -1,7 +1,7 @@
 """Precision-recall and ROC curves as operating points: each point is what the predicate `score >= threshold` reaches.
 
-Every threshold is finite. The ROC curve's origin, where nothing is rejected, gets the next number above the highest score,
-not infinity, so that each row of a file is a threshold one could deploy.
+Every threshold is finite. The ROC curve's origin, where nothing is rejected, gets the next number above the highest
+score, not infinity, so that each row of a file is a threshold one could deploy.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """Bootstrap intervals: how far a metric could lie from its estimate, given how few pictures there are.
 
-Efron and Tibshirani, "An Introduction to the Bootstrap" (1993), chapter 13: percentile intervals. Pictures are drawn with
-replacement inside each class, so that every draw keeps the class sizes (stratified). Two methods tested on the same pictures
-get the same draws for the same seed.
+Efron and Tibshirani, "An Introduction to the Bootstrap" (1993), chapter 13: percentile intervals. Pictures are drawn
+with replacement inside each class, so that every draw keeps the class sizes (stratified). With the same labels and seed
+every method gets the same draws, picture by picture, so that samples of two methods are paired.
 """
 
 from __future__ import annotations
@@ -62,8 +62,9 @@ def bootstrap_samples(
         seed: of the draws.
     """
     ranking = rank(labels, scores)
-    ranked_verdicts = np.asarray(rejected, dtype=bool)[ranking.order]
-    chunks = [_metrics(ranking, ranked_verdicts, w) for w in _weights(ranking.anomalous, draws, seed)]
+    verdicts = np.asarray(rejected, dtype=bool)[ranking.order]
+    draw_chunks = _weights(np.asarray(labels) == 1, draws, seed)
+    chunks = [_metrics(ranking, verdicts, weights[:, ranking.order]) for weights in draw_chunks]
     return {name: np.concatenate([chunk[name] for chunk in chunks]) for name in chunks[0]}
 
 
@@ -90,7 +91,7 @@ def _metrics(ranking: Ranking, rejected: np.ndarray, weights: np.ndarray) -> dic
 
 
 def _weights(anomalous: np.ndarray, draws: int, seed: int) -> Iterator[np.ndarray]:
-    # how often each picture is drawn follows a multinomial law per class; (draws of the chunk, N)
+    # how often each picture is drawn, (draws of the chunk, N): a multinomial law in each class
     generator = np.random.default_rng(seed)
     n = len(anomalous)
     size = max(1, CHUNK_WEIGHTS // n)

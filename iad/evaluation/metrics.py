@@ -2,8 +2,8 @@
 
 Labels: 0 normal, 1 anomalous. Scores: higher = more anomalous. A metric that is undefined for lack of a class is None.
 
-Scores are sorted once and equal ones grouped; everything else follows from cumulative counts, whose leading axes may hold
-bootstrap draws. So a point estimate and its interval come from the same lines.
+Scores are sorted once and equal ones grouped; everything else follows from cumulative counts, whose leading axes may
+hold bootstrap draws. So a point estimate and its interval come from the same lines.
 """
 
 from __future__ import annotations

@@ -182,7 +182,7 @@ def curves_of(curve: Callable[[np.ndarray, np.ndarray], Curve | None], outcomes:
 
 
 def curve_rows(curves: Mapping[str, Curve], x: str, y: str) -> Rows:
-    """Points of several curves, one below the other: method, threshold in full precision, and the axes named `x` and `y`."""
+    """Points of several curves below each other: method, threshold in full precision, and the axes `x` and `y`."""
     rows = [
         (method, threshold, round(at_x, 6), round(at_y, 6))
         for method, curve in curves.items()
@@ -195,7 +195,7 @@ def loss_rows(outcomes: Iterable[Outcome]) -> Rows:
     """Training and validation loss by epoch of the first method that was trained; no rows where none was."""
     header = ("epoch", "train_loss", "validation_loss")
     histories = (outcome.provenance.get("model", {}).get("history") for outcome in outcomes)
-    history = next((found for found in histories if found), [])
+    history: list[dict[str, Any]] = next((found for found in histories if found), [])
     return header, [tuple(epoch[name] for name in header) for epoch in history]
 
 

@@ -58,6 +58,7 @@ def draw_precision_recall(axes: Axes, curves: Mapping[str, Points], deployed: Ma
     share = min((float(curve.y[-1]) for curve in curves.values()), default=0.0)  # precision of rejecting every part
     axes.plot([0, 1], [share, share], color=MUTED, linewidth=0.8, linestyle=(0, (1, 2)))
     axes.text(0.02, share - 0.02, "every part rejected", color=MUTED, fontsize=8, va="top")
+    axes.text(0.02, 0.03, "\u25cf  threshold in use", color=MUTED, fontsize=8)
     for method, curve in curves.items():
         axes.step(np.append(0.0, curve.x), np.append(curve.y[:1], curve.y), where="pre", color=colours[method])
     _mark(axes, deployed, colours)
@@ -83,4 +84,5 @@ def _frame(axes: Axes, title: str, x: str, y: str) -> None:
     axes.set(title=title, xlabel=x, ylabel=y, xlim=(0, 1), ylim=(0, 1.005), aspect="equal")
     axes.set_xticks([0, 0.25, 0.5, 0.75, 1], ["0", "", "0.5", "", "1"])
     axes.set_yticks([0, 0.25, 0.5, 0.75, 1], ["0", "", "0.5", "", "1"])
+    axes.yaxis.labelpad = 0
     axes.grid(visible=True)

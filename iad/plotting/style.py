@@ -1,7 +1,7 @@
 """One look for every figure: colours, fonts, sizes, and a way to bytes that are the same for the same numbers.
 
-Figures are made of `matplotlib.figure.Figure` and drawn with Agg. `pyplot`, which keeps a global state and asks for a screen,
-is never imported.
+Figures are made of `matplotlib.figure.Figure` and drawn with Agg. `pyplot`, which keeps a global state and asks for a
+screen, is never imported.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from functools import wraps
 from itertools import cycle, islice
 from typing import Any, ParamSpec, TypeVar
 
+import numpy as np
 from matplotlib import rc_context
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
@@ -25,6 +26,7 @@ INK = "#1F2933"
 MUTED = "#6B7785"
 FAINT = "#D9DEE4"
 GOOD = "#8FA3B5"
+GOOD_TEXT = "#4F6579"  # the same, dark enough to read
 BAD = "#B3392F"
 # Okabe and Ito, "Color Universal Design" (2008), without black and yellow: told apart with every kind of colour vision
 METHOD_COLOURS = ("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#D55E00")
@@ -98,6 +100,21 @@ def bare(axes: Axes) -> None:
     axes.set_yticks([])
     for spine in axes.spines.values():
         spine.set_visible(False)
+
+
+def pixel_axes(figure: Figure) -> Axes:
+    """Invisible axes over the whole figure, whose unit is the pixel, counted from the top left corner."""
+    width, height = figure.get_size_inches() * figure.dpi
+    axes = figure.add_axes((0, 0, 1, 1), xlim=(0, width), ylim=(height, 0))
+    axes.set_axis_off()
+    return axes
+
+
+def draw_picture(axes: Axes, picture: np.ndarray, left: float, top: float, side: float) -> None:
+    """Draw a square picture, uint8 `(S, S, 3)`, on `pixel_axes`."""
+    limits = axes.axis()
+    axes.imshow(picture, extent=(left, left + side, top + side, top), aspect="auto")
+    axes.axis(limits)  # imshow moves them
 
 
 def note(axes: Axes, text: str) -> None:

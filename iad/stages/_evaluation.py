@@ -96,8 +96,8 @@ def one_class_note(outcome: Outcome) -> str | None:
         return None
     kind, lost = ("good", "recall and misses") if counted.normal else ("defective", "false alarms")
     return (
-        f"{outcome.method}: all {len(outcome.labels)} test pictures are {kind}, so there is no AUROC, AP, F1, precision, "
-        f"no {lost}; add pictures of the other class for them"
+        f"{outcome.method}: all {len(outcome.labels)} test pictures are {kind}, so AUROC, AP, F1, precision, {lost} "
+        "are left out; add pictures of the other class"
     )
 
 
@@ -129,6 +129,7 @@ def overview_of(
     summaries: Mapping[str, Summary],
     roc: Mapping[str, Curve],
     precision_recall: Mapping[str, Curve],
+    confidence: float,
     gallery: Gallery,
 ) -> Figure:
     """Draw all methods side by side, with pictures as the best of them sees them."""
@@ -139,7 +140,7 @@ def overview_of(
     return overview(
         good=_examples(best, 0, gallery),
         defective=_examples(best, 1, gallery),
-        scored_by=best.method,
+        caption=f"score of {best.method}; rejected from {best.threshold['value']:.3g} on",
         roc=roc,
         precision_recall=precision_recall,
         roc_deployed={method: (alarms[method], found["recall"]) for method, found in metrics.items()},
@@ -148,6 +149,7 @@ def overview_of(
             method: Estimate(found["auroc"], found.get("auroc_low"), found.get("auroc_high"))
             for method, found in metrics.items()
         },
+        confidence=confidence,
         labels={outcome.method: outcome.backbone for outcome in measured},
     )
 
@@ -158,6 +160,7 @@ def _examples(outcome: Outcome, label: int, gallery: Gallery) -> Examples:
 
 
 def _strip(outcome: Outcome, rows: np.ndarray, total: int, name: str, gallery: Gallery) -> Figure:
-    title = f"{outcome.method}: no {name}" if not total else f"{outcome.method}: {len(rows)} worst of {total} {name}"
+    counted = f"{total or 'no'} {name}" + (f", the worst {len(rows)}" if len(rows) < total else "")
     ids = outcome.image_ids[rows]
+    title = f"{outcome.method}: {counted}"
     return picture_strip(title, gallery(ids), ids, outcome.scores[rows], outcome.threshold["value"])

@@ -48,7 +48,7 @@ def evaluate() -> None:
     write_csv(paths.ROC_CURVES, *curve_rows(roc, "false_positive_rate", "true_positive_rate"))
     write_csv(paths.PR_CURVES, *curve_rows(precision_recall, "recall", "precision"))
     write_csv(paths.LOSS_CURVE, *loss_rows(outcomes))
-    write_figure(paths.OVERVIEW, overview_of(outcomes, summaries, roc, precision_recall, gallery))
+    write_figure(paths.OVERVIEW, overview_of(outcomes, summaries, roc, precision_recall, chosen.confidence, gallery))
     write_json(paths.REPORT, report_of(summaries, chosen.confidence))
     tell(outcomes, summaries, chosen.confidence)
 
