@@ -136,7 +136,7 @@ def _name_estimate(axes: Axes, place: int, methods: int, texts: tuple[str, str, 
 
 
 def _draw_examples(axes: Axes, top: int, title: str, colour: str, examples: Examples) -> None:
-    axes.text(LEFT, top - 13, title, color=colour, fontsize=10, fontweight="bold")
+    axes.text(LEFT, top - 18, title, color=colour, fontsize=10, fontweight="bold")
     for place, picture in enumerate(examples.pictures[:3]):
         left = LEFT + place * (TILE + GAP)
         draw_picture(axes, picture, left, top, TILE)
