@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from ruamel.yaml import YAML
-from ruamel.yaml.error import YAMLError
+from ruamel.yaml.error import MarkedYAMLError, YAMLError
 
 from iad.errors import IadError
 from iad.paths import PARAMS
@@ -189,8 +189,10 @@ def load_params(path: Path = PARAMS) -> Params:
         values = YAML(typ="safe").load(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise IadError(f"{path}: missing here ({Path.cwd()}); run this from the repository's top folder") from None
+    except UnicodeDecodeError:
+        raise IadError(f"{path}: not UTF-8 text; save it as UTF-8") from None
     except YAMLError as error:
-        raise IadError(f"{path}: not valid YAML ({' '.join(str(error).split())})") from None
+        raise IadError(f"{path}: not valid YAML ({yaml_problem(error)})") from None
     return parse_params(values, str(path))
 
 
@@ -206,15 +208,25 @@ def parse_params(values: Any, origin: str) -> Params:
         raise IadError(f"{origin}: {_first_problem(error)}") from None
 
 
+def yaml_problem(error: YAMLError) -> str:
+    """What is wrong with a YAML text, and in which line, without the lines around it."""
+    if isinstance(error, MarkedYAMLError) and error.problem and error.problem_mark:
+        return f"line {error.problem_mark.line + 1}: {error.problem}"
+    return " ".join(str(error).split())
+
+
 def _first_problem(error: ValidationError) -> str:
     # an unknown key is the likelier cause of a missing one, so it is told first
     problems = sorted(error.errors(), key=lambda problem: problem["type"] != "extra_forbidden")
     first, others = problems[0], len(problems) - 1
-    key = ".".join(str(part) for part in first["loc"]) or "the file"
+    key = ".".join(str(part) for part in first["loc"] if part != "[key]")
     if first["type"] == "extra_forbidden":
         text = f"unknown parameter '{key}'{_suggestion(first['loc'])}"
     elif first["type"] == "missing":
         text = f"'{key}' is missing; add it (every parameter must be given)"
+    elif first["type"] in {"model_type", "dict_type"}:
+        held = "nothing" if first["input"] is None else repr(first["input"])
+        text = f"{key or 'the file'} must hold parameters; it holds {held}"
     else:
         rule = first["msg"][0].lower() + first["msg"][1:]
         text = f"{key} = {first['input']!r}: {rule}"

@@ -8,11 +8,11 @@ from typing import Annotated, TypeAlias
 import typer
 from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
-from ruamel.yaml.nodes import MappingNode, Node
+from ruamel.yaml.nodes import MappingNode
 
 from iad.errors import IadError, unknown
 from iad.io import replacing
-from iad.params import load_params, parse_params
+from iad.params import load_params, parse_params, yaml_problem
 from iad.paths import PARAMS, PRESETS
 from iad.progress import say
 
@@ -51,7 +51,7 @@ def overlay(text: str, values: dict[Key, str]) -> tuple[str, list[str]]:
     >>> overlay("a: 5    # why\nb: {c: x}\n", {("a",): "10", ("b", "c"): "y"})
     ('a: 10   # why\nb: {c: y}\n', ['a: 5 -> 10', 'b.c: x -> y'])
     """
-    places = {key: (node.start_mark.index, node.end_mark.index) for key, node in _scalars(text)}
+    places = _places(text)
     if absent := [".".join(key) for key in values if key not in places]:
         raise IadError(f"{PARAMS}: '{absent[0]}' is missing, which the preset sets; add it")
     changes = []
@@ -75,9 +75,9 @@ def leaves(text: str, origin: str) -> dict[Key, str]:
     {('a', 'b'): '1', ('c',): 'x'}
     """
     try:
-        return {key: text[node.start_mark.index : node.end_mark.index] for key, node in _scalars(text)}
+        return {key: text[start:end] for key, (start, end) in _places(text).items()}
     except YAMLError as error:
-        raise IadError(f"{origin}: not valid YAML ({' '.join(str(error).split())})") from None
+        raise IadError(f"{origin}: not valid YAML ({yaml_problem(error)})") from None
 
 
 def _apply(name: str, path: Path) -> None:
@@ -93,13 +93,25 @@ def _apply(name: str, path: Path) -> None:
     say("\n  ".join([f"{PARAMS} now equals preset '{name}':", *changes]))
 
 
-def _scalars(text: str) -> list[tuple[Key, Node]]:
-    def walk(node: Node | None, key: Key) -> list[tuple[Key, Node]]:
-        if isinstance(node, MappingNode):
-            return [found for name, value in node.value for found in walk(value, (*key, name.value))]
-        return [(key, node)] if node else []
+def _places(text: str) -> dict[Key, tuple[int, int]]:
+    """Start and end of every value in `text`; an empty one lies behind the colon of its key."""
+    places: dict[Key, tuple[int, int]] = {}
 
-    return walk(YAML().compose(text), ())
+    def walk(mapping: MappingNode, above: Key) -> None:
+        for name, value in mapping.value:
+            key = (*above, name.value)
+            start, end = value.start_mark.index, value.end_mark.index
+            if isinstance(value, MappingNode):
+                walk(value, key)
+            elif start == end:
+                places[key] = (text.index(":", name.end_mark.index) + 1,) * 2
+            else:
+                places[key] = (start, end)
+
+    root = YAML().compose(text)
+    if isinstance(root, MappingNode):
+        walk(root, ())
+    return places
 
 
 def _realigned(rest: str, gap: int) -> str:

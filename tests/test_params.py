@@ -1,0 +1,114 @@
+"""What `params.yaml` may hold. The file of the repository is right; each case changes one thing in it."""
+
+import pytest
+
+from helpers import ROOT
+from iad.errors import IadError
+from iad.params import load_params
+
+TEXT = (ROOT / "params.yaml").read_text(encoding="utf-8")
+
+
+@pytest.fixture
+def refusal(tmp_path):
+    """The refusal of a file with this content, without the file's name, as one line."""
+
+    def refuse(content):
+        path = tmp_path / "params.yaml"
+        path.write_bytes(content if isinstance(content, bytes) else content.encode())
+        with pytest.raises(IadError) as caught:
+            load_params(path)
+        line = str(caught.value)
+        assert line.startswith(f"{path}: ")
+        assert "\n" not in line
+        return line.removeprefix(f"{path}: ")
+
+    return refuse
+
+
+def changed(old, new):
+    assert TEXT.count(old) == 1
+    return TEXT.replace(old, new)
+
+
+def test_the_repositorys_own_parameters_are_read_and_cannot_be_changed():
+    params = load_params(ROOT / "params.yaml")
+    assert params.method.k == 5
+    assert params.methods["vit"].reads == "extract_vit"
+    with pytest.raises(ValueError, match="frozen"):
+        params.method.k = 10
+
+
+def test_what_is_no_file_of_parameters_is_refused(refusal, tmp_path):
+    # a missing file
+    with pytest.raises(IadError, match=r"absent\.yaml: missing here .* run this from the repository's top folder"):
+        load_params(tmp_path / "absent.yaml")
+    # an empty file
+    assert refusal("") == "the file must hold parameters; it holds nothing"
+    # a list
+    assert refusal("- 1") == "the file must hold parameters; it holds [1]"
+    # no YAML
+    assert refusal("a: [1") == "not valid YAML (line 1: expected ',' or ']', but got '<stream end>')"
+    # no text
+    assert refusal(b"\xff\xfe") == "not UTF-8 text; save it as UTF-8"
+    # the same key twice
+    assert "found duplicate key" in refusal(TEXT + "\nseed: 1\n")
+    # a tag that would build an object
+    assert "could not determine a constructor" in refusal(changed("seed: 0", "seed: !!python/object:os.system 0"))
+
+
+def test_a_wrong_key_is_refused(refusal):
+    # an extra section
+    assert refusal(TEXT + "\nfoo: 1\n").startswith("unknown parameter 'foo'; known here: seed, compute, data,")
+    # a misspelt key, with a suggestion
+    assert refusal(changed("image_size:", "image_sise:")).startswith(
+        "unknown parameter 'preprocess.image_sise'; did you mean 'image_size'?"
+    )
+    # a misspelt key of a method
+    assert "did you mean 'reads'?" in refusal(changed("reads: train_ae", "raeds: train_ae"))
+    # a missing section
+    assert refusal(changed("seed:", "# seed:")) == "'seed' is missing; add it (every parameter must be given)"
+    # a section without content
+    assert refusal(changed("{reads: train_ae, params: reconstruction}", "5")) == (
+        "methods.ae must hold parameters; it holds 5"
+    )
+    # a method whose name cannot be a file name
+    assert refusal(changed("  ae: {", "  A-E: {")).startswith("methods.A-E = 'A-E': string should match pattern")
+    # no method at all
+    assert "methods = {}: dictionary should have at least 1 item" in refusal(
+        TEXT[: TEXT.index("methods:\n")] + "methods: {}\n"
+    )
+
+
+def test_a_wrong_value_is_refused(refusal):
+    # below the range
+    assert refusal(changed("k: 5", "k: 0")) == "method.k = 0: input should be greater than or equal to 1"
+    # above the range
+    assert refusal(changed("percentile: 95", "percentile: 101")).endswith("less than or equal to 100")
+    # no number
+    assert refusal(changed("percentile: 95", "percentile: .nan")).startswith("threshold.percentile = nan")
+    # an open bound
+    assert refusal(changed("confidence: 0.95", "confidence: 1")).endswith("input should be less than 1")
+    # a fraction where a count is due
+    assert "method.k = 5.5: input should be a valid integer" in refusal(changed("k: 5", "k: 5.5"))
+    # a wrong type
+    assert refusal(changed("augment: true", "augment: maybe")).startswith("ae.augment = 'maybe': input should be a")
+    # an unknown choice, with the known ones
+    assert refusal(changed("metric: euclidean", "metric: euclid")) == (
+        "method.metric = 'euclid': input should be 'euclidean' or 'cosine'"
+    )
+    # weights from nowhere
+    weights = "weights: wheel             #"
+    assert "resnet.weights = 'web': string should match pattern" in refusal(changed(weights, "weights: web #"))
+    # weights from a file without a name
+    assert "resnet.weights = 'file:'" in refusal(changed(weights, 'weights: "file:" #'))
+    # a negative seed
+    assert "seed = -1" in refusal(changed("seed: 0", "seed: -1"))
+    # two wrong values: the first is told, the other counted
+    assert refusal(changed("k: 5", "k: 0").replace("seed: 0", "seed: -1")).endswith("(and 1 more)")
+
+
+def test_weights_from_a_file_keep_their_path(tmp_path):
+    path = tmp_path / "params.yaml"
+    path.write_text(changed("weights: wheel             #", "weights: 'file:my weights/a b.safetensors' #"))
+    assert load_params(path).resnet.weights == "file:my weights/a b.safetensors"
