@@ -1,0 +1,1 @@
+"""Pictures: where they come from, how they are listed, and how they become arrays."""

@@ -1,0 +1,147 @@
+"""The list of pictures that every array follows: one row per picture, sorted by `image_id`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from enum import IntEnum
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+import numpy as np
+
+from iad.errors import IadError
+from iad.io import Table, read_table, write_table
+
+SPLITS = ("train", "calibration", "test")
+GOOD = "good"
+COLUMNS = ("image_id", "split", "label", "defect", "mask", "width", "height", "sha256")
+
+
+class Label(IntEnum):
+    """The two verdicts on a part."""
+
+    NORMAL = 0
+    ANOMALOUS = 1
+
+
+@dataclass(frozen=True)
+class Picture:
+    """One picture as a source offers it: what is known of it, and how its bytes are read when they are needed.
+
+    `image_id` is a relative posix path whose suffix tells the format; `mask` is another such path, or None. `defect` is
+    "good" for normal pictures only.
+    """
+
+    image_id: str
+    split: str
+    label: int
+    defect: str
+    read: Callable[[], bytes]
+    mask: str | None = None
+    read_mask: Callable[[], bytes] | None = None
+
+
+def sorted_pictures(pictures: Iterable[Picture]) -> list[Picture]:
+    """Sort by `image_id` and check what a source offers.
+
+    Raises:
+        IadError: if two files share an id, a split or label is not one of the known, a picture outside the test set is
+            anomalous, there is no good training picture, or no test picture.
+    """
+    ordered = sorted(pictures, key=lambda picture: picture.image_id)
+    for picture in ordered:
+        _check_row(picture)
+    _check_names([picture.image_id for picture in ordered] + [p.mask for p in ordered if p.mask is not None])
+    _check_splits([picture.split for picture in ordered])
+    return ordered
+
+
+def split_good(image_ids: Iterable[str], train_share: float, seed: int) -> dict[str, str]:
+    """Draw which good pictures train and which are for testing.
+
+    Args:
+        image_ids: Ids of good pictures, in any order.
+        train_share: Share that trains, rounded down to a whole picture, but at least one.
+        seed: The same seed and ids give the same split.
+
+    Returns:
+        "train" or "test" by id.
+    """
+    ordered = sorted(image_ids)
+    count = max(1, int(train_share * len(ordered) + 1e-9))  # 0.29 * 100 is 28.999...
+    drawn = np.random.default_rng(seed).permutation(len(ordered))
+    return {ordered[row]: "train" if place < count else "test" for place, row in enumerate(drawn)}
+
+
+def write_manifest(path: Path, manifest: Mapping[str, Any]) -> None:
+    """Write the columns of a manifest, in their fixed order, as Parquet."""
+    write_table(path, {name: manifest[name] for name in COLUMNS})
+
+
+def read_manifest(path: Path) -> Table:
+    """Read a manifest.
+
+    Returns:
+        Columns of N rows, sorted by `image_id`: `image_id`, `split`, `defect`, `sha256` (object arrays of str), `mask`
+        (str or None), `label`, `width`, `height` (int64; width and height in pixels).
+
+    Raises:
+        IadError: if the file is missing, or is not a manifest.
+    """
+    table = read_table(path)
+    if missing := [name for name in COLUMNS if name not in table]:
+        raise IadError(f"{path}: has no column '{missing[0]}'; run `dvc repro` to write it again")
+    return {name: table[name] for name in COLUMNS}
+
+
+def summary(manifest: Mapping[str, np.ndarray]) -> str:
+    """Count the pictures of a manifest in words.
+
+    >>> rows = {"split": ["train", "test", "test"], "label": [0, 0, 1]}
+    >>> summary({name: np.array(column) for name, column in rows.items()})
+    '3 pictures (1 train, 2 test of which 1 defective)'
+    """
+    splits = {name: int((manifest["split"] == name).sum()) for name in SPLITS}
+    parts = [f"{count} {name}" for name, count in splits.items() if count]
+    defective = int((manifest["label"] == Label.ANOMALOUS).sum())
+    return f"{len(manifest['split'])} pictures ({', '.join(parts)} of which {defective} defective)"
+
+
+def _check_row(picture: Picture) -> None:
+    name = picture.image_id
+    for path in filter(None, (name, picture.mask)):
+        if PurePosixPath(path).is_absolute() or ".." in PurePosixPath(path).parts or not path.isprintable():
+            raise IadError(f"{path!r}: not a relative path of printable characters; rename the file")
+    if picture.split not in SPLITS:
+        raise IadError(f"{name}: split '{picture.split}' is none of {', '.join(SPLITS)}; correct its source")
+    if picture.label not in tuple(Label) or (picture.label == Label.NORMAL) != (picture.defect == GOOD):
+        raise IadError(
+            f"{name}: label {picture.label} with defect '{picture.defect}'; the label is 0 if and only if the defect "
+            f"is '{GOOD}', so give it another name"
+        )
+    if picture.label != Label.NORMAL and picture.split != "test":
+        raise IadError(f"{name}: a defective picture for {picture.split}; only the test set may hold them, move it")
+
+
+def _check_names(names: Sequence[str]) -> None:
+    seen: set[str] = set()
+    for name in names:
+        if name in seen:
+            raise IadError(f"two files have the id '{name}'; rename or delete one of them")
+        seen.add(name)
+
+
+def _check_splits(splits: Sequence[str]) -> None:
+    if "train" not in splits:
+        raise IadError("no good pictures to train on; add some to the training set (train/good, or good)")
+    if "test" not in splits:
+        raise IadError(
+            "no test pictures, so nothing could be evaluated; add some (test/good and test/<defect>, or bad), "
+            "or lower train_share"
+        )
+
+
+def rows_of(manifest: Mapping[str, np.ndarray], split: str) -> np.ndarray:
+    """Row numbers, int64 ascending, of one split."""
+    return np.flatnonzero(manifest["split"] == split)

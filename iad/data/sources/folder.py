@@ -1,0 +1,37 @@
+"""A user's own pictures: `data/<category>` in MVTec layout, or with plain good/ and bad/ folders."""
+
+from __future__ import annotations
+
+from pathlib import Path, PurePath
+
+from iad.data.layouts import read_layout
+from iad.data.manifest import Picture
+from iad.errors import IadError
+
+
+def load(category: str, *, seed: int, root: Path, train_share: float) -> list[Picture]:
+    """List the pictures of a folder.
+
+    Args:
+        category: The name of the folder below `root`.
+        seed: Of the split, where the folder has none.
+        root: Where the folders of pictures lie.
+        train_share: Share of the pictures in good/ that trains, where the folder has no split; the rest is for testing.
+
+    Raises:
+        IadError: if the folder is missing, and as `read_layout`.
+    """
+    folder = root / category
+    if PurePath(category).is_absolute() or ".." in PurePath(category).parts:
+        raise IadError(f"data.category = '{category}' leaves {root}; give the name of a folder in it")
+    if not folder.is_dir():
+        raise IadError(
+            f"{folder}: no such folder (data.category); put the pictures there and run `dvc add {folder.as_posix()}`"
+            + _others(root)
+        )
+    return read_layout(folder, train_share=train_share, seed=seed)
+
+
+def _others(root: Path) -> str:
+    there = sorted(path.name for path in root.glob("[!.]*") if path.is_dir())
+    return f"; there are: {', '.join(there)}" if there else ""

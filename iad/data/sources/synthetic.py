@@ -1,0 +1,67 @@
+"""Generated carpets of any size and number, with five kinds of defect and exact masks; drawn when they are read."""
+
+from __future__ import annotations
+
+import io
+from functools import partial
+
+import numpy as np
+from PIL import Image
+
+from iad.data.carpet import DEFECTS, draw
+from iad.data.manifest import GOOD, Label, Picture
+from iad.errors import unknown
+
+CATEGORIES = ("carpet",)
+FASTEST = 1  # zlib level: noise hardly compresses, so more effort costs time and saves nothing
+
+
+def load(category: str, *, seed: int, train: int, good: int, defective: int, size: int) -> list[Picture]:
+    """List generated carpets; picture i of a series is the same however long the series is.
+
+    Args:
+        category: "carpet".
+        seed: Of all pictures.
+        train: Number of good carpets for training.
+        good: Number of good carpets for testing.
+        defective: Number of carpets of each kind of defect, for testing.
+        size: Side in pixels.
+
+    Raises:
+        IadError: if the category is unknown.
+    """
+    if category not in CATEGORIES:
+        raise unknown("synthetic category", category, CATEGORIES)
+    series = [("train", GOOD, train), ("test", GOOD, good), *(("test", defect, defective) for defect in DEFECTS)]
+    return [
+        _picture(split, defect, seed, stream, index, size)
+        for stream, (split, defect, count) in enumerate(series)
+        for index in range(count)
+    ]
+
+
+def _picture(split: str, defect: str, seed: int, stream: int, index: int, size: int) -> Picture:
+    name = f"{defect}/{index:06d}"
+    if defect == GOOD:
+        read = partial(_read, seed, stream, index, size, None)
+        return Picture(f"{split}/{name}.png", split, Label.NORMAL, defect, read)
+    return Picture(
+        f"{split}/{name}.png", split, Label.ANOMALOUS, defect,
+        read=partial(_read, seed, stream, index, size, defect),
+        mask=f"ground_truth/{name}_mask.png",
+        read_mask=partial(_read_mask, seed, stream, index, size, defect),
+    )  # fmt: skip
+
+
+def _read(seed: int, stream: int, index: int, size: int, defect: str | None) -> bytes:
+    return _png(draw(seed, stream, index, size, defect)[0])
+
+
+def _read_mask(seed: int, stream: int, index: int, size: int, defect: str) -> bytes:
+    return _png(draw(seed, stream, index, size, defect)[1] * np.uint8(255))
+
+
+def _png(pixels: np.ndarray) -> bytes:
+    file = io.BytesIO()
+    Image.fromarray(pixels).save(file, "PNG", compress_level=FASTEST)
+    return file.getvalue()

@@ -1,0 +1,96 @@
+"""The pictures below a folder, by relative path; nothing outside the folder is ever read."""
+
+from __future__ import annotations
+
+import os
+import unicodedata
+from collections.abc import Iterator
+from pathlib import Path
+
+from iad.data.decode import FORMAT_OF_SUFFIX, FORMATS, UNREAD_SUFFIXES
+from iad.errors import IadError
+from iad.progress import say
+
+CLUTTER = frozenset({"thumbs.db", "desktop.ini", "__macosx"})
+
+
+def find_pictures(folder: Path) -> dict[str, Path]:
+    """Find every file with the suffix of a readable picture, in any case, in the folder and below.
+
+    Hidden files and folders and the leftovers of file managers are passed over; other files too, with a line that says
+    how many.
+
+    Returns:
+        The file by its id: the path relative to `folder`, posix, in Unicode's NFC form (macOS may store another one),
+        so that the same pictures have the same ids everywhere. Sorted by id.
+
+    Raises:
+        IadError: for a picture in a format that is not read, two files with one id, a name that is not Unicode, and a
+            link to a folder or to something outside of `folder`.
+    """
+    found: dict[str, Path] = {}
+    others: list[str] = []
+    for path in _walk(folder, folder.resolve()):
+        suffix, image_id = path.suffix.lower(), _image_id(path, folder)
+        if suffix in UNREAD_SUFFIXES:
+            raise IadError(
+                f"{path}: pictures of kind '{suffix}' are not read; save it as one of {', '.join(FORMATS)} or delete it"
+            )
+        if suffix not in FORMAT_OF_SUFFIX:
+            others.append(image_id)
+        elif image_id in found:
+            raise IadError(
+                f"{folder}: two files have the id '{image_id}' (their names differ only in how Unicode writes "
+                "an accent); rename one of them"
+            )
+        else:
+            found[image_id] = path
+    if others:
+        say(f"{folder}: {len(others)} files that are not pictures passed over, such as {others[0]}")
+    return dict(sorted(found.items()))
+
+
+def read_bytes(path: Path) -> bytes:
+    """Read a file whole.
+
+    Raises:
+        IadError: if it has vanished or may not be read.
+    """
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise IadError(
+            f"{path}: cannot be read ({error.strerror}); check that it is there and its permissions"
+        ) from None
+
+
+def _walk(folder: Path, base: Path) -> Iterator[Path]:
+    with os.scandir(folder) as entries:
+        ordered = sorted(entries, key=lambda entry: entry.name)
+    for entry in ordered:
+        if entry.name.startswith(".") or entry.name.lower() in CLUTTER:
+            continue
+        path = folder / entry.name
+        if entry.is_symlink():
+            _check_link(path, base)
+        if entry.is_dir():
+            yield from _walk(path, base)
+        else:
+            yield path
+
+
+def _check_link(path: Path, base: Path) -> None:
+    target = path.resolve()
+    if not target.is_relative_to(base):
+        raise IadError(f"{path}: a link that leaves the folder (to {target}); put a copy in its place")
+    if not target.is_file():
+        raise IadError(f"{path}: a link to a folder or to nothing ({target}); put a copy in its place")
+
+
+def _image_id(path: Path, folder: Path) -> str:
+    image_id = unicodedata.normalize("NFC", path.relative_to(folder).as_posix())
+    try:
+        image_id.encode()
+    except UnicodeEncodeError:
+        raise IadError(f"{image_id!r} in {folder}: the name is not valid Unicode; rename the file") from None
+    return image_id
