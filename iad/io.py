@@ -74,7 +74,7 @@ def read_json(path: Path) -> Any:
         return json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise _missing(path) from None
-    except json.JSONDecodeError as error:
+    except ValueError as error:  # also where the bytes are no text
         raise IadError(f"{path}: not valid JSON ({error}); run `dvc repro` to write it again") from None
 
 
@@ -100,10 +100,9 @@ def read_table(path: Path) -> Table:
         raise _missing(path)
     try:
         table = pq.read_table(path)
-    except pa.ArrowInvalid as error:
-        raise IadError(
-            f"{path}: not a readable Parquet file ({error}); run `dvc repro` to write it again"
-        ) from None
+    except (pa.ArrowInvalid, OSError) as error:  # OSError where the middle of the file is damaged
+        reason = " ".join(str(error).split())
+        raise IadError(f"{path}: not a readable Parquet file ({reason}); run `dvc repro` to write it again") from None
     return {name: table[name].to_numpy() for name in table.column_names}
 
 
@@ -135,8 +134,8 @@ def open_array(path: Path) -> np.ndarray:
     if not path.is_file():
         raise _missing(path)
     try:
-        return np.load(path, mmap_mode="r", allow_pickle=False)  # type: ignore[no-any-return]
-    except (ValueError, EOFError) as error:
+        return np.lib.format.open_memmap(path, mode="r")  # unlike np.load, it knows no other format
+    except ValueError as error:
         raise IadError(f"{path}: not a readable array ({error}); run `dvc repro` to write it again") from None
 
 
