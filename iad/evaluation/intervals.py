@@ -63,16 +63,39 @@ def bootstrap_samples(
     """
     ranking = rank(labels, scores)
     verdicts = np.asarray(rejected, dtype=bool)[ranking.order]
-    draw_chunks = _weights(np.asarray(labels) == 1, draws, seed)
-    chunks = [_metrics(ranking, verdicts, weights[:, ranking.order]) for weights in draw_chunks]
+    chunks = [
+        _metrics(ranking, verdicts, weights[:, ranking.order])
+        for weights in draw_weights(labels, draws=draws, seed=seed)
+    ]
     return {name: np.concatenate([chunk[name] for chunk in chunks]) for name in chunks[0]}
+
+
+def draw_weights(labels: np.ndarray, *, draws: int, seed: int) -> Iterator[np.ndarray]:
+    """Yield how often each picture is in each draw, int64 `(draws of the chunk, N)`, in the order of `labels`.
+
+    The counts of each class follow a multinomial law and sum to the size of the class.
+
+    Args:
+        labels: int64 `(N,)`, 0 normal, 1 anomalous; both must be there.
+        draws: number of resampled test sets, over all chunks.
+        seed: of the draws.
+    """
+    generator = np.random.default_rng(seed)
+    anomalous = np.asarray(labels) == 1
+    size = max(1, CHUNK_WEIGHTS // len(anomalous))
+    for start in range(0, draws, size):
+        weights = np.empty((min(size, draws - start), len(anomalous)), dtype=np.int64)
+        for members in (np.flatnonzero(anomalous), np.flatnonzero(~anomalous)):
+            share = np.full(len(members), 1 / len(members))
+            weights[:, members] = generator.multinomial(len(members), share, size=len(weights))
+        yield weights
 
 
 def percentile_interval(samples: np.ndarray, confidence: float) -> Interval:
     """Central interval that holds the share `confidence` of the samples, float64 `(draws,)`.
 
-    >>> percentile_interval(np.arange(101.0), 0.9)
-    Interval(low=5.0, high=95.0)
+    >>> percentile_interval(np.arange(101.0), 0.5)
+    Interval(low=25.0, high=75.0)
     """
     tail = (1 - confidence) / 2
     low, high = np.quantile(samples, [tail, 1 - tail])
@@ -88,16 +111,3 @@ def _metrics(ranking: Ranking, rejected: np.ndarray, weights: np.ndarray) -> dic
         "average_precision": average_precision_of(counts),
         "f1": f1_of(true_positives, false_positives, counts.positives),
     }
-
-
-def _weights(anomalous: np.ndarray, draws: int, seed: int) -> Iterator[np.ndarray]:
-    # how often each picture is drawn, (draws of the chunk, N): a multinomial law in each class
-    generator = np.random.default_rng(seed)
-    n = len(anomalous)
-    size = max(1, CHUNK_WEIGHTS // n)
-    for start in range(0, draws, size):
-        weights = np.empty((min(size, draws - start), n), dtype=np.int64)
-        for members in (np.flatnonzero(anomalous), np.flatnonzero(~anomalous)):
-            share = np.full(len(members), 1 / len(members))
-            weights[:, members] = generator.multinomial(len(members), share, size=len(weights))
-        yield weights

@@ -1,0 +1,113 @@
+"""Oracle: a slow bootstrap that copies every drawn picture and measures each test set with scikit-learn."""
+
+from statistics import NormalDist
+
+import numpy as np
+import pytest
+from sklearn.metrics import average_precision_score, f1_score, roc_auc_score
+
+from iad.evaluation import intervals
+from iad.evaluation.intervals import Interval, bootstrap_intervals, bootstrap_samples, draw_weights
+from iad.evaluation.metrics import auroc, average_precision
+
+
+def slow_samples(labels, scores, rejected, weights):
+    drawn = [[np.repeat(column, counts) for column in (labels, scores, rejected)] for counts in weights]
+    return {
+        "auroc": [roc_auc_score(y, s) for y, s, _ in drawn],
+        "average_precision": [average_precision_score(y, s) for y, s, _ in drawn],
+        "f1": [f1_score(y, r, zero_division=0) for y, _, r in drawn],
+    }
+
+
+def pictures(good, defective, *, shift=1.0, seed=0, decimals=1):
+    generator = np.random.default_rng(seed)
+    labels = generator.permutation(np.array([0] * good + [1] * defective))
+    return labels, (generator.normal(size=good + defective) + shift * labels).round(decimals)  # rounded: with ties
+
+
+def test_every_draw_is_measured_like_the_slow_bootstrap():
+    labels, scores = pictures(25, 35)
+    rejected = scores >= 0.8
+    (weights,) = draw_weights(labels, draws=60, seed=3)
+    found = bootstrap_samples(labels, scores, rejected, draws=60, seed=3)
+    for name, expected in slow_samples(labels, scores, rejected, weights).items():
+        np.testing.assert_allclose(found[name], expected, atol=1e-12)
+
+
+def test_verdicts_that_are_no_cut_of_the_scores_are_counted_as_given():
+    labels, scores = pictures(20, 20)
+    rejected = np.random.default_rng(1).random(40) < 0.5
+    (weights,) = draw_weights(labels, draws=20, seed=0)
+    found = bootstrap_samples(labels, scores, rejected, draws=20, seed=0)["f1"]
+    np.testing.assert_allclose(found, slow_samples(labels, scores, rejected, weights)["f1"], atol=1e-12)
+
+
+def test_every_draw_keeps_the_size_of_each_class():
+    labels, _ = pictures(7, 13)
+    (weights,) = draw_weights(labels, draws=500, seed=0)
+    assert set(weights[:, labels == 0].sum(axis=1)) == {7}
+    assert set(weights[:, labels == 1].sum(axis=1)) == {13}
+    assert weights.mean(axis=0) == pytest.approx(np.ones(20), abs=5 / np.sqrt(500))
+
+
+def test_two_methods_get_the_same_draws_picture_by_picture():
+    labels, scores = pictures(30, 30)
+    generator = np.random.default_rng(5)
+    equal_ranks, rows = np.exp(scores), generator.permutation(60)
+    first = bootstrap_samples(labels, scores, scores >= 1, draws=50, seed=0)
+    second = bootstrap_samples(labels, equal_ranks, scores >= 1, draws=50, seed=0)
+    np.testing.assert_array_equal(first["auroc"], second["auroc"])
+    other_pictures = bootstrap_samples(labels[rows], scores[rows], scores[rows] >= 1, draws=50, seed=0)
+    assert not np.array_equal(first["auroc"], other_pictures["auroc"])
+
+
+def test_the_seed_alone_decides_the_interval():
+    labels, scores = pictures(40, 40)
+    settings = {"draws": 200, "confidence": 0.9}
+    found = [bootstrap_intervals(labels, scores, scores >= 1, seed=seed, **settings) for seed in (1, 1, 2)]
+    assert found[0] == found[1] != found[2]
+
+
+def test_draws_in_several_chunks_are_all_there_and_look_like_one_chunk(monkeypatch):
+    labels, scores = pictures(40, 60)
+    whole = bootstrap_samples(labels, scores, scores >= 1, draws=1000, seed=0)["auroc"]
+    monkeypatch.setattr(intervals, "CHUNK_WEIGHTS", 100 * 64)
+    chunks = list(draw_weights(labels, draws=1000, seed=0))
+    assert [len(weights) for weights in chunks] == [64] * 15 + [40]
+    parts = bootstrap_samples(labels, scores, scores >= 1, draws=1000, seed=0)["auroc"]
+    assert len(parts) == 1000
+    assert parts.std() == pytest.approx(whole.std(), rel=0.15)
+
+
+def test_the_estimate_lies_in_its_interval_and_confidence_widens_it():
+    labels, scores = pictures(50, 80, decimals=6)
+    narrow, wide = (
+        bootstrap_intervals(labels, scores, scores >= 1, draws=500, confidence=confidence, seed=0)
+        for confidence in (0.5, 0.99)
+    )
+    for name, estimate in (("auroc", auroc(labels, scores)), ("average_precision", average_precision(labels, scores))):
+        assert wide[name].low < narrow[name].low < estimate < narrow[name].high < wide[name].high
+
+
+def test_a_perfect_ranking_has_an_interval_without_width():
+    labels, scores = np.array([0, 0, 1, 1]), np.arange(4.0)
+    found = bootstrap_intervals(labels, scores, scores >= 2, draws=50, confidence=0.95, seed=0)
+    assert set(found.values()) == {Interval(1.0, 1.0)}
+
+
+@pytest.mark.parametrize(("labels", "draws"), [([0, 0, 0], 100), ([1, 1, 1], 100), ([0, 1, 1], 0)])
+def test_there_is_no_interval_without_draws_or_with_one_class(labels, draws):
+    scores = np.arange(3.0)
+    assert bootstrap_intervals(np.array(labels), scores, scores > 1, draws=draws, confidence=0.95, seed=0) == {}
+
+
+def test_a_95_percent_interval_holds_the_true_auroc_about_95_times_in_100():
+    # normal scores, shifted by one deviation: the true AUROC is Phi(1 / sqrt 2)
+    truth, trials = NormalDist().cdf(2**-0.5), 300
+    held = 0
+    for seed in range(trials):
+        labels, scores = pictures(60, 60, seed=seed, decimals=12)
+        found = bootstrap_intervals(labels, scores, scores >= 1, draws=200, confidence=0.95, seed=seed)["auroc"]
+        held += found.low <= truth <= found.high
+    assert 0.91 <= held / trials <= 0.985  # 3 standard errors around 0.95; a 90 % or a 99.5 % interval would fail
