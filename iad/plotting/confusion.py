@@ -10,8 +10,8 @@ from matplotlib.patches import Rectangle
 
 from iad.plotting.style import BAD, INK, MUTED, bare, new_figure, styled
 
-RIGHT = LinearSegmentedColormap.from_list("right", ["#FFFFFF", "#B9D3E6"])
-WRONG = LinearSegmentedColormap.from_list("wrong", ["#FFFFFF", BAD])
+RIGHT = LinearSegmentedColormap.from_list("right", ["#F3F5F7", "#A9C9E0"])
+WRONG = LinearSegmentedColormap.from_list("wrong", ["#F3F5F7", BAD])
 NAMES = (("passed rightly", "false alarms"), ("misses", "caught"))
 
 
@@ -40,7 +40,7 @@ def confusion_matrix(method: str, counts: np.ndarray) -> Figure:
 def _cell(axes: Axes, row: int, column: int, counts: np.ndarray) -> None:
     total = int(counts[row].sum())
     share = counts[row, column] / max(total, 1)
-    colour = (RIGHT if row == column else WRONG)(0.15 + 0.7 * share)
+    colour = (RIGHT if row == column else WRONG)(share)
     axes.add_patch(Rectangle((column, row), 1, 1, facecolor=colour, edgecolor="white", linewidth=3))
     middle = column + 0.5
     axes.text(middle, row + 0.44, f"{counts[row, column]}", fontsize=22, fontweight="bold", ha="center", va="center")

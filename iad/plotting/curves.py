@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 from matplotlib.axes import Axes
 
-from iad.plotting.style import MUTED, method_colours
+from iad.plotting.style import MUTED, method_lines
 
 OperatingPoint = tuple[float, float]
 
@@ -39,10 +39,10 @@ def draw_roc(axes: Axes, curves: Mapping[str, Points], deployed: Mapping[str, Op
     axes.text(
         0.66, 0.62, "chance", color=MUTED, fontsize=8, rotation=45, rotation_mode="anchor", transform_rotates_text=True
     )
-    colours = method_colours(curves)
+    looks = method_lines(curves)
     for method, curve in curves.items():
-        axes.plot(curve.x, curve.y, color=colours[method])
-    _mark(axes, deployed, colours)
+        axes.plot(curve.x, curve.y, **looks[method])
+    _mark(axes, deployed, looks)
     _frame(axes, "ROC", "false-alarm rate", "recall")
 
 
@@ -54,30 +54,21 @@ def draw_precision_recall(axes: Axes, curves: Mapping[str, Points], deployed: Ma
         curves: by method; x = recall, y = precision.
         deployed: (recall, precision) of each method's verdicts.
     """
-    colours = method_colours(curves)
+    looks = method_lines(curves)
     share = min((float(curve.y[-1]) for curve in curves.values()), default=0.0)  # precision of rejecting every part
     axes.plot([0, 1], [share, share], color=MUTED, linewidth=0.8, linestyle=(0, (1, 2)))
-    axes.text(0.02, share - 0.02, "every part rejected", color=MUTED, fontsize=8, va="top")
+    axes.text(0.98, share - 0.02, "every part rejected", color=MUTED, fontsize=8, ha="right", va="top")
     axes.text(0.02, 0.03, "\u25cf  threshold in use", color=MUTED, fontsize=8)
     for method, curve in curves.items():
-        axes.step(np.append(0.0, curve.x), np.append(curve.y[:1], curve.y), where="pre", color=colours[method])
-    _mark(axes, deployed, colours)
+        axes.step(np.append(0.0, curve.x), np.append(curve.y[:1], curve.y), where="pre", **looks[method])
+    _mark(axes, deployed, looks)
     _frame(axes, "Precision and recall", "recall", "precision")
 
 
-def _mark(axes: Axes, deployed: Mapping[str, OperatingPoint], colours: Mapping[str, str]) -> None:
+def _mark(axes: Axes, deployed: Mapping[str, OperatingPoint], looks: Mapping[str, Mapping[str, Any]]) -> None:
+    dot: dict[str, Any] = {"marker": "o", "markersize": 6, "markeredgecolor": "white", "zorder": 4, "clip_on": False}
     for method, (x, y) in deployed.items():
-        axes.plot(
-            x,
-            y,
-            "o",
-            color=colours[method],
-            markersize=6,
-            markeredgecolor="white",
-            markeredgewidth=1.0,
-            zorder=4,
-            clip_on=False,
-        )
+        axes.plot(x, y, color=looks[method]["color"], **dot)
 
 
 def _frame(axes: Axes, title: str, x: str, y: str) -> None:

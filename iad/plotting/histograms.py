@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import NullFormatter
+from matplotlib.ticker import MaxNLocator, NullFormatter
 
 from iad.plotting.style import BAD, GOOD, INK, new_figure, styled
 
@@ -38,10 +38,11 @@ def score_histogram(
     _bars(axes, defective, edges, f"defective ({defective.size})", facecolor=BAD, alpha=0.6)
     outline = {"histtype": "step", "edgecolor": INK, "linewidth": 1.1}
     _bars(axes, calibration, edges, f"calibration, good ({calibration.size})", fill=False, **outline)
-    _draw_threshold(axes, threshold)
+    _draw_threshold(axes, threshold, on_the_left=threshold > edges[3 * BINS // 4])
     axes.set(title=title, xlabel="anomaly score", ylabel="share of the group", xlim=(edges[0], edges[-1]), xscale=scale)
     axes.xaxis.set_major_formatter(lambda score, _: f"{score:g}")
     axes.xaxis.set_minor_formatter(NullFormatter())
+    axes.yaxis.set_major_locator(MaxNLocator(5, steps=[1, 2, 5, 10]))
     axes.yaxis.set_major_formatter(lambda share, _: f"{100 * share:g} %")
     figure.legend(loc="upper right", bbox_to_anchor=(0.985, 0.995), ncols=3, frameon=False, handlelength=1.2)
     return figure
@@ -55,13 +56,20 @@ def _bins(scores: np.ndarray) -> tuple[np.ndarray, str]:
 
 
 def _bars(axes: Axes, scores: np.ndarray, edges: np.ndarray, label: str, **look: Any) -> None:
-    weights = np.full(scores.size, 1 / max(scores.size, 1))
-    axes.hist(scores, bins=edges.tolist(), weights=weights, label=label, **look)
+    if scores.size:
+        weights = np.full(scores.size, 1 / scores.size)
+        axes.hist(scores, bins=edges.tolist(), weights=weights, label=label, **look)
 
 
-def _draw_threshold(axes: Axes, threshold: float) -> None:
+def _draw_threshold(axes: Axes, threshold: float, *, on_the_left: bool) -> None:
     axes.axvline(threshold, color=INK, linewidth=1.4, linestyle=(0, (4, 2)))
     axes.annotate(
-        f"threshold {threshold:.4g}\nrejected \u2192", (threshold, 1), xycoords=("data", "axes fraction"),
-        xytext=(5, -2), textcoords="offset points", va="top", fontsize=8.5,
-    )  # fmt: skip
+        f"threshold {threshold:.4g}\nrejected \u2192",
+        (threshold, 1),
+        xycoords=("data", "axes fraction"),
+        xytext=(-5 if on_the_left else 5, -2),
+        textcoords="offset points",
+        ha="right" if on_the_left else "left",
+        va="top",
+        fontsize=8.5,
+    )

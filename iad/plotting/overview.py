@@ -15,11 +15,10 @@ from matplotlib.transforms import ScaledTranslation
 from iad.plotting.curves import OperatingPoint, Points, draw_precision_recall, draw_roc
 from iad.plotting.style import (
     BAD,
-    DPI,
     GOOD_TEXT,
     MUTED,
     draw_picture,
-    method_colours,
+    method_lines,
     new_figure,
     note,
     pixel_axes,
@@ -30,8 +29,9 @@ WIDTH, HEIGHT = 1600, 500  # pixels, as all sizes here
 LEFT, TOP = 18, 62
 TILE, GAP = 146, 10
 PANEL = 330  # side of a panel with curves
+ROOMY = 4  # so many methods have their names above their whiskers, more have them beside
 PANELS = ((572, PANEL), (980, PANEL), (1364, 212))
-ONE_CLASS = "needs good and defective\ntest pictures"
+ONE_CLASS = "Curves and AUROC need good and defective test pictures"
 
 
 @dataclass(frozen=True, eq=False)
@@ -91,11 +91,10 @@ def overview(
     _draw_examples(canvas, TOP, "Good parts", GOOD_TEXT, good)
     _draw_examples(canvas, TOP + TILE + 72, "Defective parts", BAD, defective)
     canvas.text(LEFT, HEIGHT - 12, caption, color=MUTED, fontsize=7.5)
-    panels = [_panel(figure, left, width) for left, width in PANELS]
     if not roc:
-        for axes in panels:
-            note(axes, ONE_CLASS)
+        note(_panel(figure, PANELS[0][0], WIDTH - PANELS[0][0]), ONE_CLASS)
         return figure
+    panels = [_panel(figure, left, width) for left, width in PANELS]
     draw_precision_recall(panels[0], precision_recall, precision_recall_deployed)
     draw_roc(panels[1], roc, roc_deployed)
     draw_estimates(panels[2], auroc, confidence, labels)
@@ -103,45 +102,47 @@ def overview(
 
 
 def draw_estimates(axes: Axes, auroc: Mapping[str, Estimate], confidence: float, labels: Mapping[str, str]) -> None:
-    """Draw a dot and a whisker for each method, the best on top; the method's name above it tells its colour."""
-    colours = method_colours(auroc)
+    """Draw a dot and a whisker for each method, the best on top, and its name in the colour of its curves."""
+    looks = method_lines(auroc)
     ranked = sorted(auroc, key=lambda method: auroc[method].value, reverse=True)
+    roomy = len(ranked) <= ROOMY
     for place, method in enumerate(ranked):
-        found, colour = auroc[method], colours[method]
+        found, colour = auroc[method], looks[method]["color"]
         if found.low is not None and found.high is not None:
-            axes.plot([found.low, found.high], [place, place], color=colour, linewidth=2.4)
-        axes.plot(found.value, place, "o", color=colour, markersize=7, clip_on=False)
-        _name_estimate(axes, place, len(ranked), (method, labels.get(method, ""), f"{found.value:.3f}"), colour)
+            axes.plot([found.low, found.high], [place, place], linewidth=2.4, **looks[method])
+        axes.plot(found.value, place, "o", color=colour, markersize=7 if roomy else 4, clip_on=False)
+        lift, size = (18, 9.5) if roomy else (-2.5, 7.5)
+        _write(axes, place, lift, method, color=colour, fontweight="bold", fontsize=size)
+        _write(axes, place, lift, f"{found.value:.3f}", right=True, fontsize=size)
+        if roomy:
+            _write(axes, place, 8, labels.get(method, ""), color=MUTED, fontsize=7)
     axes.set(title="AUROC", xlabel=f"{100 * confidence:g} % interval", ylim=(len(ranked) - 0.6, -0.85), yticks=[])
     axes.spines["left"].set_visible(False)
-    axes.margins(x=0.08)
+    _spread(axes, *((0.08, 0.92) if roomy else (0.42, 0.76)))
     axes.xaxis.set_major_locator(MaxNLocator(3))
 
 
-def _name_estimate(axes: Axes, place: int, methods: int, texts: tuple[str, str, str], colour: str) -> None:
-    row = PANEL / DPI * 72 / (methods + 0.25)  # points from one method to the next
-    size = 9.5 if row > 20 else 7.5
-    name, behind, value = texts
-    roomy = row > 34
+def _write(axes: Axes, place: int, lift: float, text: str, *, right: bool = False, **look: Any) -> None:
+    # at an end of the row of a method, `lift` points above its whisker
+    raised = axes.get_yaxis_transform() + ScaledTranslation(0, lift / 72, axes.figure.dpi_scale_trans)
+    axes.text(int(right), place, text, transform=raised, ha="right" if right else "left", **look)
 
-    def write(text: str, x: int, lift: float, **look: Any) -> None:
-        at = axes.get_yaxis_transform()
-        raised = at + ScaledTranslation(0, lift / 72, axes.figure.dpi_scale_trans)
-        axes.text(x, place, text, transform=raised, ha="right" if x else "left", **look)
 
-    write(name, 0, 18 if roomy else 0.2 * row, color=colour, fontweight="bold", fontsize=size)
-    write(value, 1, 18 if roomy else 0.2 * row, fontsize=size)
-    if roomy:
-        write(behind, 0, 8, color=MUTED, fontsize=7)
+def _spread(axes: Axes, left: float, right: float) -> None:
+    # give the data this part of the width, and the rest to words
+    low, high = axes.dataLim.intervalx
+    unit = max(high - low, 0.01) / (right - left)
+    axes.set_xlim(low - left * unit, high + (1 - right) * unit)
 
 
 def _draw_examples(axes: Axes, top: int, title: str, colour: str, examples: Examples) -> None:
-    axes.text(LEFT, top - 18, title, color=colour, fontsize=10, fontweight="bold")
+    if len(examples.pictures):
+        axes.text(LEFT, top - 18, title, color=colour, fontsize=10, fontweight="bold")
     for place, picture in enumerate(examples.pictures[:3]):
         left = LEFT + place * (TILE + GAP)
         draw_picture(axes, picture, left, top, TILE)
         verdict = "rejected" if examples.rejected[place] else "passed"
-        line = f"{examples.scores[place]:.3g}  {verdict}"
+        line = f"{examples.scores[place]:.3g} {verdict}"
         axes.text(left + TILE / 2, top + TILE + 7, line, fontsize=8, ha="center", va="top")
 
 

@@ -11,7 +11,7 @@ from iad.plotting.style import MUTED, draw_picture, new_figure, pixel_axes, styl
 
 COLUMNS, FEWEST_COLUMNS = 8, 4
 TILE, CAPTION, HEADER, GAP = 186, 68, 84, 12  # pixels
-LONGEST_ID = 24  # characters that fit below a picture
+LONGEST_ID = 20  # characters that fit below a picture
 
 
 @styled

@@ -30,6 +30,7 @@ GOOD_TEXT = "#4F6579"  # the same, dark enough to read
 BAD = "#B3392F"
 # Okabe and Ito, "Color Universal Design" (2008), without black and yellow: told apart with every kind of colour vision
 METHOD_COLOURS = ("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#D55E00")
+DASHES = ("solid", "dashed", "dotted")  # from the seventh method on
 
 RC: dict[str, Any] = {
     "font.family": "DejaVu Sans",  # ships with matplotlib, so that every machine draws the same letters
@@ -84,14 +85,15 @@ def png(figure: Figure) -> bytes:
     return buffer.getvalue()
 
 
-def method_colours(methods: Iterable[str]) -> dict[str, str]:
-    """A colour for each method, by the order of their names, so that figures and revisions agree.
+def method_lines(methods: Iterable[str]) -> dict[str, dict[str, Any]]:
+    """Colour and dashes for each method, by the order of their names, so that figures and revisions agree.
 
-    >>> method_colours(["vit", "ae"])
-    {'ae': '#0072B2', 'vit': '#E69F00'}
+    >>> method_lines(["vit", "ae"])
+    {'ae': {'color': '#0072B2', 'linestyle': 'solid'}, 'vit': {'color': '#E69F00', 'linestyle': 'solid'}}
     """
+    looks = [{"color": colour, "linestyle": dashes} for dashes in DASHES for colour in METHOD_COLOURS]
     names = sorted(methods)
-    return dict(zip(names, islice(cycle(METHOD_COLOURS), len(names)), strict=True))
+    return dict(zip(names, islice(cycle(looks), len(names)), strict=True))
 
 
 def bare(axes: Axes) -> None:
