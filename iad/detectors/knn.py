@@ -33,14 +33,14 @@ class Space:
 
     def place(self, features: np.ndarray) -> np.ndarray:
         """Return float64 `(n, D)` for features `(n, D)` of any float type."""
-        placed = (features.astype(np.float64) - self.shift) / self.scale
+        placed: np.ndarray = (features.astype(np.float64) - self.shift) / self.scale
         if self.metric == "cosine":
             placed /= np.maximum(np.linalg.norm(placed, axis=1, keepdims=True), np.finfo(np.float64).tiny)
         return placed
 
     def distance(self, squared: np.ndarray) -> np.ndarray:
         """Turn squared Euclidean distances of placed features into the metric's distance."""
-        return squared / 2 if self.metric == "cosine" else np.sqrt(squared)
+        return squared / 2 if self.metric == "cosine" else np.asarray(np.sqrt(squared))
 
 
 def knn_scores(
@@ -145,7 +145,7 @@ def _nearest_squared(bank: np.ndarray, queries: np.ndarray, k: int, space: Space
 
 
 def _squared_distances(queries: np.ndarray, block: np.ndarray) -> np.ndarray:
-    squared = queries @ block.T
+    squared: np.ndarray = queries @ block.T
     squared *= -2
     squared += np.einsum("md,md->m", queries, queries)[:, None]
     squared += np.einsum("bd,bd->b", block, block)[None, :]

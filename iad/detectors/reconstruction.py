@@ -25,7 +25,7 @@ class GoodErrors:
     def excess(self, maps: np.ndarray) -> np.ndarray:
         """One-sided z-scores of error maps `(B, h, w)`: 0 where the error is no larger than usual."""
         scale = self.std + STD_FLOOR * self.std.mean() + np.finfo(np.float64).tiny
-        return np.maximum((maps - self.mean) / scale, 0)
+        return np.asarray(np.maximum((maps - self.mean) / scale, 0))
 
 
 def cell_means(error_maps: Iterable[np.ndarray], cell: int) -> Iterator[np.ndarray]:
@@ -88,12 +88,12 @@ def _lengths(side: int, cell: int) -> np.ndarray:
 
 
 def _mean(errors: np.ndarray, _: float) -> np.ndarray:
-    return errors.mean(axis=1, dtype=np.float64)  # type: ignore[no-any-return]
+    return np.asarray(errors.mean(axis=1, dtype=np.float64))
 
 
 def _top(errors: np.ndarray, share: float) -> np.ndarray:
     worst = max(1, round(share * errors.shape[1]))
-    return np.partition(errors, -worst, axis=1)[:, -worst:].mean(axis=1, dtype=np.float64)  # type: ignore[no-any-return]
+    return np.asarray(np.partition(errors, -worst, axis=1)[:, -worst:].mean(axis=1, dtype=np.float64))
 
 
 AGGREGATES: dict[str, Callable[[np.ndarray, float], np.ndarray]] = {"mean": _mean, "top": _top}

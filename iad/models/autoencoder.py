@@ -61,7 +61,7 @@ def squared_error(model: Autoencoder, pixels: torch.Tensor, runtime: Runtime) ->
     """Squared difference float32 `(B, 3, S, S)` between pictures and their reconstructions."""
     with runtime.lower_precision():
         rebuilt = model(pixels)
-    return (rebuilt.float() - pixels) ** 2
+    return torch.square(rebuilt.float() - pixels)
 
 
 def error_maps(

@@ -135,7 +135,7 @@ def _linear_weights(graph: object, constants: Mapping[str, np.ndarray]) -> Itera
             continue
         bias = next((name for name in node.input if name in constants and name.endswith(".bias")), None)
         weight = next((anonymous[name] for name in node.input if name in anonymous), None)
-        if bias and weight in constants:
+        if bias and weight and weight in constants:
             yield bias.removesuffix("bias") + "weight", constants[weight].T
 
 

@@ -1,0 +1,175 @@
+"""The whole DAG through DVC, on a tiny project: reproducible, resumable, shareable, and experiments on top."""
+
+import csv
+import json
+import os
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from PIL import Image
+
+from iad.data.carpet import DEFECTS
+from tests.conftest import commit, run, set_params
+from tests.helpers import read_yaml
+
+DVC = (sys.executable, "-m", "dvc")
+
+
+def dvc(folder, *arguments, check=True):
+    found = run(folder, *DVC, *arguments, check=check)
+    return found.stdout + found.stderr
+
+
+def hashes(folder):
+    """Everything that `dvc.lock` says about results: path and hash of each output."""
+    stages = read_yaml(folder / "dvc.lock")["stages"]
+    return {out["path"]: out["md5"] for stage in stages.values() for out in stage["outs"]}
+
+
+def ran(output):
+    """The stages that a run of DVC executed."""
+    return set(re.findall(r"Running stage '([^']+)'", output))
+
+
+@pytest.fixture(scope="module")
+def reproduced(tiny_template, tmp_path_factory):
+    """The tiny project after one `dvc repro`, committed."""
+    folder = tmp_path_factory.mktemp("reproduced") / "project"
+    shutil.copytree(tiny_template, folder)
+    dvc(folder, "repro")
+    commit(folder, "results")
+    return folder
+
+
+@pytest.fixture
+def project(reproduced, tmp_path):
+    """A copy of the reproduced project, cache included."""
+    return Path(shutil.copytree(reproduced, tmp_path / "project"))
+
+
+def test_every_method_has_metrics_scores_and_figures(reproduced):
+    for method in ("ae", "resnet", "vit"):
+        metrics = json.loads((reproduced / f"metrics/{method}.json").read_text())
+        assert 0 <= metrics["auroc_low"] <= metrics["auroc"] <= metrics["auroc_high"] <= 1
+        assert len(metrics) <= 10
+        with (reproduced / f"plots/scores/{method}.csv").open() as file:
+            rows = list(csv.DictReader(file))
+        assert len(rows) == 6 + 2 * len(DEFECTS)
+        assert sum(row["label"] == "0" and row["rejected"] == "1" for row in rows) == metrics["false_alarms"]
+        for kind in ("histograms", "confusion", "misses", "false_alarms"):
+            Image.open(reproduced / f"plots/{kind}/{method}.png").verify()
+
+
+def test_a_second_run_does_nothing(reproduced):
+    assert ran(dvc(reproduced, "repro")) == set()
+    assert dvc(reproduced, "status").strip() == "Data and pipelines are up to date."
+
+
+def test_a_second_clone_with_an_empty_cache_computes_the_same_bytes(reproduced, tmp_path):
+    run(tmp_path, "git", "clone", "--quiet", str(reproduced), "clone")
+    clone = tmp_path / "clone"
+    assert "evaluate" in ran(dvc(clone, "repro", "--force", "--no-run-cache"))
+    assert hashes(clone) == hashes(reproduced)
+
+
+def test_a_run_that_is_killed_again_and_again_ends_in_the_same_bytes(tiny_project, reproduced):
+    for place in ("stages/download", "stages/preprocess", "stages/train_ae", "stages/extract_vit", "plots"):
+        process = subprocess.Popen(
+            [*DVC, "repro"], cwd=tiny_project, start_new_session=True,
+            stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+        )  # fmt: skip
+        deadline = time.monotonic() + 300
+        while not (tiny_project / place).exists():
+            assert process.poll() is None, f"the run ended before it wrote {place}"
+            assert time.monotonic() < deadline, f"no {place} after minutes"
+            time.sleep(0.002)
+        os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
+    dvc(tiny_project, "repro")
+    assert hashes(tiny_project) == hashes(reproduced)
+    left = [path for path in tiny_project.glob("[!.]*/**/*") if path.name.endswith(".part")]
+    assert left == [], "half-written files are left"
+
+
+def test_an_interrupted_stage_says_so_in_one_line_and_leaves_nothing_half_written(project):
+    shutil.rmtree(project / "stages/train_ae")
+    set_params(project / "params.yaml", project / "params.yaml", {"ae": {"epochs": 100_000, "patience": 100_000}})
+    process = subprocess.Popen(
+        [sys.executable, "-m", "iad", "train_ae"], cwd=project, stderr=subprocess.PIPE, text=True
+    )
+    while not (project / "stages/train_ae/history.csv").exists():
+        assert process.poll() is None
+        time.sleep(0.01)
+    process.send_signal(signal.SIGINT)
+    _, errors = process.communicate(timeout=120)
+    assert process.returncode == 130
+    assert errors.count("\n") == 1
+    assert "interrupted" in errors
+    assert {path.name for path in (project / "stages/train_ae").iterdir()} == {"history.csv"}
+
+
+def test_an_experiment_with_another_k_runs_the_neighbour_methods_alone(project):
+    output = dvc(project, "exp", "run", "-S", "method.k=1")
+    assert ran(output) == {"score@resnet", "score@vit", "threshold@resnet", "threshold@vit", "evaluate"}
+    changed = dvc(project, "metrics", "diff", "HEAD", "--md")
+    assert "metrics/resnet.json" in changed
+    assert "metrics/ae.json" not in changed
+
+
+def test_switching_a_method_off_removes_it_from_the_results_and_on_again_computes_nothing(project):
+    before = hashes(project)
+    assert ran(dvc(project, "exp", "run", "-S", "~methods.ae")) == {"evaluate"}
+    assert not (project / "metrics/ae.json").exists()
+    assert not (project / "stages/score/ae").exists()
+    run(project, "git", "checkout", "--", "params.yaml")
+    dvc(project, "repro")
+    assert hashes(project) == before
+    assert (project / "metrics/ae.json").exists()
+
+
+def test_push_and_pull_bring_a_fresh_clone_to_the_results_without_computing(project, tmp_path):
+    remote = tmp_path / "remote"
+    dvc(project, "remote", "add", "--default", "store", str(remote))
+    commit(project, "remote")
+    dvc(project, "push")
+    run(tmp_path, "git", "clone", "--quiet", str(project), "clone")
+    clone = tmp_path / "clone"
+    dvc(clone, "pull")
+    assert ran(dvc(clone, "repro")) == set()
+    assert hashes(clone) == hashes(project)
+
+
+def test_a_temporary_experiment_sees_a_folder_data_set_that_dvc_tracks(project):
+    folder = project / "data" / "my parts"
+    for kind, count, level in (("good", 20, 90), ("bad", 4, 200)):
+        (folder / kind).mkdir(parents=True)
+        for number in range(count):
+            picture = Image.effect_noise((64, 64), 40).point(lambda value, level=level: value // 2 + level // 2)
+            picture.save(folder / kind / f"{number:02}.png")
+    dvc(project, "add", "data/my parts")
+    commit(project, "my parts")
+    output = dvc(project, "exp", "run", "--temp", "-S", "data.source=folder", "-S", "data.category='my parts'")
+    assert {"download", "train_ae", "evaluate"} <= ran(output)
+    assert read_yaml(project / "params.yaml")["data"]["source"] == "synthetic", "the workspace stays as it was"
+    shown = json.loads(dvc(project, "exp", "show", "--json"))
+    experiments = [entry for commit_ in shown for entry in commit_.get("experiments") or []]
+    revision = experiments[0]["revs"][0]["data"]
+    assert revision["params"]["params.yaml"]["data"]["data"]["category"] == "my parts"
+    assert revision["metrics"]["metrics/vit.json"]["data"]["auroc"] > 0.5
+
+
+def test_every_plot_renders(reproduced):
+    dvc(reproduced, "plots", "show")
+    page = (reproduced / "dvc_plots/index.html").read_text()
+    for kind in ("histograms", "confusion", "misses", "false_alarms"):
+        for method in ("ae", "resnet", "vit"):
+            assert re.search(f"{kind}.{method}.png", page), f"{kind} of {method} is not on the page"
+    for title in ("Precision and recall", "ROC", "Autoencoder loss"):
+        assert page.count(f'"{title}"') == 1, f"{title} must appear once"
+    assert "<DVC_METRIC" not in page, "a template is left unfilled"
