@@ -32,13 +32,7 @@ class Gallery:
         self.rows = {image_id: row for row, image_id in enumerate(read_manifest(paths.MANIFEST)["image_id"])}
 
     def __call__(self, image_ids: Sequence[str]) -> np.ndarray:
-        """Pictures with these ids, uint8 `(K, S, S, 3)`.
-
-        Raises:
-            IadError: if the data set has no such picture.
-        """
-        if strange := [image_id for image_id in image_ids if image_id not in self.rows]:
-            raise IadError(f"{paths.MANIFEST}: no picture '{strange[0]}', which was scored; run `dvc repro`")
+        """Pictures with these ids, uint8 `(K, S, S, 3)`."""
         return np.asarray(self.images[[self.rows[image_id] for image_id in image_ids]])
 
 
@@ -65,11 +59,11 @@ def forget_unlisted(methods: Collection[str]) -> None:
                 leftover.unlink()
 
 
-def read_outcome(method: str) -> Outcome:
+def read_outcome(method: str, gallery: Gallery) -> Outcome:
     """Read the scores, the threshold and the provenance of one method, and give the verdicts.
 
     Raises:
-        IadError: if a file is missing or broken, or holds scores that cannot be ranked.
+        IadError: if a file is missing or broken, holds scores that cannot be ranked, or a picture the data set lacks.
     """
     source = paths.SCORE / method
     test = read_table(source / paths.TEST_SCORES)
@@ -86,6 +80,8 @@ def read_outcome(method: str) -> Outcome:
         provenance=read_json(source / paths.PROVENANCE),
     )
     outcome.check(str(source / paths.TEST_SCORES))
+    if strange := [image_id for image_id in outcome.image_ids if image_id not in gallery.rows]:
+        raise IadError(f"{paths.MANIFEST}: no picture '{strange[0]}', which {method} scored; run `dvc repro`")
     return outcome
 
 

@@ -38,7 +38,8 @@ def evaluate() -> None:
     params = load_params()
     chosen = params.evaluate
     forget_unlisted(params.methods)
-    outcomes, gallery = [read_outcome(method) for method in params.methods], Gallery()
+    gallery = Gallery()
+    outcomes = [read_outcome(method, gallery) for method in params.methods]
     summaries = {}
     for outcome in track(outcomes, "evaluate", unit=" methods"):
         summary = summarize(outcome, draws=chosen.bootstrap, confidence=chosen.confidence, seed=params.seed)

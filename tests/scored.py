@@ -1,0 +1,47 @@
+"""A folder as `score` leaves it: parameters, pictures and the scores of three made-up methods."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+
+from iad import paths
+from iad.data.manifest import write_manifest
+from iad.io import write_json, write_table
+from tests.conftest import set_params
+from tests.helpers import ROOT
+
+METHODS = ("ae", "resnet", "vit")
+SIDE = 24
+
+
+def write_scored(folder: Path, *, good: int = 12, defective: int = 18, train: int = 40, methods=METHODS) -> None:
+    """Write `train` good training pictures, a test set, and scores on which later methods are the better ones."""
+    generator = np.random.default_rng(0)
+    labels = np.array([0] * train + [0] * good + [1] * defective)
+    kinds = np.array(["hole", "cut"] * len(labels), dtype=object)[: len(labels)]
+    ids = np.array([f"pictures/{row:03d}.png" for row in range(len(labels))], dtype=object)
+    split = np.array(["train"] * train + ["test"] * (good + defective), dtype=object)
+    defects = np.where(labels == 1, kinds, "good").astype(object)
+    manifest = {"image_id": ids, "split": split, "label": labels, "defect": defects}
+    sizes = {name: np.full(len(labels), SIDE) for name in ("width", "height")}
+    empty = {"mask": np.full(len(labels), None), "sha256": np.full(len(labels), "0" * 64, dtype=object)}
+    write_manifest(folder / paths.MANIFEST, manifest | sizes | empty)
+    np.save(folder / paths.IMAGES, generator.integers(0, 255, (len(labels), SIDE, SIDE, 3), dtype=np.uint8))
+    set_params(ROOT / paths.PARAMS, folder / paths.PARAMS, {"evaluate": {"bootstrap": 100, "strip": 4}})
+    for row, method in enumerate(methods):
+        scores = generator.normal(10, 1, len(labels)) + labels * (1.5 + row)
+        write_scores(folder, method, manifest, scores)
+
+
+def write_scores(folder: Path, method: str, manifest: dict[str, np.ndarray], scores: np.ndarray) -> None:
+    """Write the three files of `score`: the training pictures calibrate, the others are tested."""
+    place, test = folder / paths.SCORE / method, manifest["split"] == "test"
+    write_table(place / paths.CALIBRATION_SCORES, {"image_id": manifest["image_id"][~test], "score": scores[~test]})
+    tested = {name: manifest[name][test] for name in ("image_id", "label", "defect")}
+    write_table(place / paths.TEST_SCORES, tested | {"score": scores[test]})
+    history = [{"epoch": epoch, "train_loss": 1 / epoch, "validation_loss": 1.1 / epoch} for epoch in (1, 2, 3)]
+    model = {"name": f"net of {method}"} | ({"history": history} if method == "ae" else {})
+    runtime = {"device": "cpu", "precision": "bf16", "threads": 2}
+    write_json(place / paths.PROVENANCE, {"method": method, "reads": "x", "model": model, "runtime": runtime})

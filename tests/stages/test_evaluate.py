@@ -1,0 +1,233 @@
+"""Oracle: scikit-learn on the very files that `score` and `threshold` left."""
+
+import csv
+import io
+import json
+import subprocess
+import sys
+from contextlib import redirect_stdout
+
+import numpy as np
+import pytest
+from PIL import Image
+from sklearn.metrics import average_precision_score, f1_score, roc_auc_score
+
+from iad import paths
+from iad.errors import IadError
+from iad.io import read_table, write_table
+from iad.stages.evaluate import evaluate
+from iad.stages.threshold import threshold
+from tests.conftest import set_params
+from tests.helpers import ROOT
+from tests.scored import METHODS, write_scored
+
+
+def start(folder, monkeypatch, **counts):
+    write_scored(folder, **counts)
+    monkeypatch.chdir(folder)
+    for method in METHODS:
+        threshold(method)
+
+
+@pytest.fixture
+def project(tmp_path, monkeypatch):
+    start(tmp_path, monkeypatch)
+    return tmp_path
+
+
+@pytest.fixture(scope="module")
+def evaluated_once(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("evaluated")
+    with pytest.MonkeyPatch.context() as patch, redirect_stdout(io.StringIO()) as said:
+        start(folder, patch)
+        evaluate()
+    return folder, said.getvalue()
+
+
+@pytest.fixture
+def evaluated(evaluated_once, monkeypatch):
+    """The current folder is one where `evaluate` has run; tests only read there. The value is what it said."""
+    monkeypatch.chdir(evaluated_once[0])
+    return evaluated_once[1]
+
+
+def metrics_of(method):
+    return json.loads((paths.METRICS / f"{method}.json").read_text())
+
+
+def report():
+    return json.loads(paths.REPORT.read_text())
+
+
+def rows_of(path):
+    with path.open() as file:
+        return list(csv.DictReader(file))
+
+
+def written():
+    return {
+        path: path.read_bytes() for room in (paths.METRICS, paths.PLOTS) for path in room.rglob("*") if path.is_file()
+    }
+
+
+def change_test(method, **columns):
+    file = paths.SCORE / method / paths.TEST_SCORES
+    write_table(file, read_table(file) | columns)
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_metrics_are_those_of_scikit_learn_on_the_same_files(evaluated, method):
+    test = read_table(paths.SCORE / method / paths.TEST_SCORES)
+    value = json.loads((paths.THRESHOLD / method / paths.THRESHOLD_FILE).read_text())["value"]
+    found, rejected = metrics_of(method), test["score"] >= value
+    assert found["auroc"] == pytest.approx(roc_auc_score(test["label"], test["score"]), abs=1e-6)
+    assert found["average_precision"] == pytest.approx(average_precision_score(test["label"], test["score"]), abs=1e-6)
+    assert found["f1"] == pytest.approx(f1_score(test["label"], rejected), abs=1e-6)
+    assert found["false_alarms"] == int((rejected & (test["label"] == 0)).sum())
+    assert found["misses"] == int((~rejected & (test["label"] == 1)).sum())
+    assert found["auroc_low"] <= found["auroc"] <= found["auroc_high"]
+    assert len(found) == 10
+
+
+def test_every_contracted_file_is_written_for_every_listed_method(evaluated):
+    pictures = {
+        room / f"{method}.png"
+        for room in (paths.HISTOGRAMS, paths.CONFUSION, paths.MISSES, paths.FALSE_ALARMS)
+        for method in METHODS
+    }
+    tables = {
+        room / f"{method}{end}"
+        for room, end in ((paths.METRICS, ".json"), (paths.SCORES_CSV, ".csv"))
+        for method in METHODS
+    }
+    single = {paths.REPORT, paths.OVERVIEW, paths.ROC_CURVES, paths.PR_CURVES, paths.LOSS_CURVE}
+    assert set(written()) == pictures | tables | single
+    for picture in pictures | {paths.OVERVIEW}:
+        Image.open(picture).verify()
+
+
+def test_scores_are_written_picture_by_picture_with_the_verdict(evaluated):
+    test = read_table(paths.SCORE / "vit" / paths.TEST_SCORES)
+    value = report()["methods"]["vit"]["threshold"]["value"]
+    rows = rows_of(paths.SCORES_CSV / "vit.csv")
+    assert [row["image_id"] for row in rows] == test["image_id"].tolist()
+    assert [float(row["score"]) for row in rows] == test["score"].tolist()
+    assert [row["rejected"] for row in rows] == ["1" if score >= value else "0" for score in test["score"]]
+
+
+def test_curve_files_hold_finite_thresholds_of_every_method(evaluated):
+    for path, columns in (
+        (paths.ROC_CURVES, ["method", "threshold", "false_positive_rate", "true_positive_rate"]),
+        (paths.PR_CURVES, ["method", "threshold", "recall", "precision"]),
+    ):
+        rows = rows_of(path)
+        assert list(rows[0]) == columns
+        assert {row["method"] for row in rows} == set(METHODS)
+        assert all(np.isfinite(float(row["threshold"])) for row in rows)
+
+
+def test_the_loss_is_copied_from_the_method_that_was_trained(evaluated):
+    assert [row["epoch"] for row in rows_of(paths.LOSS_CURVE)] == ["1", "2", "3"]
+
+
+def test_the_loss_file_has_a_header_alone_when_nothing_was_trained(project):
+    overlay = {"methods": {"resnet": {"reads": "extract_resnet", "params": "method"}}}
+    parameters = (project / paths.PARAMS).read_text().splitlines(keepends=True)
+    (project / paths.PARAMS).write_text("".join(line for line in parameters if not line.startswith("  ae:")))
+    set_params(project / paths.PARAMS, project / paths.PARAMS, overlay)
+    evaluate()
+    assert paths.LOSS_CURVE.read_text() == "epoch,train_loss,validation_loss\n"
+
+
+def test_the_report_says_what_auto_chose_and_labels_the_oracle(evaluated):
+    found = report()["methods"]["ae"]
+    assert found["provenance"]["runtime"] == {"device": "cpu", "precision": "bf16", "threads": 2}
+    assert found["oracle"]["best_f1"] >= metrics_of("ae")["f1"]
+    assert set(found["recall_per_defect"]) == {"hole", "cut"}
+
+
+def test_it_ends_with_the_table_and_the_place_of_the_plots(evaluated):
+    header, _, *rows = evaluated.splitlines()[-7:]
+    assert header.split()[:3] == ["method", "backbone", "AUROC"]
+    assert [row.split("  ")[0].strip() for row in rows[:3]] == list(METHODS)
+    assert "net of vit" in rows[2]
+    assert f"{metrics_of('vit')['auroc']:.3f} [" in rows[2]
+    assert str(paths.OVERVIEW) in evaluated.splitlines()[-1]
+
+
+def test_two_runs_write_the_same_bytes(evaluated, tmp_path, monkeypatch):
+    first = written()
+    start(tmp_path, monkeypatch)
+    evaluate()
+    assert written() == first
+
+
+def test_methods_no_longer_listed_leave_no_trace(project):
+    evaluate()
+    parameters = (project / paths.PARAMS).read_text().splitlines(keepends=True)
+    (project / paths.PARAMS).write_text("".join(line for line in parameters if not line.startswith("  resnet: {reads")))
+    evaluate()
+    assert {folder.name for folder in paths.SCORE.iterdir()} == {"ae", "vit"}
+    assert {folder.name for folder in paths.THRESHOLD.iterdir()} == {"ae", "vit"}
+    assert not [path for path in written() if path.stem == "resnet"]
+    assert list(report()["methods"]) == ["ae", "vit"]
+
+
+@pytest.mark.parametrize(
+    ("counts", "kind", "left"),
+    [
+        ({"defective": 0}, "good", {"threshold", "false_alarms"}),
+        ({"good": 0}, "defective", {"threshold", "recall", "misses"}),
+    ],
+)
+def test_a_test_set_of_one_class_says_what_is_missing_and_writes_the_rest(
+    tmp_path, monkeypatch, capsys, counts, kind, left
+):
+    start(tmp_path, monkeypatch, **counts)
+    evaluate()
+    assert set(metrics_of("vit")) == left
+    assert f"test pictures are {kind}, so AUROC, AP, F1, precision," in capsys.readouterr().out
+    assert rows_of(paths.ROC_CURVES) == []
+    Image.open(paths.OVERVIEW).verify()
+
+
+def test_no_miss_and_no_false_alarm_give_small_pictures(project):
+    test = read_table(paths.SCORE / "vit" / paths.TEST_SCORES)
+    change_test("vit", score=test["label"] * 100.0)
+    evaluate()
+    assert metrics_of("vit")["misses"] == metrics_of("vit")["false_alarms"] == 0
+    assert Image.open(paths.MISSES / "vit.png").height < 100
+    assert Image.open(paths.FALSE_ALARMS / "vit.png").height < 100
+
+
+def test_strips_show_no_more_pictures_than_asked(project):
+    change_test("vit", score=np.zeros(30))  # every defective picture passes
+    evaluate()
+    assert metrics_of("vit")["misses"] == 18
+    assert Image.open(paths.MISSES / "vit.png").width < 1600 / 8 * 5  # four of them
+
+
+def test_scores_that_are_not_finite_are_refused_with_the_file(project):
+    change_test("vit", score=np.full(30, np.nan))
+    with pytest.raises(IadError, match=r"vit.test\.parquet: 30 of 30 scores are not finite"):
+        evaluate()
+    assert not paths.METRICS.exists()
+
+
+def test_a_scored_picture_that_the_data_set_lacks_is_named(project):
+    change_test("vit", image_id=np.array([f"new/{row}.png" for row in range(30)], dtype=object))
+    with pytest.raises(IadError, match=r"no picture 'new/\d+\.png', which vit scored; run `dvc repro`"):
+        evaluate()
+    assert not paths.METRICS.exists()
+
+
+def test_a_listed_method_without_scores_is_refused(project):
+    (paths.SCORE / "resnet" / paths.TEST_SCORES).unlink()
+    with pytest.raises(IadError, match=r"resnet.test\.parquet: missing; run `dvc repro`"):
+        evaluate()
+
+
+def test_importing_the_stage_loads_none_of_the_slow_packages():
+    code = "import sys, iad.stages.evaluate, iad.stages.threshold; print(*sys.modules)"
+    found = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    assert not {"torch", "sklearn", "pandas", "scipy", "matplotlib.pyplot"} & set(found.split())
