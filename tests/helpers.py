@@ -4,18 +4,21 @@ from __future__ import annotations
 
 import ast
 import importlib
-import json
-import subprocess
+import runpy
 import sys
 from collections.abc import Collection, Iterator, Mapping
+from contextlib import chdir, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from types import ModuleType
 from typing import Any
+from unittest.mock import patch
 
+import pytest
 from pydantic import BaseModel
 from ruamel.yaml import YAML
 
-from iad.params import load_params
+from iad.params import Params
 
 ROOT = Path(__file__).parents[1]
 
@@ -126,35 +129,53 @@ class Recorder:
         self._found |= leaf_keys(self._value, self._key)
 
 
-def reads_of(stage: Stage, monkeypatch: Any) -> set[str]:
-    """Run a stage's function in the current folder and return the leaves of `params.yaml` that it read."""
-    module = importlib.import_module(f"iad.stages.{stage.group}")
+def record_reads(group: str, params: Params, monkeypatch: Any) -> set[str]:
+    """Give a stage these parameters through a recorder, and return the set that fills as it runs."""
     found: set[str] = set()
-    monkeypatch.setattr(module, "load_params", lambda: Recorder(load_params(), found))
-    getattr(module, stage.group)(*stage.arguments)
+    monkeypatch.setattr(f"iad.stages.{group}.load_params", lambda: Recorder(params, found))
     return found
 
 
-_PROBE = """
-import json, pathlib, runpy, sys
-report, sys.argv = pathlib.Path(sys.argv[1]), ["iad", *sys.argv[2:]]
-try:
-    runpy.run_module("iad", run_name="__main__", alter_sys=True)
-finally:
-    files = (getattr(module, "__file__", None) for name, module in sys.modules.items() if name.split(".")[0] == "iad")
-    report.write_text(json.dumps([file for file in files if file]))
-"""
+def run_here(stage: Stage) -> None:
+    """Run a stage's function in this process and the current folder."""
+    module = importlib.import_module(f"iad.stages.{stage.group}")
+    getattr(module, stage.group)(*stage.arguments)
 
 
-def imported_files(stage: Stage, root: Path, report: Path) -> set[str]:
-    """Run a stage as `dvc repro` does, in `root`, and return the files of `iad` that it imported, as `iad/...`.
+def imported_files(stage: Stage, root: Path) -> set[str]:
+    """Run a stage's command in `root`, with the code of `root`, and return the files of `iad` that it imported.
 
-    `report` is a scratch file. Files of `ENTRY` are left out, and so are those that hold a docstring alone.
+    Files of `ENTRY` are left out, and so are those that hold a docstring alone. It is this process that runs, with the
+    modules of `iad` imported anew, since a process of its own would import PyTorch anew too.
     """
-    command = [sys.executable, "-c", _PROBE, str(report), *stage.command[3:]]
-    subprocess.run(command, cwd=root, check=True, capture_output=True, text=True)
-    files = {Path(file).resolve() for file in json.loads(report.read_text())}
+    with chdir(root), fresh_package(root), patch.object(sys, "argv", ["iad", *stage.command[3:]]):
+        with pytest.raises(SystemExit) as end:
+            runpy.run_module("iad", run_name="__main__")
+        assert not end.value.code, f"{stage.name} ended with {end.value.code}"
+        files = {Path(module.__file__).resolve() for module in package_modules().values() if module.__file__}
     return {file.relative_to(root.resolve()).as_posix() for file in files if _holds_code(file)} - ENTRY
+
+
+@contextmanager
+def fresh_package(root: Path) -> Iterator[None]:
+    """Inside the block `iad` is the copy in `root` and nothing of it is imported yet; afterwards all is as before."""
+    former = package_modules()
+    try:
+        _forget(former)
+        with patch.object(sys, "path", [str(root), *sys.path]):
+            yield
+    finally:
+        _forget(package_modules())
+        sys.modules.update(former)
+
+
+def package_modules() -> dict[str, ModuleType]:
+    return {name: module for name, module in sys.modules.items() if name == "iad" or name.startswith("iad.")}
+
+
+def _forget(names: Collection[str]) -> None:
+    for name in names:
+        del sys.modules[name]
 
 
 def _holds_code(file: Path) -> bool:

@@ -8,8 +8,8 @@ import pytest
 import typer
 from packaging.requirements import Requirement
 
-from helpers import ROOT, leaf_keys, read_yaml
 from iad.cli import app
+from tests.helpers import ROOT, leaf_keys, read_yaml
 
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 MAKEFILE = (ROOT / "Makefile").read_text(encoding="utf-8")

@@ -1,13 +1,15 @@
 """The tests' own tools, held to answers that can be seen."""
 
 import shutil
-import subprocess
 
 import numpy as np
 import pytest
 from dvc.repo import Repo
 
-from helpers import (
+from iad.io import write_table
+from iad.params import load_params
+from iad.paths import CALIBRATION_SCORES, SCORE
+from tests.helpers import (
     ROOT,
     Recorder,
     Stage,
@@ -15,13 +17,12 @@ from helpers import (
     imported_files,
     leaf_keys,
     load_pipeline,
-    reads_of,
+    package_modules,
+    record_reads,
+    run_here,
     undeclared,
     unused,
 )
-from iad.io import write_table
-from iad.params import load_params
-from iad.paths import CALIBRATION_SCORES, SCORE
 
 
 @pytest.fixture
@@ -101,18 +102,19 @@ def test_imports_of_a_run_are_seen_even_when_they_are_lazy(tmp_path):
     for room in ("", "commands", "stages"):
         (tmp_path / "iad" / room).mkdir(parents=True, exist_ok=True)
         (tmp_path / "iad" / room / "__init__.py").write_text('"""Only words."""\n')
-    (tmp_path / "iad/__main__.py").write_text("import iad.stages.work\n")
+    (tmp_path / "iad/__main__.py").write_text("import sys\nimport iad.stages.work\nsys.exit()\n")
     (tmp_path / "iad/stages/work.py").write_text("import importlib\nimportlib.import_module('iad.lazy')\n")
     (tmp_path / "iad/lazy.py").write_text('"""Lazy."""\nX = 1\n')
     (tmp_path / "iad/other.py").write_text('"""Never imported."""\nX = 1\n')
-    files = imported_files(a_stage("work"), tmp_path, tmp_path / "report.json")
-    assert files == {"iad/stages/work.py", "iad/lazy.py"}
+    before = package_modules()
+    assert imported_files(a_stage("work"), tmp_path) == {"iad/stages/work.py", "iad/lazy.py"}
+    assert package_modules() == before
 
 
 def test_a_run_that_fails_is_no_list_of_imports(tmp_path):
     shutil.copytree(ROOT / "iad", tmp_path / "iad", ignore=shutil.ignore_patterns("__pycache__"))
-    with pytest.raises(subprocess.CalledProcessError):
-        imported_files(a_stage("threshold", "ae"), tmp_path, tmp_path / "report.json")
+    with pytest.raises(AssertionError, match="threshold ended with 1"):
+        imported_files(a_stage("threshold", "ae"), tmp_path)
 
 
 def test_the_reads_of_a_stage_are_those_of_its_function(tmp_path, monkeypatch):
@@ -120,4 +122,6 @@ def test_the_reads_of_a_stage_are_those_of_its_function(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     scores = {"image_id": ["a", "b"], "score": np.array([0.5, 1.5])}
     write_table(SCORE / "ae" / CALIBRATION_SCORES, scores)
-    assert reads_of(a_stage("threshold", "ae"), monkeypatch) == {"threshold.strategy", "threshold.percentile"}
+    found = record_reads("threshold", load_params(), monkeypatch)
+    run_here(a_stage("threshold", "ae"))
+    assert found == {"threshold.strategy", "threshold.percentile"}

@@ -10,9 +10,9 @@ from pathlib import Path
 import pytest
 import typer
 
-from helpers import ROOT, load_pipeline
 from iad import paths
 from iad.cli import STAGE_ORDER, app
+from tests.helpers import ROOT, load_pipeline
 
 PACKAGE = ROOT / "iad"
 SOURCES = {

@@ -2,9 +2,9 @@
 
 import pytest
 
-from helpers import ROOT
 from iad.errors import IadError
 from iad.params import load_params
+from tests.helpers import ROOT
 
 TEXT = (ROOT / "params.yaml").read_text(encoding="utf-8")
 

@@ -4,11 +4,11 @@ import shutil
 
 import pytest
 
-from helpers import ROOT, leaf_keys, read_yaml
 from iad.commands.preset import leaves, overlay, preset
 from iad.errors import IadError
 from iad.params import load_params
 from iad.paths import PARAMS
+from tests.helpers import ROOT, leaf_keys, read_yaml
 
 COMMITTED = (ROOT / "params.yaml").read_bytes()
 PRESETS = {path.stem: path for path in sorted((ROOT / "presets").glob("*.yaml"))}
