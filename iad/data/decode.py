@@ -26,6 +26,7 @@ UNREAD_SUFFIXES = frozenset({
 })  # fmt: skip
 """Suffixes of pictures that are not read: a source refuses them, where it passes over other files."""
 
+PILLOW_LIMIT = Image.MAX_IMAGE_PIXELS or 0
 FULL_16BIT = 65535
 GREY_MODES = ("1", "L")
 COLOUR_MODES = ("RGB", "RGBX", "P", "YCbCr")
@@ -40,8 +41,8 @@ SIGNATURES = {
     b"<svg": "SVG", b"<!DO": "HTML", b"<html": "HTML",
 }  # fmt: skip
 
-# more pixels than allowed are refused below, in one line; Pillow's warning would be a second one
-warnings.simplefilter("ignore", Image.DecompressionBombWarning)
+# what is wrong with a picture is told below in one line; Pillow's warning (many pixels, torn EXIF) would be a second
+warnings.filterwarnings("ignore", module=r"PIL\.")
 
 
 def picture_size(data: bytes, name: str, *, max_megapixels: float) -> tuple[int, int]:
@@ -130,7 +131,8 @@ def decode_mask(data: bytes, name: str, size: int, *, max_megapixels: float) -> 
 def _open(data: bytes, name: str, max_megapixels: float) -> Image.Image:
     if not data:
         raise IadError(f"{name}: empty file (0 bytes); copy the picture again or delete it")
-    Image.MAX_IMAGE_PIXELS = int(max_megapixels * 1e6)  # Pillow refuses at twice this, some of it before we can
+    # Pillow's own limit, which holds for the whole process, is only ever raised: at twice it Pillow refuses
+    Image.MAX_IMAGE_PIXELS = max(PILLOW_LIMIT, int(max_megapixels * 1e6))
     try:
         image = Image.open(io.BytesIO(data), formats=FORMATS)
     except UnidentifiedImageError:

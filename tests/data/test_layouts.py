@@ -1,0 +1,136 @@
+"""Split, label, defect and mask of a picture follow from where it lies; what lies elsewhere is refused.
+
+Files hold their own path, so that reading one shows which file it was. Nothing is decoded here.
+"""
+
+import pytest
+
+from iad.data.layouts import read_layout, read_mvtec_layout
+from iad.errors import IadError
+
+MVTEC = ["train/good/1.png", "test/good/2.png", "test/hole/3.png"]
+PLAIN = ["good/1.png", "good/2.png", "bad/3.png"]
+
+
+def lay_out(folder, names):
+    for name in names:
+        path = folder / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(name)
+
+
+def read(folder, names, share=0.5, seed=0):
+    lay_out(folder, names)
+    return {picture.image_id: picture for picture in read_layout(folder, train_share=share, seed=seed)}
+
+
+def facts(pictures):
+    return {name: (p.split, int(p.label), p.defect, p.mask) for name, p in pictures.items()}
+
+
+def refusal(folder, names):
+    with pytest.raises(IadError) as caught:
+        read(folder, names)
+    line = str(caught.value)
+    assert line.startswith(str(folder))
+    return line.removeprefix(str(folder))
+
+
+def test_mvtec_layout_brings_its_own_split(tmp_path):
+    names = [*MVTEC, "calibration/good/4.png", "train/good/camera 2/5.png", "test/hole/deep/er/6.jpg"]
+    assert facts(read(tmp_path, names)) == {
+        "train/good/1.png": ("train", 0, "good", None),
+        "train/good/camera 2/5.png": ("train", 0, "good", None),
+        "calibration/good/4.png": ("calibration", 0, "good", None),
+        "test/good/2.png": ("test", 0, "good", None),
+        "test/hole/3.png": ("test", 1, "hole", None),
+        "test/hole/deep/er/6.jpg": ("test", 1, "hole", None),
+    }
+
+
+def test_the_mvtec_reader_gives_the_same_pictures(tmp_path):
+    expected = facts(read(tmp_path, MVTEC))
+    assert facts({p.image_id: p for p in read_mvtec_layout(tmp_path)}) == expected
+
+
+def test_a_plain_folder_is_split_by_seed_and_names_defects_after_folders(tmp_path):
+    names = [*(f"good/{i:02d}.png" for i in range(20)), "good/shift 2/x.png", "bad/a.png", "bad/cut/b.png"]
+    pictures = facts(read(tmp_path, names, share=0.7))
+    assert pictures["bad/a.png"] == ("test", 1, "bad", None)
+    assert pictures["bad/cut/b.png"] == ("test", 1, "cut", None)
+    good = {name: split for name, (split, label, defect, _) in pictures.items() if (label, defect) == (0, "good")}
+    assert len(good) == 21
+    assert list(good.values()).count("train") == 14  # 70 % of 21, rounded down
+    assert facts(read(tmp_path, [], share=0.7)) == pictures
+    assert facts(read(tmp_path, [], share=0.7, seed=1)) != pictures
+
+
+def test_only_good_pictures_are_accepted_if_some_are_left_for_testing(tmp_path):
+    assert {p.split for p in read(tmp_path, ["good/1.png", "good/2.png"]).values()} == {"train", "test"}
+
+
+@pytest.mark.parametrize("mask", ["ground_truth/hole/3_mask.png", "ground_truth/hole/3.png", "ground_truth/hole/3.bmp"])
+def test_a_mask_is_found_by_its_name(tmp_path, mask):
+    picture = read(tmp_path, [*MVTEC, mask])["test/hole/3.png"]
+    assert picture.mask == mask
+    assert picture.read_mask().decode() == mask
+    assert picture.read().decode() == "test/hole/3.png"
+
+
+def test_pictures_with_one_name_in_several_folders_keep_their_own_masks(tmp_path):
+    names = ["train/good/0.png", "test/cut/0.png", "test/cut/x/0.png", "test/hole/0.png"]
+    masks = ["ground_truth/cut/0_mask.png", "ground_truth/cut/x/0_mask.png", "ground_truth/hole/0_mask.png"]
+    pictures = read(tmp_path, names + masks)
+    assert [pictures[name].mask for name in names] == [None, *masks]
+
+
+def test_a_plain_folder_may_have_masks_too(tmp_path):
+    names = [*PLAIN, "bad/cut/4.png", "ground_truth/3_mask.png", "ground_truth/cut/4_mask.png"]
+    pictures = read(tmp_path, names)
+    assert pictures["bad/3.png"].mask == "ground_truth/3_mask.png"
+    assert pictures["bad/cut/4.png"].mask == "ground_truth/cut/4_mask.png"
+
+
+def test_masks_of_good_pictures_are_passed_over(tmp_path):
+    pictures = read(tmp_path, [*MVTEC, "ground_truth/hole/3_mask.png", "ground_truth/good/2_mask.png"])
+    assert pictures["test/good/2.png"].mask is None
+
+
+@pytest.mark.parametrize("mask", ["ground_truth/hole/4_mask.png", "ground_truth/hloe/3_mask.png", "ground_truth/3.png"])
+def test_a_mask_without_a_picture_is_refused_by_name(tmp_path, mask):
+    assert refusal(tmp_path, [*MVTEC, mask]).startswith(f"/{mask}: a mask without a picture")
+
+
+def test_a_missing_mask_is_refused_if_there_are_others(tmp_path):
+    line = refusal(tmp_path, [*MVTEC, "test/hole/4.png", "ground_truth/hole/4_mask.png"])
+    assert line.startswith("/test/hole/3.png: has no mask")
+    assert "add ground_truth/hole/3_mask.png" in line
+
+
+def test_two_masks_of_one_picture_are_refused(tmp_path):
+    line = refusal(tmp_path, [*MVTEC, "ground_truth/hole/3_mask.png", "ground_truth/hole/3.bmp"])
+    assert "ground_truth/hole/3.bmp" in line
+    assert "ground_truth/hole/3_mask.png" in line
+
+
+@pytest.mark.parametrize(
+    ("names", "told"),
+    [
+        ([], ": holds no pictures"),
+        (["notes.txt"], ": holds no pictures"),
+        (["a.png", "b.png"], "/a.png: out of place"),
+        (["Good/a.png"], "/Good/a.png: out of place"),
+        ([*MVTEC, "test/4.png"], "/test/4.png: out of place"),
+        ([*MVTEC, "tset/good/4.png"], "/tset/good/4.png: out of place"),
+        ([*MVTEC, "good/4.png"], "/good/4.png: out of place"),
+        ([*MVTEC, "train/hole/4.png"], "/train/hole/4.png: train may hold good pictures only"),
+        ([*MVTEC, "calibration/hole/4.png"], "/calibration/hole/4.png: calibration may hold good pictures only"),
+        (["test/good/1.png", "test/hole/2.png"], ": no good pictures to train on"),
+        (["bad/1.png"], ": no good pictures to train on"),
+        (["train/good/1.png"], ": no test pictures"),
+        (["good/1.png"], ": no test pictures"),
+        ([*PLAIN, "bad/good/4.png"], "/bad/good/4.png: a kind of defect cannot be called 'good'"),
+    ],
+)
+def test_what_cannot_be_a_data_set_is_refused_with_its_place(tmp_path, names, told):
+    assert refusal(tmp_path, names).startswith(told)
