@@ -164,7 +164,7 @@ def best_f1(labels: np.ndarray, scores: np.ndarray) -> BestF1 | None:
         return None
     counts = rank(labels, scores).counts()
     f1 = f1_of(counts.true_positives, counts.false_positives, counts.positives)
-    best = int(f1.argmax())
+    best = int(np.argmax(f1))
     return BestF1(float(f1[best]), float(counts.thresholds[best]))
 
 
