@@ -11,7 +11,7 @@ import errno
 import importlib
 import sys
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import typer
 from typer.core import TyperGroup
@@ -23,6 +23,7 @@ STAGE_ORDER = (
 )  # fmt: skip
 PANELS = {"stages": "Stages of the pipeline (dvc repro runs them)", "commands": "Commands"}
 PACKAGE = Path(__file__).parent
+INTERRUPTED = 130
 
 
 UsageError: Any = typer.BadParameter.__bases__[0]  # Typer brings its own copy of Click in some releases
@@ -60,21 +61,24 @@ def iad() -> None:
 def main() -> None:
     """Run the command line; a refusal is one line on standard error and exit code 1, or 2 for wrong usage."""
     try:
-        sys.exit(app(sys.argv[1:] or ["--help"], prog_name="iad", standalone_mode=False) or 0)
+        code = app(sys.argv[1:] or ["--help"], prog_name="iad", standalone_mode=False)
     except IadError as error:
         _refuse(str(error), 1)
     except UsageError as error:
         command = error.ctx.command_path if error.ctx else "iad"
-        _refuse(f"{error.format_message().rstrip(chr(46))}. See `{command} --help`.", 2)
-    except (KeyboardInterrupt, typer.Abort):
-        _refuse("interrupted; run the same command again to go on from the last finished stage", 130)
+        _refuse(f"{error.format_message().rstrip('.')}. See `{command} --help`.", 2)
     except OSError as error:
         if error.errno != errno.ENOSPC:
             raise
         _refuse("the disk is full; free some space and run the command again", 1)
+    except (KeyboardInterrupt, typer.Abort):
+        code = INTERRUPTED
+    if code == INTERRUPTED:  # Typer turns Ctrl-C into this code
+        _refuse("interrupted; the same command starts this step again, and `dvc repro` keeps the finished ones", code)
+    sys.exit(code or 0)
 
 
-def _refuse(line: str, code: int) -> None:
+def _refuse(line: str, code: int) -> NoReturn:
     print(f"iad: {line}", file=sys.stderr)
     sys.exit(code)
 

@@ -21,9 +21,7 @@ class Bar(Protocol):
         ...
 
 
-def track(
-    items: Iterable[T], title: str, *, total: int | None = None, unit: str = " pictures"
-) -> Iterator[T]:
+def track(items: Iterable[T], title: str, *, total: int | None = None, unit: str = " pictures") -> Iterator[T]:
     """Yield `items` unchanged while a bar named `title` shows how many are done, the rate and the ETA."""
     yield from tqdm(items, **_options(title, total, unit))
 

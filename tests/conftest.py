@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -89,13 +90,22 @@ def merge(values: dict, overlay: dict) -> None:
             values[key] = value
 
 
+def environment() -> dict[str, str]:
+    """The variables of a repository of its own: this Python first, its own Git identity, no user settings."""
+    return os.environ | {
+        "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
+        "GIT_CONFIG_GLOBAL": os.devnull,
+        "GIT_AUTHOR_NAME": "test",
+        "GIT_AUTHOR_EMAIL": "test@example.invalid",
+        "GIT_COMMITTER_NAME": "test",
+        "GIT_COMMITTER_EMAIL": "test@example.invalid",
+        "DVC_NO_ANALYTICS": "1",
+    }
+
+
 def run(folder: Path, *command: str, check: bool = True) -> subprocess.CompletedProcess[str]:
-    """Run a command in a repository of its own: its own Git identity, no terminal, no user settings."""
-    environment = os.environ | {
-        "GIT_CONFIG_GLOBAL": os.devnull, "GIT_AUTHOR_NAME": "test", "GIT_AUTHOR_EMAIL": "test@example.invalid",
-        "GIT_COMMITTER_NAME": "test", "GIT_COMMITTER_EMAIL": "test@example.invalid", "DVC_NO_ANALYTICS": "1",
-    }  # fmt: skip
-    found = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, timeout=600)
+    """Run a command in a repository of its own, and fail with all that it printed."""
+    found = subprocess.run(command, cwd=folder, env=environment(), capture_output=True, text=True, timeout=600)
     assert not check or found.returncode == 0, (
         f"{command} ended with {found.returncode}\n{found.stdout}\n{found.stderr}"
     )

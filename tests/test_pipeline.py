@@ -15,7 +15,7 @@ import pytest
 from PIL import Image
 
 from iad.data.carpet import DEFECTS
-from tests.conftest import commit, run, set_params
+from tests.conftest import commit, environment, run, set_params
 from tests.helpers import read_yaml
 
 DVC = (sys.executable, "-m", "dvc")
@@ -24,6 +24,14 @@ DVC = (sys.executable, "-m", "dvc")
 def dvc(folder, *arguments, check=True):
     found = run(folder, *DVC, *arguments, check=check)
     return found.stdout + found.stderr
+
+
+def start(folder, *command):
+    """Start a command in a process group of its own, as `run` would run it."""
+    return subprocess.Popen(
+        command, cwd=folder, env=environment(), start_new_session=True, text=True,
+        stdout=subprocess.DEVNULL, stderr=subprocess.PIPE,
+    )  # fmt: skip
 
 
 def hashes(folder):
@@ -80,10 +88,7 @@ def test_a_second_clone_with_an_empty_cache_computes_the_same_bytes(reproduced, 
 
 def test_a_run_that_is_killed_again_and_again_ends_in_the_same_bytes(tiny_project, reproduced):
     for place in ("stages/download", "stages/preprocess", "stages/train_ae", "stages/extract_vit", "plots"):
-        process = subprocess.Popen(
-            [*DVC, "repro"], cwd=tiny_project, start_new_session=True,
-            stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
-        )  # fmt: skip
+        process = start(tiny_project, *DVC, "repro")
         deadline = time.monotonic() + 300
         while not (tiny_project / place).exists():
             assert process.poll() is None, f"the run ended before it wrote {place}"

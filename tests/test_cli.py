@@ -1,0 +1,91 @@
+"""The command line: what it lists, how it refuses, and that nothing heavy is imported for its help."""
+
+import subprocess
+import sys
+
+import pytest
+from typer.testing import CliRunner
+
+from iad.cli import STAGE_ORDER, app
+from tests.helpers import ROOT, load_pipeline
+
+HEAVY = ("torch", "timm", "sklearn", "pandas", "matplotlib", "numpy", "pyarrow", "dvc")
+
+
+def iad(*arguments, cwd=ROOT):
+    return subprocess.run([sys.executable, "-m", "iad", *arguments], cwd=cwd, capture_output=True, text=True)
+
+
+def refusal(*arguments, code, cwd=ROOT):
+    """The one line on standard error with which a command refuses."""
+    found = iad(*arguments, cwd=cwd)
+    assert found.returncode == code, found.stderr
+    assert found.stderr.count("\n") == 1, found.stderr
+    assert found.stdout == ""
+    return found.stderr.strip()
+
+
+def test_help_lists_every_stage_in_the_order_of_the_dag_and_then_the_commands():
+    names = list(app_commands())
+    assert tuple(names[: len(STAGE_ORDER)]) == STAGE_ORDER
+    assert {stage.group for stage in load_pipeline().values()} == set(STAGE_ORDER)
+    assert names[len(STAGE_ORDER) :] == sorted(names[len(STAGE_ORDER) :])
+    shown = CliRunner().invoke(app, ["--help"]).output
+    assert all(name in shown for name in names)
+
+
+def app_commands():
+    from typer.main import get_command
+
+    return get_command(app).commands
+
+
+def test_help_imports_no_heavy_package():
+    code = "import sys; sys.argv = ['iad', '--help']\nfrom iad.cli import main\ntry: main()\nexcept SystemExit: pass\n"
+    code += f"print('LOADED', sorted(set(sys.modules) & set({HEAVY!r})))"
+    shown = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    assert shown.splitlines()[-1] == "LOADED []"
+
+
+@pytest.mark.parametrize("name", STAGE_ORDER)
+def test_every_stage_documents_itself(name):
+    shown = CliRunner().invoke(app, [name, "--help"])
+    assert shown.exit_code == 0
+    assert "Usage" in shown.output
+
+
+def test_wrong_usage_is_one_line_and_exit_code_2():
+    # Unknown command, with a suggestion
+    assert "No such command 'scor'. Did you mean 'score'?" in refusal("scor", code=2)
+    # Missing argument
+    assert "Missing argument" in refusal("score", code=2)
+    # Unknown option
+    assert "No such option: --fast" in refusal("evaluate", "--fast", code=2)
+
+
+def test_bad_input_is_one_line_and_exit_code_1(tmp_path):
+    # Outside of a project
+    assert "params.yaml: missing here" in refusal("download", code=1, cwd=tmp_path)
+    # Unknown method, with those there are
+    assert "unknown method 'vti'; did you mean 'vit'?" in refusal("score", "vti", code=1)
+    # A misspelt parameter
+    text = (ROOT / "params.yaml").read_text().replace("learning_rate:", "learnin_rate:")
+    (tmp_path / "params.yaml").write_text(text)
+    line = refusal("train_ae", code=1, cwd=tmp_path)
+    assert "unknown parameter 'ae.learnin_rate'; did you mean 'learning_rate'?" in line
+    # An input that an earlier stage has not written
+    (tmp_path / "params.yaml").write_text((ROOT / "params.yaml").read_text())
+    assert "manifest.parquet: missing; run `dvc repro`" in refusal("train_ae", code=1, cwd=tmp_path)
+
+
+def test_a_full_disk_is_one_line(monkeypatch, capsys):
+    from iad import cli
+
+    def full(*_, **__):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(cli, "app", full)
+    with pytest.raises(SystemExit) as ended:
+        cli.main()
+    assert ended.value.code == 1
+    assert "the disk is full" in capsys.readouterr().err

@@ -1,0 +1,66 @@
+"""Device, precision and threads: what is asked for, what `auto` becomes, and what is refused."""
+
+import os
+
+import pytest
+import torch
+
+from iad import compute
+from iad.errors import IadError
+
+
+@pytest.fixture(autouse=True)
+def threads_as_before():
+    before = torch.get_num_threads()
+    yield
+    torch.set_num_threads(before)
+
+
+def start(**settings):
+    return compute.start(**({"device": "cpu", "precision": "fp32", "threads": 1, "seed": 0} | settings))
+
+
+def test_what_is_asked_for_is_recorded():
+    runtime = start(precision="bf16", threads=1)
+    assert runtime.record() == {"device": "cpu", "hardware": "cpu", "precision": "bf16", "threads": 1}
+    assert runtime.dtype is torch.bfloat16
+
+
+def test_zero_threads_means_every_core_this_process_may_use():
+    assert start(threads=0).threads == len(os.sched_getaffinity(0))
+
+
+def test_auto_takes_bf16_only_where_the_processor_has_it(monkeypatch):
+    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: {"avx2": True, "avx512_bf16": False})
+    assert start(precision="auto").precision == "fp32"
+    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: {"avx512_bf16": True})
+    assert start(precision="auto").precision == "bf16"
+
+
+def test_auto_takes_cuda_before_the_processor(monkeypatch):
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "is_bf16_supported", lambda **_: True)
+    assert start(device="auto", precision="auto").device == "cuda"
+
+
+def test_a_missing_device_is_refused_with_those_there_are(monkeypatch):
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    with pytest.raises(IadError, match=r"compute.device = cuda: not on this machine, which has .*cpu"):
+        start(device="cuda")
+
+
+def test_the_seed_decides_the_random_numbers():
+    start(seed=3)
+    first = torch.rand(4)
+    start(seed=3)
+    assert torch.equal(first, torch.rand(4))
+    start(seed=4)
+    assert not torch.equal(first, torch.rand(4))
+
+
+def test_lower_precision_computes_products_in_bf16_and_nothing_in_fp32():
+    a = torch.rand(3, 3)
+    with start(precision="bf16").lower_precision():
+        assert (a @ a).dtype is torch.bfloat16
+    with start(precision="fp32").lower_precision():
+        assert (a @ a).dtype is torch.float32
