@@ -114,7 +114,7 @@ def test_a_damaged_mask_leaves_no_pictures_either(tmp_path):
 
 def test_a_picture_larger_than_its_header_once_said_is_not_decoded(tmp_path):
     content = {"p/0.png": png(np.zeros((21, 30), np.uint8))}
-    with pytest.raises(IadError, match="more than 0.0006 megapixels"):
+    with pytest.raises(IadError, match=r"more than 0\.0006 megapixels"):
         build(tmp_path, write(tmp_path, content))
 
 
@@ -174,7 +174,7 @@ def test_a_damaged_archive_is_refused_with_the_command_that_mends_it(tmp_path, d
     with pytest.raises(IadError, match="dvc repro") as caught:
         build(tmp_path, manifest)
     assert told in str(caught.value)
-    assert not [path for path in tmp_path.rglob("*.np*")]
+    assert not list(tmp_path.rglob("*.np*"))
 
 
 def test_a_picture_that_the_archive_does_not_hold_is_named(tmp_path):

@@ -1,0 +1,110 @@
+"""Exactly the files of the category come out of an archive, and no archive writes outside of its folder.
+
+The oracle is the dictionary of files that an archive was made from.
+"""
+
+import io
+import tarfile
+
+import pytest
+
+from iad.data.unpack import unpack_category
+from iad.errors import IadError
+
+FILES = {
+    "carpet/train/good/0.png": b"0", "carpet/test/hole/1.png": b"1", "carpet/readme.txt": b"r",
+    "screw/train/good/0.png": b"s", "license.txt": b"l",
+}  # fmt: skip
+CARPET = {name.removeprefix("carpet/"): data for name, data in FILES.items() if name.startswith("carpet/")}
+
+
+def make(path, files=FILES, top="", extra=(), compression="xz"):
+    with tarfile.open(path, f"w:{compression}") as tar:
+        for name, data in files.items():
+            member = tarfile.TarInfo(f"{top}{name}")
+            member.size = len(data)
+            tar.addfile(member, io.BytesIO(data))
+        for member in extra:
+            tar.addfile(member, io.BytesIO(b"x" * member.size))
+    return path
+
+
+def special(name, kind=tarfile.REGTYPE, target=""):
+    member = tarfile.TarInfo(name)
+    member.type, member.linkname = kind, target
+    return member
+
+
+def found(folder):
+    return {path.relative_to(folder).as_posix(): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
+def refusal(archive, folder, category="carpet"):
+    before = sorted(folder.parent.rglob("*"))
+    with pytest.raises(IadError) as caught:
+        unpack_category(archive, category, folder)
+    assert sorted(folder.parent.rglob("*")) == before
+    line = str(caught.value)
+    assert line.startswith(str(archive))
+    return line
+
+
+@pytest.mark.parametrize("top", ["", "./", "mvtec_anomaly_detection/"])
+@pytest.mark.parametrize("compression", ["xz", "gz", ""])
+def test_the_category_comes_out_and_nothing_else(tmp_path, top, compression):
+    archive = make(tmp_path / "a.tar", top=top, compression=compression)
+    unpack_category(archive, "carpet", tmp_path / "out/carpet")
+    assert found(tmp_path / "out") == {f"carpet/{name}": data for name, data in CARPET.items()}
+
+
+def test_an_older_folder_is_replaced(tmp_path):
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out/old.png").touch()
+    unpack_category(make(tmp_path / "a.tar"), "carpet", tmp_path / "out")
+    assert found(tmp_path / "out") == CARPET
+
+
+@pytest.mark.parametrize(
+    "member",
+    [
+        special("/evil"),
+        special("../evil"),
+        special("carpet/../../evil"),
+        special("screw/../../evil"),
+        special("carpet\\..\\evil"),
+        special("C:/evil"),
+        special("carpet/link", tarfile.SYMTYPE, "../../evil"),
+        special("carpet/link", tarfile.SYMTYPE, "/etc/passwd"),
+        special("screw/link", tarfile.LNKTYPE, "../evil"),
+    ],
+    ids=lambda member: f"{member.name} {member.linkname}",
+)
+def test_a_member_that_climbs_out_is_refused_wherever_it_stands(tmp_path, member):
+    assert f"member '{member.name}' climbs out" in refusal(make(tmp_path / "a.tar", extra=[member]), tmp_path / "out")
+    assert not (tmp_path / "evil").exists()
+
+
+@pytest.mark.parametrize("kind", [tarfile.SYMTYPE, tarfile.LNKTYPE, tarfile.FIFOTYPE, tarfile.CHRTYPE])
+def test_only_regular_files_come_out(tmp_path, kind):
+    member = special("carpet/x", kind, "carpet/readme.txt")
+    assert "'carpet/x' is not a regular file" in refusal(make(tmp_path / "a.tar", extra=[member]), tmp_path / "out")
+
+
+def test_an_archive_without_the_category_is_refused(tmp_path):
+    assert "holds no category 'wood'" in refusal(make(tmp_path / "a.tar"), tmp_path / "out", "wood")
+
+
+@pytest.mark.parametrize("compression", ["xz", "gz", ""])
+def test_an_archive_that_is_cut_short_is_refused(tmp_path, compression):
+    archive = make(
+        tmp_path / "a.tar", {f"carpet/{i}": bytes(range(256)) * 9 for i in range(60)}, compression=compression
+    )
+    data = archive.read_bytes()
+    for length in (0, 40, len(data) // 2):
+        archive.write_bytes(data[:length])
+        assert "cut short or not a tar archive" in refusal(archive, tmp_path / "out")
+
+
+def test_what_is_no_archive_is_refused(tmp_path):
+    (tmp_path / "a.tar").write_bytes(b"PK\3\4" + bytes(5000))
+    assert "not a tar archive" in refusal(tmp_path / "a.tar", tmp_path / "out")
