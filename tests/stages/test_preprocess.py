@@ -1,0 +1,174 @@
+"""`preprocess` turns the archive into arrays. The oracle decodes the same files one by one."""
+
+import io
+import signal
+import sys
+import time
+from subprocess import PIPE, Popen
+from zipfile import ZipFile
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from iad import paths
+from iad.data.decode import decode, decode_mask
+from iad.data.manifest import COLUMNS, read_manifest, write_manifest
+from iad.errors import IadError
+from iad.io import open_array
+from iad.params import load_params
+from iad.stages import preprocess as stage
+from iad.stages.download import download
+from tests.conftest import environment, set_params
+from tests.helpers import ROOT, record_reads
+
+SIZE = 32
+CARPETS = {"source": "synthetic", "category": "carpet"}
+
+
+def choose(data, **preprocess):
+    overlay = {"data": data, "preprocess": {"image_size": SIZE, **preprocess}, "compute": {"threads": 2}}
+    set_params(ROOT / "params.yaml", paths.PARAMS, overlay)
+
+
+@pytest.fixture(autouse=True)
+def project(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    choose(CARPETS | {"synthetic": {"train": 4, "good": 2, "defective": 1, "size": 48}})
+    return tmp_path
+
+
+def use_folder(pictures, **preprocess):
+    for name, (pixels, options) in pictures.items():
+        path = paths.DATA / "parts" / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(pixels).save(path, **options)
+    choose({"source": "folder", "category": "parts"}, **preprocess)
+    download()
+
+
+def files_left():
+    return sorted(path.name for path in paths.PREPROCESS.rglob("*"))
+
+
+def test_rows_are_pictures_and_masks_in_the_order_of_the_manifest(capsys):
+    download()
+    capsys.readouterr()
+    stage.preprocess()
+    assert capsys.readouterr().out == "preprocess: 11 pictures at 32 x 32 px, with masks\n"
+    manifest = read_manifest(paths.MANIFEST)
+    images, masks = open_array(paths.IMAGES), open_array(paths.MASKS)
+    assert (images.shape, masks.shape) == ((11, SIZE, SIZE, 3), (11, SIZE, SIZE))
+    with ZipFile(paths.ORIGINALS) as archive:
+        for row, (name, mask) in enumerate(zip(manifest["image_id"], manifest["mask"], strict=True)):
+            assert np.array_equal(images[row], decode(archive.read(name), name, SIZE, max_megapixels=1))
+            if mask is None:
+                assert not masks[row].any()
+            else:
+                assert np.array_equal(masks[row], decode_mask(archive.read(mask), mask, SIZE, max_megapixels=1))
+    assert masks.any(axis=(1, 2)).tolist() == (manifest["label"] == 1).tolist()
+
+
+def test_the_manifest_goes_along_unchanged():
+    download()
+    stage.preprocess()
+    assert paths.MANIFEST.read_bytes() == paths.RAW_MANIFEST.read_bytes()
+
+
+def test_the_bytes_do_not_depend_on_the_threads_or_the_run():
+    download()
+    found = []
+    for threads in (1, 3, 3):
+        set_params(paths.PARAMS, paths.PARAMS, {"compute": {"threads": threads}})
+        stage.preprocess()
+        found.append((paths.IMAGES.read_bytes(), paths.MASKS.read_bytes()))
+    assert found[0] == found[1] == found[2]
+
+
+def test_pictures_of_every_kind_end_in_one_array(capsys):
+    grey = np.tile(np.arange(0, 240, 5, dtype=np.uint8), (40, 1))
+    colour = np.repeat(grey[..., None], 3, axis=2)
+    exif = Image.Exif()
+    exif[274] = 6
+    use_folder(
+        {
+            "train/good/ü 1.png": (grey, {}),
+            "train/good/2.bmp": (colour, {}),
+            "train/good/3.TIFF": (grey.astype(np.uint16) * 257, {}),
+            "train/good/4.webp": (colour, {"lossless": True}),
+            "test/good/5.png": (np.dstack([colour, np.full_like(grey, 255)]), {}),
+            "test/cut/6.jpg": (np.ascontiguousarray(np.rot90(colour)), {"quality": 100, "exif": exif}),
+        }
+    )
+    capsys.readouterr()
+    stage.preprocess()
+    assert capsys.readouterr().out.endswith("no masks\n")
+    images = open_array(paths.IMAGES).astype(int)
+    assert images.shape == (6, SIZE, SIZE, 3)
+    assert np.abs(images - images[-1]).max() <= 3
+    assert np.abs(images[1:] - images[-1]).max() == 0
+    assert not paths.MASKS.exists()
+
+
+def test_the_white_level_of_a_12_bit_camera_is_a_parameter():
+    deep = np.full((10, 10), 4095, np.uint16)
+    dark = np.full((10, 10), 2048, np.uint16)
+    use_folder({"train/good/1.png": (deep, {}), "test/good/2.png": (dark, {})}, white_16bit=4095)
+    stage.preprocess()
+    assert [int(np.median(row)) for row in open_array(paths.IMAGES)] == [128, 255]
+
+
+def test_only_three_parameters_are_read(monkeypatch):
+    download()
+    found = record_reads("preprocess", load_params(), monkeypatch)
+    stage.preprocess()
+    assert found == {"preprocess.image_size", "preprocess.white_16bit", "compute.threads"}
+
+
+@pytest.mark.parametrize("victim", ["picture", "mask"])
+def test_a_picture_cut_short_is_refused_by_name_and_leaves_nothing(victim):
+    noise = np.random.default_rng(0).integers(0, 256, (4, 50, 50), dtype=np.uint8)
+    names = ["train/good/0.png", "test/good/1.png", "test/cut/2.png", "ground_truth/cut/2_mask.png"]
+    use_folder({name: (pixels, {}) for name, pixels in zip(names, noise, strict=True)})
+    name = names[0] if victim == "picture" else names[3]
+    path = paths.DATA / "parts" / name
+    path.write_bytes(path.read_bytes()[:1000])
+    download()
+    with pytest.raises(IadError, match=f"^{name}: cut short or damaged"):
+        stage.preprocess()
+    assert not files_left()
+
+
+def test_without_the_download_it_says_what_to_run():
+    with pytest.raises(IadError, match="missing; run `dvc repro`"):
+        stage.preprocess()
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no SIGINT for a child")
+def test_ctrl_c_ends_at_once_and_leaves_nothing(project):
+    """Thousands of pictures take long; the signal comes while they are decoded."""
+    rows, file = 3000, io.BytesIO()
+    Image.new("L", (2500, 2500)).save(file, "PNG")
+    names = [f"{row:04d}.png" for row in range(rows)]
+    paths.DOWNLOAD.mkdir(parents=True)
+    with ZipFile(paths.ORIGINALS, "w") as archive:
+        for name in names:
+            archive.writestr(name, file.getvalue())
+    columns = {name: [None] * rows for name in COLUMNS} | {
+        "image_id": names,
+        "width": [2500] * rows,
+        "height": [2500] * rows,
+    }
+    write_manifest(paths.RAW_MANIFEST, columns)
+    with Popen(
+        [sys.executable, "-m", "iad", "preprocess"], cwd=project, env=environment(), stderr=PIPE, text=True
+    ) as process:
+        while process.poll() is None and not files_left():
+            time.sleep(0.02)
+        time.sleep(0.3)
+        process.send_signal(signal.SIGINT)
+        _, errors = process.communicate(timeout=20)
+    assert process.returncode == 130
+    assert len(errors.splitlines()) == 1
+    assert "interrupted" in errors
+    assert not files_left()
