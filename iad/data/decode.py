@@ -6,6 +6,7 @@ Everything that the header tells (format, frames, colours, size) is checked befo
 from __future__ import annotations
 
 import io
+import logging
 import warnings
 from pathlib import PurePosixPath
 from typing import Any
@@ -43,6 +44,7 @@ SIGNATURES = {
 
 # what is wrong with a picture is told below in one line; Pillow's warning (many pixels, torn EXIF) would be a second
 warnings.filterwarnings("ignore", module=r"PIL\.")
+logging.getLogger("PIL").addHandler(logging.NullHandler())
 
 
 def picture_size(data: bytes, name: str, *, max_megapixels: float) -> tuple[int, int]:
