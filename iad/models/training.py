@@ -105,6 +105,9 @@ def train_autoencoder(
 
     Returns:
         The model with its best weights, and one entry per epoch that ran.
+
+    Raises:
+        IadError: if the training diverges.
     """
     model.to(runtime.device).to(memory_format=torch.channels_last)
     steps = math.ceil(len(rows.train) / settings.batch_size)
@@ -124,6 +127,8 @@ def train_autoencoder(
                 total += loss * len(batch)
                 shown.update(len(batch))
             validation = _mean_error(model, images, rows.early_stopping, runtime, settings.batch_size)
+            if not math.isfinite(total + validation):
+                raise IadError(f"ae.learning_rate = {settings.learning_rate}: the loss grew past all bounds; lower it")
             history.append(Epoch(number, total / len(rows.train), validation))
             on_epoch(history)
             if validation < best:
