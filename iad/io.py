@@ -99,11 +99,11 @@ def read_table(path: Path) -> Table:
     if not path.is_file():
         raise _missing(path)
     try:
-        table = pq.read_table(path)
+        table = pq.ParquetFile(path).read()
     except (pa.ArrowInvalid, OSError) as error:  # OSError where the middle of the file is damaged
         reason = " ".join(str(error).split())
         raise IadError(f"{path}: not a readable Parquet file ({reason}); run `dvc repro` to write it again") from None
-    return {name: table[name].to_numpy() for name in table.column_names}
+    return {name: _column(table[name], pa) for name in table.column_names}
 
 
 def write_csv(path: Path, header: Sequence[str], rows: Sequence[Sequence[object]]) -> None:
@@ -162,6 +162,12 @@ def _reserve(path: Path) -> None:
     if hasattr(os, "posix_fallocate"):
         with path.open("r+b") as file:
             os.posix_fallocate(file.fileno(), 0, path.stat().st_size)
+
+
+def _column(column: Any, pa: Any) -> np.ndarray:
+    # pyarrow's own conversion imports pandas, which takes longer than a whole stage that scores
+    mixed = pa.types.is_string(column.type) or column.null_count
+    return np.array(column.to_pylist(), dtype=object if mixed else None)
 
 
 def _missing(path: Path) -> IadError:
