@@ -1,4 +1,4 @@
-"""Oracle: the squared difference between a picture and its reconstruction, averaged over channels, picture by picture."""
+"""Oracle: the squared difference between a picture and its reconstruction, averaged over channels, one by one."""
 
 import numpy as np
 import pytest
