@@ -74,6 +74,12 @@ def test_every_method_has_metrics_scores_and_figures(reproduced):
             Image.open(reproduced / f"plots/{kind}/{method}.png").verify()
 
 
+def test_no_artefact_lies_on_the_disk_twice(reproduced):
+    # DVC keeps a copy beside its cache unless hard links come first in cache.type, where there are no reflinks
+    for path in (reproduced / "stages").glob("**/*.npy"):
+        assert path.stat().st_nlink == 2, f"{path} is not linked to the cache"
+
+
 def test_a_second_run_does_nothing(reproduced):
     assert ran(dvc(reproduced, "repro")) == set()
     assert dvc(reproduced, "status").strip() == "Data and pipelines are up to date."

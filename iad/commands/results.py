@@ -1,4 +1,4 @@
-"""The table of results again, from the files that `evaluate` wrote."""
+"""The table of results, from the files that `evaluate` wrote."""
 
 from __future__ import annotations
 
@@ -17,9 +17,11 @@ from iad.progress import say
 def results(
     markdown: Annotated[bool, typer.Option("--markdown", help="Print a Markdown table.")] = False,
 ) -> None:
-    """Print the table of results that the last `evaluate` wrote."""
+    """Print the table of results of the last run, and where its plots are."""
     if not paths.REPORT.is_file():
         raise IadError(f"{paths.REPORT}: no results here yet; run `dvc repro` in the repository's top folder first")
     report = read_json(paths.REPORT)
     metrics = {method: read_json(paths.METRICS / f"{method}.json") for method in report["methods"]}
     say((as_markdown if markdown else as_text)(*results_rows(report, metrics)))
+    if not markdown:
+        say(f"\nplots: {paths.OVERVIEW}, and more in {paths.PLOTS}; in the browser: dvc plots show --open")

@@ -11,11 +11,9 @@ from iad.evaluation.summary import (
     curves_of,
     loss_rows,
     report_of,
-    results_rows,
     score_rows,
     summarize,
 )
-from iad.evaluation.tables import as_text
 from iad.io import write_csv, write_json
 from iad.params import load_params
 from iad.plotting.confusion import confusion_matrix
@@ -51,7 +49,7 @@ def evaluate() -> None:
     write_csv(paths.LOSS_CURVE, *loss_rows(outcomes))
     write_figure(paths.OVERVIEW, overview_of(outcomes, summaries, roc, precision_recall, chosen.confidence, gallery))
     write_json(paths.REPORT, report_of(summaries, chosen.confidence))
-    tell(outcomes, summaries, chosen.confidence)
+    tell(outcomes, summaries)
 
 
 def write_method(outcome: Outcome, summary: Summary, gallery: Gallery, strip: int) -> None:
@@ -65,10 +63,8 @@ def write_method(outcome: Outcome, summary: Summary, gallery: Gallery, strip: in
     write_figure(paths.FALSE_ALARMS / picture, false_alarms_strip(outcome, gallery, strip))
 
 
-def tell(outcomes: list[Outcome], summaries: dict[str, Summary], confidence: float) -> None:
-    """Say what is missing and why, the table of results, and where the plots are."""
+def tell(outcomes: list[Outcome], summaries: dict[str, Summary]) -> None:
+    """Say what is missing and why, and how to see the results."""
     for line in filter(None, map(one_class_note, outcomes)):
         say(line)
-    metrics = {method: summary.metrics for method, summary in summaries.items()}
-    say(as_text(*results_rows(report_of(summaries, confidence), metrics)))
-    say(f"\nplots: {paths.OVERVIEW}, and more in {paths.PLOTS}; in the browser: dvc plots show")
+    say(f"evaluate: {', '.join(summaries)} on {len(outcomes[0].labels)} test pictures; see `iad results`")

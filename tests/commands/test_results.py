@@ -1,4 +1,6 @@
-"""Oracle: the table that `evaluate` itself prints."""
+"""Oracle: the metrics that `evaluate` wrote."""
+
+import json
 
 import pytest
 
@@ -15,17 +17,24 @@ def test_without_results_the_command_says_how_to_get_them(tmp_path, monkeypatch)
         results()
 
 
-def test_the_table_is_the_one_that_evaluate_printed(tmp_path, monkeypatch, capsys):
+def test_the_table_holds_the_metrics_of_every_method_and_says_where_the_plots_are(tmp_path, monkeypatch, capsys):
     write_scored(tmp_path)
     monkeypatch.chdir(tmp_path)
     for method in METHODS:
         threshold(method)
     evaluate()
-    printed = capsys.readouterr().out
+    capsys.readouterr()
     results()
-    table = capsys.readouterr().out
-    assert len(table.splitlines()) == 2 + len(METHODS)
-    assert table in printed
+    table, plots = capsys.readouterr().out.rstrip().split("\n\n")
+    assert "plots/overview.png" in plots.replace("\\", "/")
+    rows = {row.split()[0]: row for row in table.splitlines()[2:]}
+    assert set(rows) == set(METHODS)
+    for method, row in rows.items():
+        metrics = json.loads((tmp_path / f"metrics/{method}.json").read_text())
+        assert f"{metrics['auroc']:.3f} [{metrics['auroc_low']:.3f}, {metrics['auroc_high']:.3f}]" in row
+        assert f" {metrics['f1']:.3f} " in row
+        assert f" {metrics['false_alarms']} of " in row
+        assert f" {metrics['misses']} of " in row
     results(markdown=True)
     markdown = capsys.readouterr().out.splitlines()
     assert markdown[1].startswith("|:--|:--|--:|")
