@@ -37,7 +37,7 @@ def calibrated_by(method):
     return read_table(paths.SCORE / method / paths.CALIBRATION_SCORES)
 
 
-def tested_by(method):
+def scored_by(method):
     return read_table(paths.SCORE / method / paths.TEST_SCORES)
 
 
@@ -65,7 +65,7 @@ def test_knn_scores_equal_a_double_loop_and_calibration_leaves_each_picture_out(
     features = write_features(Path(), source).astype(np.float64)
     score(method)
     train, test, ids = rows_of("train"), rows_of("test"), read_manifest(paths.MANIFEST)["image_id"]
-    calibration, tested = calibrated_by(method), tested_by(method)
+    calibration, tested = calibrated_by(method), scored_by(method)
     assert calibration["image_id"].tolist() == ids[train].tolist()
     assert tested["image_id"].tolist() == ids[test].tolist()
     np.testing.assert_allclose(calibration["score"], [neighbour_score(features, row, train) for row in train])
@@ -77,7 +77,7 @@ def test_the_tables_have_the_columns_and_types_of_the_contract(prepare):
     prepare()
     write_features(Path(), paths.EXTRACT_VIT)
     score("vit")
-    calibration, tested = calibrated_by("vit"), tested_by("vit")
+    calibration, tested = calibrated_by("vit"), scored_by("vit")
     assert list(calibration) == ["image_id", "score"]
     assert list(tested) == ["image_id", "label", "defect", "score"]
     assert calibration["score"].dtype == tested["score"].dtype == np.float64
@@ -110,7 +110,7 @@ def test_knn_calibrates_on_the_pictures_set_apart_and_keeps_them_out_of_the_bank
     calibration = calibrated_by("vit")
     assert calibration["image_id"].tolist() == read_manifest(paths.MANIFEST)["image_id"][apart].tolist()
     np.testing.assert_allclose(calibration["score"], [neighbour_score(features, row, train) for row in apart])
-    np.testing.assert_allclose(tested_by("vit")["score"], [neighbour_score(features, row, train) for row in test])
+    np.testing.assert_allclose(scored_by("vit")["score"], [neighbour_score(features, row, train) for row in test])
     assert read_json(paths.SCORE / "vit" / paths.PROVENANCE)["detector"]["bank"] == 12
 
 
@@ -123,7 +123,7 @@ def test_the_autoencoder_calibrates_on_its_held_out_pictures(prepare):
     assert calibration["image_id"].tolist() == sorted(kept)
     rows = [int(name.removesuffix(".png")) for name in calibration["image_id"]]
     np.testing.assert_allclose(calibration["score"], [error_score(row) for row in rows], rtol=1e-4)
-    np.testing.assert_allclose(tested_by("ae")["score"], [error_score(row) for row in rows_of("test")], rtol=1e-4)
+    np.testing.assert_allclose(scored_by("ae")["score"], [error_score(row) for row in rows_of("test")], rtol=1e-4)
 
 
 def test_the_autoencoder_calibrates_on_the_pictures_set_apart(prepare):
@@ -153,7 +153,7 @@ def test_what_counts_as_usual_is_learned_from_the_trained_pictures_alone(calibra
     prepare(calibration=calibration)
     train_ae()
     score("ae")
-    before = tested_by("ae")["score"]
+    before = scored_by("ae")["score"]
     learned = rows_of("train")
     ids = read_manifest(paths.MANIFEST)["image_id"]
     learned = learned[~np.isin(ids[learned], read_table(paths.AE_HELD_OUT)["image_id"])]
@@ -162,18 +162,18 @@ def test_what_counts_as_usual_is_learned_from_the_trained_pictures_alone(calibra
     images[np.setdiff1d(np.arange(len(images)), untouched)] = 255
     np.save(paths.IMAGES, images)
     score("ae")
-    np.testing.assert_array_equal(tested_by("ae")["score"], before)
+    np.testing.assert_array_equal(scored_by("ae")["score"], before)
     images[learned] = 255
     np.save(paths.IMAGES, images)
     score("ae")
-    assert not np.allclose(tested_by("ae")["score"], before)
+    assert not np.allclose(scored_by("ae")["score"], before)
 
 
 def test_spotted_pictures_score_higher_than_good_ones(prepare):
     prepare(reconstruction=RAW)
     train_ae()
     score("ae")
-    tested = tested_by("ae")
+    tested = scored_by("ae")
     assert tested["score"][tested["label"] == 1].min() > tested["score"][tested["label"] == 0].max()
 
 
