@@ -18,6 +18,7 @@ from pathlib import Path
 from ruamel.yaml import YAML
 
 LIMIT_MIB, GROWTH_MIB = 1536, 250
+SIDE = 112  # pixels; what grows with the number of pictures does not depend on it, and 224 takes four times as long
 STAGES = (
     ("download",), ("preprocess",), ("train_ae",), ("extract_resnet",), ("extract_vit",),
     ("score", "ae"), ("score", "resnet"), ("score", "vit"), ("threshold", "vit"), ("threshold", "resnet"),
@@ -51,6 +52,7 @@ def project(folder: Path, pictures: int) -> None:
         "train": pictures - test, "good": test // 2, "defective": (test - test // 2) // 5, "size": 128
     }  # fmt: skip
     values["ae"]["epochs"] = 1
+    values["preprocess"]["image_size"] = SIDE
     yaml.dump(values, folder / "params.yaml")
 
 

@@ -2,6 +2,7 @@
 
 import re
 import subprocess
+import sys
 import tomllib
 
 import pytest
@@ -48,6 +49,13 @@ def test_every_path_of_the_readmes_layout_exists():
 def test_every_picture_and_page_that_the_readme_links_exists():
     links = [link for link in re.findall(r"\]\(([^)#]+)[^)]*\)", README) if "://" not in link]
     assert [link for link in links if not (ROOT / link).exists()] == []
+
+
+def test_the_readmes_table_is_that_of_the_committed_results():
+    table = subprocess.run(
+        [sys.executable, "-m", "iad", "results", "--markdown"], cwd=ROOT, check=True, capture_output=True, text=True
+    ).stdout
+    assert table in README, "run `iad results --markdown` and put its table into README.md"
 
 
 def test_the_readmes_make_targets_exist_and_help_shows_all():
