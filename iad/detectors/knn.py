@@ -16,7 +16,7 @@ from iad.errors import IadError
 from iad.progress import bar
 
 QUERY_ROWS = 512
-BANK_ROWS = 4096
+BANK_ROWS = 2048
 AGGREGATES = {"mean": lambda nearest: nearest.mean(axis=1), "kth": lambda nearest: nearest[:, -1]}
 
 
@@ -33,7 +33,9 @@ class Space:
 
     def place(self, features: np.ndarray) -> np.ndarray:
         """Return float64 `(n, D)` for features `(n, D)` of any float type."""
-        placed: np.ndarray = (features.astype(np.float64) - self.shift) / self.scale
+        placed: np.ndarray = features.astype(np.float64)
+        placed -= self.shift
+        placed /= self.scale
         if self.metric == "cosine":
             placed /= np.maximum(np.linalg.norm(placed, axis=1, keepdims=True), np.finfo(np.float64).tiny)
         return placed
