@@ -9,7 +9,8 @@ import numpy as np
 from iad import paths
 from iad.io import new_array, open_array, write_json
 from iad.models.backbones import build_backbone, extract_features, feature_size
-from iad.params import CnnBackbone, Params, VitBackbone
+from iad.params import Params
+from iad.params.models import CnnBackbone, VitBackbone
 from iad.progress import say
 from iad.stages._compute import start_compute
 

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from iad.decision.thresholds import STRATEGIES, is_anomalous, option_names, set_threshold
 from iad.errors import IadError
-from iad.params import Threshold as Section
+from iad.params.decision import Threshold as Section
 
 
 def percentile_oracle(scores, percentile):

@@ -1,0 +1,17 @@
+"""Section `evaluate`: what the report holds."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from pydantic import Field
+
+from iad.params.base import Section, Share
+
+
+class Evaluate(Section):
+    """Intervals and pictures of the report."""
+
+    bootstrap: Annotated[int, Field(ge=0, le=1_000_000)]
+    confidence: Share
+    strip: Annotated[int, Field(ge=1, le=24)]
