@@ -38,7 +38,8 @@ def write_scored(folder: Path, *, good: int = 12, defective: int = 18, train: in
 def write_scores(folder: Path, method: str, manifest: dict[str, np.ndarray], scores: np.ndarray) -> None:
     """Write the three files of `score`: the training pictures calibrate, the others are tested."""
     place, test = folder / paths.SCORE / method, manifest["split"] == "test"
-    write_table(place / paths.CALIBRATION_SCORES, {"image_id": manifest["image_id"][~test], "score": scores[~test]})
+    good = {"image_id": manifest["image_id"][~test], "score": scores[~test]}
+    write_table(place / paths.CALIBRATION_SCORES, good | {"scheme": ["leave_one_out"] * len(good["score"])})
     tested = {name: manifest[name][test] for name in ("image_id", "label", "defect")}
     write_table(place / paths.TEST_SCORES, tested | {"score": scores[test]})
     history = [{"epoch": epoch, "train_loss": 1 / epoch, "validation_loss": 1.1 / epoch} for epoch in (1, 2, 3)]

@@ -78,13 +78,32 @@ def test_the_tables_have_the_columns_and_types_of_the_contract(prepare):
     write_features(Path(), paths.EXTRACT_VIT)
     score("vit")
     calibration, tested = calibrated_by("vit"), scored_by("vit")
-    assert list(calibration) == ["image_id", "score"]
+    assert list(calibration) == ["image_id", "score", "scheme"]
     assert list(tested) == ["image_id", "label", "defect", "score"]
     assert calibration["score"].dtype == tested["score"].dtype == np.float64
     assert tested["label"].dtype == np.int64
     manifest, rows = read_manifest(paths.MANIFEST), rows_of("test")
     assert tested["label"].tolist() == manifest["label"][rows].tolist()
     assert tested["defect"].tolist() == manifest["defect"][rows].tolist()
+
+
+@pytest.mark.parametrize(
+    ("calibration", "standardize", "scheme"),
+    [(0, False, "leave_one_out"), (0, True, "jackknife"), (3, False, "split"), (3, True, "split")],
+)
+def test_knn_says_how_its_calibration_scores_were_made(calibration, standardize, scheme, prepare):
+    prepare(calibration=calibration, method={"standardize": standardize})
+    write_features(Path(), paths.EXTRACT_VIT)
+    score("vit")
+    assert set(calibrated_by("vit")["scheme"]) == {scheme}
+
+
+@pytest.mark.parametrize(("calibration", "scheme"), [(0, "held_out"), (3, "split")])
+def test_the_autoencoder_says_how_its_calibration_scores_were_made(calibration, scheme, prepare):
+    prepare(calibration=calibration)
+    train_ae()
+    score("ae")
+    assert set(calibrated_by("ae")["scheme"]) == {scheme}
 
 
 def test_provenance_says_what_was_computed_by_what_on_what(prepare):

@@ -10,7 +10,7 @@ import importlib
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import Any, Literal, TypeAlias
 
 import numpy as np
 
@@ -20,17 +20,24 @@ from iad.params import Params
 
 SCORERS = {"method": "knn", "reconstruction": "reconstruction"}
 
+Scheme: TypeAlias = Literal["split", "held_out", "leave_one_out", "jackknife", "k_fold"]
+"""How calibration scores came to be out of sample, which decides what a threshold may promise; all names and their
+promises are in `iad.decision.promises`. `leave_one_out` is for scores that can only fall when a picture joins the bank,
+such as a distance to its nearest pictures; leaving one out of anything else is `jackknife`."""
+
 
 @dataclass(frozen=True)
 class Scores:
     """Scores of one method, float64, higher = more anomalous, and how they were made.
 
-    `calibration` belongs to the manifest's rows `calibration_rows` and is out of sample; `test` to its test rows.
+    `calibration` belongs to the manifest's rows `calibration_rows` and is out of sample, by `scheme`; `test` belongs to
+    its test rows.
     The three mappings hold plain values for a JSON file.
     """
 
     calibration_rows: np.ndarray
     calibration: np.ndarray
+    scheme: Scheme
     test: np.ndarray
     detector: dict[str, Any]
     model: dict[str, Any]

@@ -10,7 +10,7 @@ from iad.data.manifest import rows_of
 from iad.detectors.knn import knn_scores, leave_one_out_scores
 from iad.io import Table, open_array, read_json
 from iad.params import Params
-from iad.stages.scorers import Scores
+from iad.stages.scorers import Scheme, Scores
 
 
 def compute(params: Params, manifest: Table, source: Path) -> Scores:
@@ -32,8 +32,14 @@ def compute(params: Params, manifest: Table, source: Path) -> Scores:
     return Scores(
         calibration_rows=own_split if len(own_split) else train,
         calibration=calibration,
+        scheme="split" if len(own_split) else _left_out(params.method.standardize),
         test=knn_scores(bank, features[test], **settings),
         detector={"name": "knn", **settings, "bank": len(bank)},
         model={name: value for name, value in record.items() if name != "runtime"},
         runtime=record["runtime"],
     )
+
+
+def _left_out(standardize: bool) -> Scheme:
+    # a picture that is left out of the bank still moves the mean and deviation of standardised features
+    return "jackknife" if standardize else "leave_one_out"

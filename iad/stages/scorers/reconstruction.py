@@ -47,6 +47,7 @@ def compute(params: Params, manifest: Table, source: Path) -> Scores:
     return Scores(
         calibration_rows=calibration,
         calibration=scores(calibration),
+        scheme="split" if len(rows_of(manifest, "calibration")) else "held_out",
         test=scores(rows_of(manifest, "test")),
         detector={"name": "reconstruction", **settings},
         model={name: value for name, value in record.items() if name != "runtime"},
