@@ -8,7 +8,7 @@ import typer
 
 from iad import paths
 from iad.errors import IadError
-from iad.evaluation.summary import results_rows
+from iad.evaluation.results_table import results_rows
 from iad.evaluation.tables import as_markdown, as_text
 from iad.io import read_json
 from iad.progress import say

@@ -14,7 +14,8 @@ from iad.data.manifest import read_manifest
 from iad.decision.thresholds import is_anomalous
 from iad.errors import IadError
 from iad.evaluation.curves import Curve
-from iad.evaluation.summary import Outcome, Summary
+from iad.evaluation.outcome import Outcome
+from iad.evaluation.report import Summary
 from iad.io import open_array, read_json, read_table, replacing
 from iad.plotting.histograms import score_histogram
 from iad.plotting.overview import Estimate, Examples, overview

@@ -4,16 +4,9 @@ from __future__ import annotations
 
 from iad import paths
 from iad.evaluation.curves import precision_recall_curve, roc_curve
-from iad.evaluation.summary import (
-    Outcome,
-    Summary,
-    curve_rows,
-    curves_of,
-    loss_rows,
-    report_of,
-    score_rows,
-    summarize,
-)
+from iad.evaluation.outcome import Outcome
+from iad.evaluation.report import Summary, report_of, summarize
+from iad.evaluation.rows import curve_rows, curves_of, loss_rows, score_rows
 from iad.io import write_csv, write_json
 from iad.params import load_params
 from iad.plotting.confusion import confusion_matrix
