@@ -7,30 +7,23 @@ every method gets the same draws, picture by picture, so that samples of two met
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping
 
 import numpy as np
 
-from iad.evaluation.metrics import Ranking, auroc_of, average_precision_of, both_classes, f1_of, rank
+from iad.evaluation.exact import Interval, clopper_pearson, interval_from_rates, perfect_auroc_interval
+from iad.evaluation.metrics import Ranking, auroc, auroc_of, average_precision_of, both_classes, confusion, f1_of, rank
 
 CHUNK_WEIGHTS = 2_000_000  # draws x pictures held at once: 16 MB per int64 array
-
-
-@dataclass(frozen=True)
-class Interval:
-    """A percentile interval, low <= high."""
-
-    low: float
-    high: float
 
 
 def bootstrap_intervals(
     labels: np.ndarray, scores: np.ndarray, rejected: np.ndarray, *, draws: int, confidence: float, seed: int
 ) -> dict[str, Interval]:
-    """Percentile intervals of `auroc`, `average_precision` and `f1`, the verdict's threshold held fixed.
+    """Intervals of every metric of `bootstrap_samples`, the verdict's threshold held fixed.
 
-    A perfect metric stays perfect in every draw, so its interval has no width; that says less than it seems to.
+    They are percentile intervals of the bootstrap. Where all draws must be the same, because none or all of a class is
+    rejected or the ranking is perfect, they are those of `iad.evaluation.exact`; a perfect average precision has none.
 
     Args:
         labels: int64 `(N,)`, 0 normal, 1 anomalous.
@@ -41,18 +34,53 @@ def bootstrap_intervals(
         seed: of the draws.
 
     Returns:
-        An interval by name of metric; none at all unless both classes are there.
+        An interval by name of metric. With pictures of one class only, that of its rate: recall or false-alarm rate.
     """
-    if draws == 0 or not both_classes(labels):
+    if draws == 0:
         return {}
-    samples = bootstrap_samples(labels, scores, rejected, draws=draws, seed=seed)
-    return {name: percentile_interval(values, confidence) for name, values in samples.items()}
+    samples = bootstrap_samples(labels, scores, rejected, draws=draws, seed=seed) if both_classes(labels) else {}
+    return intervals_of(samples, labels, scores, rejected, confidence=confidence)
+
+
+def intervals_of(
+    samples: Mapping[str, np.ndarray],
+    labels: np.ndarray,
+    scores: np.ndarray,
+    rejected: np.ndarray,
+    *,
+    confidence: float,
+) -> dict[str, Interval]:
+    """As `bootstrap_intervals`, from draws that are there already.
+
+    Args:
+        samples: result of `bootstrap_samples` for the same pictures; empty if they are of one class.
+        labels: int64 `(N,)`, 0 normal, 1 anomalous.
+        scores: float64 `(N,)`, higher = more anomalous.
+        rejected: bool `(N,)`, the verdict on each picture.
+        confidence: in (0, 1).
+    """
+    found = {name: percentile_interval(values, confidence) for name, values in samples.items()}
+    rates = _rate_intervals(labels, rejected, confidence)
+    at_an_end = {name for name, rate in rates.items() if rate.low == 0 or rate.high == 1}
+    if not both_classes(labels):
+        return rates
+    found |= {name: rates[name] for name in at_an_end}
+    for name, metric in _metrics_of_rates(labels).items():
+        if at_an_end and found[name].low == found[name].high:
+            found[name] = interval_from_rates(metric, rates["recall"], rates["false_alarm_rate"])
+    area = auroc(labels, scores)
+    if area in (0.0, 1.0):
+        positives = int(np.sum(np.asarray(labels) == 1))
+        found["auroc"] = perfect_auroc_interval(area, positives, len(labels) - positives, confidence)
+    if area == 1.0:
+        del found["average_precision"]
+    return found
 
 
 def bootstrap_samples(
     labels: np.ndarray, scores: np.ndarray, rejected: np.ndarray, *, draws: int, seed: int
 ) -> dict[str, np.ndarray]:
-    """Compute `auroc`, `average_precision` and `f1` on resampled test sets, each float64 `(draws,)`.
+    """Compute metrics on resampled test sets, each float64 `(draws,)`.
 
     Args:
         labels: int64 `(N,)`, 0 normal, 1 anomalous; both must be there.
@@ -60,6 +88,9 @@ def bootstrap_samples(
         rejected: bool `(N,)`, the verdict on each picture.
         draws: number of resampled test sets, at least 1.
         seed: of the draws.
+
+    Returns:
+        `auroc`, `average_precision`, `f1`, `precision`, `recall`, `false_alarm_rate` and `balanced_accuracy`.
     """
     ranking = rank(labels, scores)
     verdicts = np.asarray(rejected, dtype=bool)[ranking.order]
@@ -95,19 +126,50 @@ def percentile_interval(samples: np.ndarray, confidence: float) -> Interval:
     """Central interval that holds the share `confidence` of the samples, float64 `(draws,)`.
 
     >>> percentile_interval(np.arange(101.0), 0.5)
-    Interval(low=25.0, high=75.0)
+    Interval(low=25.0, high=75.0, method='bootstrap')
     """
     tail = (1 - confidence) / 2
     low, high = np.quantile(samples, [tail, 1 - tail])
-    return Interval(float(low), float(high))
+    return Interval(float(low), float(high), "bootstrap")
 
 
 def _metrics(ranking: Ranking, rejected: np.ndarray, weights: np.ndarray) -> dict[str, np.ndarray]:
     counts = ranking.counts(weights)  # (draws, M)
     true_positives = weights[:, rejected & ranking.anomalous].sum(axis=1)
     false_positives = weights[:, rejected & ~ranking.anomalous].sum(axis=1)
+    recall, false_alarm_rate = true_positives / counts.positives, false_positives / counts.negatives
     return {
         "auroc": auroc_of(counts),
         "average_precision": average_precision_of(counts),
         "f1": f1_of(true_positives, false_positives, counts.positives),
+        "precision": true_positives / np.maximum(true_positives + false_positives, 1),
+        "recall": recall,
+        "false_alarm_rate": false_alarm_rate,
+        "balanced_accuracy": (recall + 1 - false_alarm_rate) / 2,
     }
+
+
+def _rate_intervals(labels: np.ndarray, rejected: np.ndarray, confidence: float) -> dict[str, Interval]:
+    counted = confusion(labels, rejected)
+    counts = {
+        "recall": (counted.true_positives, counted.anomalous),
+        "false_alarm_rate": (counted.false_positives, counted.normal),
+    }
+    return {name: clopper_pearson(of, total, confidence) for name, (of, total) in counts.items() if total}
+
+
+def _metrics_of_rates(labels: np.ndarray) -> dict[str, Callable[[float, float], float]]:
+    positives = int(np.sum(np.asarray(labels) == 1))
+    negatives = len(labels) - positives
+
+    def precision(recall: float, false_alarm_rate: float) -> float:
+        rejected = recall * positives + false_alarm_rate * negatives
+        return recall * positives / rejected if rejected else 0.0
+
+    def f1(recall: float, false_alarm_rate: float) -> float:
+        return 2 * recall * positives / (recall * positives + false_alarm_rate * negatives + positives)
+
+    def balanced_accuracy(recall: float, false_alarm_rate: float) -> float:
+        return (recall + 1 - false_alarm_rate) / 2
+
+    return {"precision": precision, "f1": f1, "balanced_accuracy": balanced_accuracy}

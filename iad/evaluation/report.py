@@ -6,7 +6,8 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from iad.evaluation.intervals import Interval, bootstrap_intervals
+from iad.evaluation.exact import Interval
+from iad.evaluation.intervals import bootstrap_intervals
 from iad.evaluation.metrics import auroc, average_precision, best_f1, recall_per_defect
 from iad.evaluation.outcome import Outcome
 
@@ -67,6 +68,7 @@ def _details(outcome: Outcome, intervals: Mapping[str, Interval]) -> dict[str, A
             "balanced_accuracy": _rounded(counted.balanced_accuracy),
         },
         "intervals": {name: [_rounded(found.low), _rounded(found.high)] for name, found in intervals.items()},
+        "interval_methods": {name: found.method for name, found in intervals.items()},
         "oracle": oracle and {
             "best_f1": _rounded(oracle.value),
             "threshold": oracle.threshold,

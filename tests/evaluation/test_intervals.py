@@ -4,10 +4,18 @@ from statistics import NormalDist
 
 import numpy as np
 import pytest
-from sklearn.metrics import average_precision_score, f1_score, roc_auc_score
+from sklearn.metrics import (
+    average_precision_score,
+    balanced_accuracy_score,
+    f1_score,
+    precision_score,
+    recall_score,
+    roc_auc_score,
+)
 
 from iad.evaluation import intervals
-from iad.evaluation.intervals import Interval, bootstrap_intervals, bootstrap_samples, draw_weights
+from iad.evaluation.exact import Interval, clopper_pearson
+from iad.evaluation.intervals import bootstrap_intervals, bootstrap_samples, draw_weights
 from iad.evaluation.metrics import auroc, average_precision
 
 
@@ -17,6 +25,10 @@ def slow_samples(labels, scores, rejected, weights):
         "auroc": [roc_auc_score(y, s) for y, s, _ in drawn],
         "average_precision": [average_precision_score(y, s) for y, s, _ in drawn],
         "f1": [f1_score(y, r, zero_division=0) for y, _, r in drawn],
+        "precision": [precision_score(y, r, zero_division=0) for y, _, r in drawn],
+        "recall": [recall_score(y, r) for y, _, r in drawn],
+        "false_alarm_rate": [1 - recall_score(y, r, pos_label=0) for y, _, r in drawn],
+        "balanced_accuracy": [balanced_accuracy_score(y, r) for y, _, r in drawn],
     }
 
 
@@ -31,7 +43,9 @@ def test_every_draw_is_measured_like_the_slow_bootstrap():
     rejected = scores >= 0.8
     (weights,) = draw_weights(labels, draws=60, seed=3)
     found = bootstrap_samples(labels, scores, rejected, draws=60, seed=3)
-    for name, expected in slow_samples(labels, scores, rejected, weights).items():
+    expected_samples = slow_samples(labels, scores, rejected, weights)
+    assert set(found) == set(expected_samples)
+    for name, expected in expected_samples.items():
         np.testing.assert_allclose(found[name], expected, atol=1e-12)
 
 
@@ -90,16 +104,58 @@ def test_the_estimate_lies_in_its_interval_and_confidence_widens_it():
         assert wide[name].low < narrow[name].low < estimate < narrow[name].high < wide[name].high
 
 
-def test_a_perfect_ranking_has_an_interval_without_width():
-    labels, scores = np.array([0, 0, 1, 1]), np.arange(4.0)
-    found = bootstrap_intervals(labels, scores, scores >= 2, draws=50, confidence=0.95, seed=0)
-    assert set(found.values()) == {Interval(1.0, 1.0)}
+def intervals_at(labels, scores, threshold, **changes):
+    settings = {"draws": 200, "confidence": 0.95, "seed": 0} | changes
+    return bootstrap_intervals(labels, scores, scores >= threshold, **settings)
 
 
-@pytest.mark.parametrize(("labels", "draws"), [([0, 0, 0], 100), ([1, 1, 1], 100), ([0, 1, 1], 0)])
-def test_there_is_no_interval_without_draws_or_with_one_class(labels, draws):
-    scores = np.arange(3.0)
-    assert bootstrap_intervals(np.array(labels), scores, scores > 1, draws=draws, confidence=0.95, seed=0) == {}
+def test_intervals_come_from_the_draws_where_these_differ():
+    labels, scores = pictures(25, 35)
+    assert {found.method for found in intervals_at(labels, scores, 0.8).values()} == {"bootstrap"}
+
+
+def test_no_false_alarm_leaves_the_rate_and_the_precision_an_exact_interval():
+    labels, scores = pictures(25, 35, shift=2.0)
+    found = intervals_at(labels, scores, scores[labels == 0].max() + 0.1)
+    assert found["false_alarm_rate"] == clopper_pearson(0, 25, 0.95)
+    assert found["precision"].method == "clopper_pearson_of_rates"
+    assert (found["precision"].low < 1, found["precision"].high) == (True, 1.0)
+    assert {found[name].method for name in ("recall", "f1", "balanced_accuracy", "auroc")} == {"bootstrap"}
+
+
+def test_perfect_verdicts_have_an_interval_with_a_width():
+    labels, scores = np.array([0] * 21 + [1] * 61), np.arange(82.0)
+    found = intervals_at(labels, scores, 21)
+    assert all(interval.low < interval.high == 1 for name, interval in found.items() if name != "false_alarm_rate")
+    recall, alarms = clopper_pearson(61, 61, 0.95).low, clopper_pearson(0, 21, 0.95).high
+    assert found["balanced_accuracy"].low == pytest.approx((recall + 1 - alarms) / 2)
+    assert found["precision"].low == pytest.approx(61 * recall / (61 * recall + 21 * alarms))
+    assert found["f1"].low == pytest.approx(2 * 61 * recall / (61 * recall + 21 * alarms + 61))
+    assert found["auroc"] == Interval(clopper_pearson(21, 21, 0.95).low, 1.0, "disjoint_pairs")
+    assert "average_precision" not in found
+
+
+def test_a_ranking_that_is_all_wrong_has_an_interval_with_a_width():
+    found = intervals_at(np.array([1] * 9 + [0] * 9), np.arange(18.0), 30)
+    assert (found["auroc"].low, found["auroc"].high) == (0, pytest.approx(1 - 0.025 ** (1 / 9)))
+
+
+@pytest.mark.parametrize("threshold", [-10, 10], ids=["all rejected", "none rejected"])
+def test_trivial_verdicts_have_intervals_with_a_width(threshold):
+    labels, scores = pictures(15, 25)
+    for name in ("f1", "precision", "recall", "false_alarm_rate", "balanced_accuracy"):
+        found = intervals_at(labels, scores, threshold)[name]
+        assert found.low < found.high
+        assert found.method.startswith("clopper_pearson")
+
+
+@pytest.mark.parametrize(("label", "name"), [(0, "false_alarm_rate"), (1, "recall")])
+def test_pictures_of_one_class_leave_the_interval_of_its_rate(label, name):
+    assert intervals_at(np.full(8, label), np.arange(8.0), 6) == {name: clopper_pearson(2, 8, 0.95)}
+
+
+def test_no_draws_mean_no_interval():
+    assert intervals_at(*pictures(5, 5), 0.8, draws=0) == {}
 
 
 def test_a_95_percent_interval_holds_the_true_auroc_about_95_times_in_100():

@@ -28,7 +28,7 @@ def test_metrics_without_their_class_are_left_out(label, left):
     found = summary(labels=[label] * 6)
     assert list(found.metrics) == left
     assert found.details["oracle"] is None
-    assert found.details["intervals"] == {}
+    assert list(found.details["intervals"]) == ["recall" if label else "false_alarm_rate"]
 
 
 def test_the_report_holds_what_the_metrics_leave_out():
@@ -37,7 +37,10 @@ def test_the_report_holds_what_the_metrics_leave_out():
     assert details["verdicts"]["true_positives"] == 2
     assert details["verdicts"]["false_alarm_rate"] == 0.333333
     assert details["verdicts"]["balanced_accuracy"] == 0.666667
-    assert set(details["intervals"]) == {"auroc", "average_precision", "f1"}
+    assert set(details["intervals"]) == set(details["interval_methods"]) == {
+        "auroc", "average_precision", "f1", "precision", "recall", "false_alarm_rate", "balanced_accuracy",
+    }  # fmt: skip
+    assert set(details["interval_methods"].values()) == {"bootstrap"}
     assert (details["oracle"]["best_f1"], details["oracle"]["threshold"]) == (0.857143, 0.3)
     assert details["recall_per_defect"]["hole"] == {"pictures": 2, "rejected": 1, "recall": 0.5}
     assert details["provenance"] == {"method": "vit", "model": {"name": "dino"}}
