@@ -1,17 +1,22 @@
-"""Distance to the k nearest good pictures as the anomaly score, exact.
+"""Distance to the k nearest good pictures as the anomaly score.
 
-The neighbours are found by one matrix product per block in float64 and their distances are then computed again from the
-differences, so that a picture identical to a good one scores exactly 0. Blocks bound the memory: no array of
-queries x bank x dimensions is ever held, and neither operand is copied whole.
+The exact search is here; `index.py` holds the approximate ones. The neighbours are found by one matrix product per
+block in float64 and their distances are then computed again from the differences, so that a picture identical to a good
+one scores exactly 0. Blocks bound the memory: no array of queries x bank x dimensions is ever held, and neither operand
+is copied whole.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 
+from iad.detectors.index import build_index
+from iad.detectors.projection import fit_projection
+from iad.detectors.scaling import Scaling, fit_scaling, no_scaling
 from iad.errors import IadError
 from iad.progress import bar
 
@@ -22,20 +27,14 @@ AGGREGATES = {"mean": lambda nearest: nearest.mean(axis=1), "kth": lambda neares
 
 @dataclass(frozen=True)
 class Space:
-    """How features are placed before distances are taken: optional scaling, then unit length for cosine.
-
-    `shift` and `scale` are float64 `(D,)`; a feature that never varies has scale 1.
-    """
+    """How features are placed before distances are taken: optional scaling, then unit length for cosine."""
 
     metric: str
-    shift: np.ndarray
-    scale: np.ndarray
+    scaling: Scaling
 
     def place(self, features: np.ndarray) -> np.ndarray:
         """Return float64 `(n, D)` for features `(n, D)` of any float type."""
-        placed: np.ndarray = features.astype(np.float64)
-        placed -= self.shift
-        placed /= self.scale
+        placed = self.scaling.apply(features)
         if self.metric == "cosine":
             placed /= np.maximum(np.linalg.norm(placed, axis=1, keepdims=True), np.finfo(np.float64).tiny)
         return placed
@@ -45,17 +44,78 @@ class Space:
         return squared / 2 if self.metric == "cosine" else np.asarray(np.sqrt(squared))
 
 
-def knn_scores(
-    bank: np.ndarray, queries: np.ndarray, *, k: int, metric: str, standardize: bool, aggregate: str
-) -> np.ndarray:
-    """Score queries by their distance to good pictures.
+class Neighbors:
+    """Good pictures, ready to be searched.
+
+    With `pca`, placed features are projected onto the principal components of the bank. Distances then are those in the
+    subspace, never above the true ones. Leaving a picture out does not take it out of the projection, nor out of
+    what an approximate index has learnt.
 
     Args:
         bank: float32 `(N, D)`, features of good pictures; may be memory-mapped.
-        queries: float32 `(M, D)`.
-        k: number of neighbours.
         metric: "euclidean" (in feature units) or "cosine" (1 - cosine similarity, in [0, 2]).
         standardize: subtract the bank's mean and divide by its standard deviation, feature by feature.
+        pca: 0 keeps all D features; else a share of the variance below 1, or a number of components.
+        index: "exact", or a key of `iad.detectors.index.INDEXES`.
+
+    Raises:
+        IadError: if there are not that many components, or the index cannot be built.
+    """
+
+    def __init__(
+        self, bank: np.ndarray, *, metric: str, standardize: bool, pca: float = 0, index: str = "exact"
+    ) -> None:
+        scaling = fit_scaling(bank) if standardize else no_scaling(bank.shape[1])
+        self.space, self.size = Space(metric, scaling), len(bank)
+        self.projection = fit_projection(bank, pca, name="method.pca", place=self.space.place) if pca else None
+        self._bank = self.projection.project(bank) if self.projection else bank
+        self._search: Callable[..., np.ndarray]
+        if index == "exact":
+            self._search = partial(_nearest_squared, self._bank, np.asarray if pca else self.space.place)
+        else:
+            self._search = build_index(index, self._bank if pca else self.space.place(bank)).nearest_squared
+
+    def scores(self, queries: np.ndarray, *, k: int, aggregate: str) -> np.ndarray:
+        """Score `(M, D)` queries as `knn_scores` does."""
+        self._require(k, self.size)
+        return self._scores(queries, k, aggregate, leave_out=False)
+
+    def leave_one_out(self, bank: np.ndarray, *, k: int, aggregate: str) -> np.ndarray:
+        """Score the bank's own pictures, given again, as `leave_one_out_scores` does."""
+        self._require(k, self.size - 1)
+        return self._scores(bank, k, aggregate, leave_out=True)
+
+    def _scores(self, queries: np.ndarray, k: int, aggregate: str, *, leave_out: bool) -> np.ndarray:
+        place = self.projection.project if self.projection else self.space.place
+        scores = np.empty(len(queries))
+        with bar("nearest neighbours", len(queries)) as shown:
+            for start in range(0, len(queries), QUERY_ROWS):
+                rows = slice(start, min(start + QUERY_ROWS, len(queries)))
+                own = np.arange(rows.start, rows.stop) if leave_out else None
+                squared = self._search(place(queries[rows]), k, own)  # (rows, k)
+                scores[rows] = AGGREGATES[aggregate](self.space.distance(squared))
+                shown.update(rows.stop - rows.start)
+        return scores
+
+    def _require(self, k: int, available: int) -> None:
+        if available < k:
+            raise IadError(
+                f"k = {k}, but only {available} good pictures can be neighbours; "
+                f"set method.k to {max(available, 1)} or less, or add good pictures"
+            )
+
+
+def knn_scores(
+    bank: np.ndarray, queries: np.ndarray, *, k: int, metric: str, standardize: bool, aggregate: str
+) -> np.ndarray:
+    """Score queries by their exact distance to good pictures.
+
+    Args:
+        bank: as in `Neighbors`, and so are `metric` and `standardize`.
+        queries: float32 `(M, D)`.
+        k: number of neighbours.
+        metric: see above.
+        standardize: see above.
         aggregate: "mean" of the k nearest distances, or "kth", the distance to the k-th.
 
     Returns:
@@ -68,8 +128,7 @@ def knn_scores(
     >>> knn_scores(bank, bank, k=2, metric="euclidean", standardize=False, aggregate="mean")
     array([2.5, 2.5])
     """
-    _require(k, len(bank))
-    return _score(bank, queries, k, _space(bank, metric, standardize), aggregate, leave_out=False)
+    return Neighbors(bank, metric=metric, standardize=standardize).scores(queries, k=k, aggregate=aggregate)
 
 
 def leave_one_out_scores(bank: np.ndarray, *, k: int, metric: str, standardize: bool, aggregate: str) -> np.ndarray:
@@ -87,54 +146,16 @@ def leave_one_out_scores(bank: np.ndarray, *, k: int, metric: str, standardize: 
     >>> leave_one_out_scores(bank, k=1, metric="euclidean", standardize=False, aggregate="mean")
     array([1., 1., 2.])
     """
-    _require(k, len(bank) - 1)
-    return _score(bank, bank, k, _space(bank, metric, standardize), aggregate, leave_out=True)
+    return Neighbors(bank, metric=metric, standardize=standardize).leave_one_out(bank, k=k, aggregate=aggregate)
 
 
-def _require(k: int, available: int) -> None:
-    if available < k:
-        raise IadError(
-            f"k = {k}, but only {available} good pictures can be neighbours; "
-            f"set method.k to {max(available, 1)} or less, or add good pictures"
-        )
-
-
-def _space(bank: np.ndarray, metric: str, standardize: bool) -> Space:
-    dimensions = bank.shape[1]
-    if not standardize:
-        return Space(metric, np.zeros(dimensions), np.ones(dimensions))
-    mean, variance = np.zeros(dimensions), np.zeros(dimensions)
-    for block in _blocks(bank):
-        mean += block.sum(axis=0) / len(bank)
-    for block in _blocks(bank):
-        variance += ((block - mean) ** 2).sum(axis=0) / len(bank)
-    return Space(metric, mean, np.where(variance > 0, np.sqrt(variance), 1.0))
-
-
-def _blocks(bank: np.ndarray) -> Iterator[np.ndarray]:
-    for start in range(0, len(bank), BANK_ROWS):
-        yield bank[start : start + BANK_ROWS].astype(np.float64)
-
-
-def _score(
-    bank: np.ndarray, queries: np.ndarray, k: int, space: Space, aggregate: str, *, leave_out: bool
+def _nearest_squared(
+    bank: np.ndarray, place: Callable[[np.ndarray], np.ndarray], queries: np.ndarray, k: int, own: np.ndarray | None
 ) -> np.ndarray:
-    scores = np.empty(len(queries))
-    with bar("nearest neighbours", len(queries)) as shown:
-        for start in range(0, len(queries), QUERY_ROWS):
-            rows = slice(start, min(start + QUERY_ROWS, len(queries)))
-            own = np.arange(rows.start, rows.stop) if leave_out else None
-            squared = _nearest_squared(bank, space.place(queries[rows]), k, space, own)  # (rows, k)
-            scores[rows] = AGGREGATES[aggregate](space.distance(squared))
-            shown.update(rows.stop - rows.start)
-    return scores
-
-
-def _nearest_squared(bank: np.ndarray, queries: np.ndarray, k: int, space: Space, own: np.ndarray | None) -> np.ndarray:
     """Squared distances `(M, k)`, ascending, of placed queries to their nearest bank rows other than `own`."""
     best = np.full((len(queries), k), np.inf)
     for start in range(0, len(bank), BANK_ROWS):
-        block = space.place(bank[start : start + BANK_ROWS])  # (B, D)
+        block = place(bank[start : start + BANK_ROWS])  # (B, D)
         squared = _squared_distances(queries, block)  # (M, B)
         if own is not None:
             inside = (own >= start) & (own < start + len(block))

@@ -1,0 +1,132 @@
+"""Approximate nearest neighbours by FAISS, an optional extra: less time or less memory, and now and then a miss.
+
+- `hnsw`: Malkov and Yashunin, "Efficient and Robust Approximate Nearest Neighbor Search Using Hierarchical Navigable
+  Small World Graphs" (2018). All features are kept in float32, with a graph; distances are those of the features.
+- `ivfpq`: Jegou, Douze and Schmid, "Product Quantization for Nearest Neighbor Search" (2011). One byte per eight
+  features is kept; distances are those to the quantised features.
+
+FAISS gives squared Euclidean distances, and so does this module.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from iad.errors import IadError, unknown
+
+LINKS, BUILD_WIDTH, SEARCH_WIDTH = 32, 100, 64  # of HNSW: M, efConstruction, efSearch
+CODE_FEATURES = 8  # features per byte of a product quantiser's code
+POINTS_PER_CELL = 39  # fewer than these and FAISS calls an inverted file badly trained
+
+
+@dataclass(frozen=True)
+class ApproximateIndex:
+    """A FAISS index of `size` rows of `width` features, and how to make its search exhaustive.
+
+    Attributes:
+        name: key of `INDEXES`.
+        index: the FAISS index, of at least as many features; the others are zeros.
+        exhaust: search parameters that reach every row.
+    """
+
+    name: str
+    index: Any
+    exhaust: Any
+
+    def nearest_squared(self, queries: np.ndarray, k: int, own: np.ndarray | None) -> np.ndarray:
+        """Find the nearest rows that the index finds.
+
+        Args:
+            queries: `(M, D)` of any float type.
+            k: number of neighbours, at most the number of rows other than `own`.
+            own: int64 `(M,)`, the row to leave out for each query; None leaves out none.
+
+        Returns:
+            Squared Euclidean distances, float64 `(M, k)`, ascending.
+
+        Raises:
+            IadError: if the index reaches fewer than k rows, as a graph of many equal rows may.
+        """
+        wide = _padded(queries, self.index.d)
+        wanted = k + (own is not None)
+        squared, ids = self.index.search(wide, wanted)
+        if (lost := (ids < 0).any(axis=1)).any():
+            squared[lost], ids[lost] = self.index.search(wide[lost], wanted, params=self.exhaust)
+        if (ids < 0).any():
+            raise IadError(
+                f"method.index = {self.name}: the index reaches fewer than {wanted} neighbours of some pictures, as "
+                "where many are the same; set method.index to exact"
+            )
+        squared = np.maximum(squared.astype(np.float64), 0)
+        if own is None:
+            return np.asarray(squared)
+        drop = np.where((ids == own[:, None]).any(axis=1), (ids == own[:, None]).argmax(axis=1), k)
+        return squared[np.arange(wanted) != drop[:, None]].reshape(len(queries), k)
+
+
+def build_index(name: str, rows: np.ndarray) -> ApproximateIndex:
+    """Index rows `(N, D)` of any float type; they are kept in float32.
+
+    Args:
+        name: key of `INDEXES`.
+        rows: features, placed where Euclidean distances mean what they should.
+
+    Raises:
+        IadError: if the index is unknown, or FAISS is not installed.
+    """
+    if name not in INDEXES:
+        raise unknown("method.index", name, ["exact", *INDEXES])
+    return INDEXES[name](_faiss(name), rows)
+
+
+def _hnsw(faiss: Any, rows: np.ndarray) -> ApproximateIndex:
+    index = faiss.IndexHNSWFlat(rows.shape[1], LINKS)
+    index.hnsw.efConstruction, index.hnsw.efSearch = BUILD_WIDTH, SEARCH_WIDTH
+    threads = faiss.omp_get_max_threads()
+    faiss.omp_set_num_threads(1)  # the graph depends on the order of insertion
+    try:
+        index.add(_padded(rows, rows.shape[1]))
+    finally:
+        faiss.omp_set_num_threads(threads)
+    return ApproximateIndex("hnsw", index, faiss.SearchParametersHNSW(efSearch=len(rows)))
+
+
+def _ivfpq(faiss: Any, rows: np.ndarray) -> ApproximateIndex:
+    n, dimensions = rows.shape
+    codes = math.ceil(dimensions / CODE_FEATURES)
+    width = codes * CODE_FEATURES
+    cells = max(1, min(round(4 * math.sqrt(n)), n // POINTS_PER_CELL))
+    bits = min(8, max(1, n.bit_length() - 1))  # a quantiser's 2^bits centres are learnt from n rows
+    index = faiss.IndexIVFPQ(faiss.IndexFlatL2(width), width, cells, codes, bits)
+    for learning in (index.cp, index.pq.cp):
+        learning.min_points_per_centroid = 1  # else FAISS prints advice about few pictures
+    wide = _padded(rows, width)
+    index.train(wide)
+    index.add(wide)
+    index.nprobe = max(min(cells, 8), cells // 16)
+    return ApproximateIndex("ivfpq", index, faiss.SearchParametersIVF(nprobe=cells))
+
+
+INDEXES: dict[str, Callable[[Any, np.ndarray], ApproximateIndex]] = {"hnsw": _hnsw, "ivfpq": _ivfpq}
+
+
+def _padded(rows: np.ndarray, width: int) -> np.ndarray:
+    wide = np.zeros((len(rows), width), dtype=np.float32)
+    wide[:, : rows.shape[1]] = rows
+    return wide
+
+
+def _faiss(name: str) -> Any:
+    try:
+        import faiss
+    except ImportError:
+        raise IadError(
+            f"method.index = {name}: needs FAISS; install the extra iad[faiss] (pip install 'iad[faiss]', or here "
+            "pip install faiss-cpu), or set method.index to exact"
+        ) from None
+    return faiss
