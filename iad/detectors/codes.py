@@ -1,0 +1,144 @@
+"""Vectors as 8-bit integers, with a limit on the error of every product taken of them.
+
+Vectors are shifted by the bank's mean and turned by an orthogonal matrix, which changes no distance, and then rounded:
+a query x = a p + e, a row y = b q + f, with integers p and q in [-127, 127]. By Cauchy and Schwarz
+
+    |<x, y> - a b <p, q>| = |<e, y> + <a p, f>| <= |e| |y| + |a p| |f|,
+
+and all four norms are known. Further integer columns hold |y|^2 / 2, so that one integer product ranks a whole bank by
+<x, y> - |y|^2 / 2. The turn (random signs, then blocks of Hadamard matrices) spreads large coordinates over many, so
+that few are cut off by the rounding.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+
+GROUP = 16  # rows of the bank whose best product stands for all
+CHUNK = 2048  # rows of the bank in one product: their products stay in the processor's cache
+BLOCK = 64  # size of the Hadamard matrices
+NORM_COLUMNS = 16
+LARGEST = 127
+REACH = 4.0  # coordinates are rounded up to this many times their root mean square, and cut off beyond
+FACTOR = 64  # integer that multiplies the columns of the norm, for a query as large as the bank's rows
+
+
+@dataclass(frozen=True)
+class QueryCodes:
+    """Queries as integers, with the norms that limit the error.
+
+    Attributes:
+        integers: int8 `(K, M)`, one column per query.
+        step: float32 `(M,)`, a.
+        residual: float32 `(M,)`, |e|.
+        rounded: float32 `(M,)`, |a p|.
+        norm: float64 `(M,)`, |x|, after the shift.
+    """
+
+    integers: torch.Tensor
+    step: torch.Tensor
+    residual: torch.Tensor
+    rounded: torch.Tensor
+    norm: torch.Tensor
+
+
+class BankCodes:
+    """The rows of a bank as integers; the norms that limit the error are kept as the largest of each group.
+
+    Args:
+        bank: float32 `(N, D)`; may be memory-mapped; read twice, in chunks.
+
+    Attributes:
+        integers: int8 `(groups * GROUP, K)`.
+        step: float32 `(groups,)`, b; the same for all rows of a chunk, as is `shift`.
+        shift: float32 `(groups,)`, the mean of |y|^2 / 2, which the integer columns leave out.
+        norm: float32 `(groups,)`, |y|.
+        residual: float32 `(groups,)`, |f|.
+        rounding: float32 `(groups,)`, error of |y|^2 / 2 in the integer columns.
+    """
+
+    def __init__(self, bank: torch.Tensor) -> None:
+        self.size, self.dimensions = bank.shape
+        self.padded = -(-self.dimensions // BLOCK) * BLOCK
+        generator = torch.Generator().manual_seed(0)
+        self.signs = torch.randint(0, 2, (self.padded,), generator=generator).double() * 2 - 1
+        self.order = torch.randperm(self.padded, generator=generator)
+        self.turn = _hadamard(BLOCK)
+        self.mean = torch.stack([rows.double().sum(0) for rows in bank.split(CHUNK)]).sum(0) / self.size
+        groups = -(-self.size // 256) * 16
+        self.integers = torch.zeros(groups * GROUP, self.padded + NORM_COLUMNS, dtype=torch.int8)
+        self.step, self.shift, self.norm, self.residual, self.rounding = torch.zeros(5, groups)
+        self.typical_step = 0.0
+        for start in range(0, self.size, CHUNK):
+            self._fill(start, self.place(bank[start : start + CHUNK]))
+
+    def place(self, vectors: torch.Tensor) -> torch.Tensor:
+        """Shift and turn vectors, float32 `(n, D)`, into float64 `(n, padded D)`."""
+        placed = torch.nn.functional.pad(vectors.double() - self.mean, (0, self.padded - self.dimensions))
+        placed = (placed * self.signs)[:, self.order].view(len(vectors), -1, BLOCK)
+        return (placed @ self.turn).view(len(vectors), -1)
+
+    def encode(self, queries: torch.Tensor) -> QueryCodes:
+        """Round queries, float32 `(M, D)`, with a step that suits both their size and the columns of the norm."""
+        placed = self.place(queries)
+        finest = placed.abs().amax(1).clamp(min=1e-300) / LARGEST
+        factor = torch.floor(FACTOR * self.typical_step / finest).clamp(1, LARGEST)
+        step = FACTOR * self.typical_step / factor
+        rounded = (placed / step[:, None]).round_().clamp_(-LARGEST, LARGEST)
+        integers = torch.empty(self.integers.shape[1], len(queries), dtype=torch.int8)
+        integers[: self.padded] = rounded.T.to(torch.int8)
+        integers[self.padded :] = factor.to(torch.int8)
+        rounded *= step[:, None]
+        residual, norm = (placed - rounded).norm(dim=1), placed.norm(dim=1)
+        return QueryCodes(integers, step.float(), residual.float(), rounded.norm(dim=1).float(), norm)
+
+    def products(self, queries: torch.Tensor, hidden: tuple[int, int]) -> torch.Tensor:
+        """Largest product in each group with queries, int8 `(K, M)`: int32 `(groups, M)`.
+
+        Rows in [hidden[0], hidden[1]) take no part.
+        """
+        count = queries.shape[1]
+        best = torch.empty(len(self.step), count, dtype=torch.int32)
+        space = torch.empty(CHUNK, count, dtype=torch.int32)
+        for start in range(0, len(self.integers), CHUNK):
+            rows = self.integers[start : start + CHUNK]
+            product = torch._int_mm(rows, queries, out=space[: len(rows)])
+            for first, last in (hidden, (self.size, len(self.integers))):
+                product[max(first - start, 0) : max(last - start, 0)] = torch.iinfo(torch.int32).min
+            groups = slice(start // GROUP, (start + len(rows)) // GROUP)
+            torch.amax(product.view(-1, GROUP, count), 1, out=best[groups])
+        return best
+
+    def _fill(self, start: int, placed: torch.Tensor) -> None:
+        halved = placed.square().sum(1) / 2
+        shift = halved.mean()
+        step = float(REACH * (2 * shift / self.padded).sqrt() / LARGEST) or 1.0
+        self.typical_step = self.typical_step or step
+        rows = self.integers[start : start + len(placed)]
+        rounded = (placed / step).round_().clamp_(-LARGEST, LARGEST)
+        rows[:, : self.padded] = rounded.to(torch.int8)
+        unit = FACTOR * self.typical_step * step  # what 1 in a column of the norm is worth, times -1
+        coarse = ((halved - shift) / unit).round_().clamp_(-LARGEST * NORM_COLUMNS, LARGEST * NORM_COLUMNS)
+        limits = {
+            "norm": placed.norm(dim=1),
+            "residual": (placed - step * rounded).norm(dim=1),
+            "rounding": (halved - shift - unit * coarse).abs(),
+        }
+        for column in range(self.padded, self.padded + NORM_COLUMNS):
+            digit = coarse.clamp(-LARGEST, LARGEST)
+            rows[:, column] = (-digit).to(torch.int8)
+            coarse -= digit
+        groups = slice(start // GROUP, start // GROUP + -(-len(placed) // GROUP))
+        self.step[groups], self.shift[groups] = step, shift
+        for name, values in limits.items():
+            padded = torch.nn.functional.pad(values, (0, -len(values) % GROUP))
+            getattr(self, name)[groups] = padded.view(-1, GROUP).amax(1)
+
+
+def _hadamard(size: int) -> torch.Tensor:
+    matrix = torch.ones(1, 1, dtype=torch.float64)
+    while len(matrix) < size:
+        matrix = torch.cat([torch.cat([matrix, matrix], 1), torch.cat([matrix, -matrix], 1)])
+    return matrix / size**0.5

@@ -1,0 +1,166 @@
+"""Exact nearest neighbours in a bank of vectors, found through a cheap product whose error is known.
+
+Three steps per block of queries:
+
+1. A filter ranks all rows, in groups, by a product of limited precision (8-bit integers, or float32).
+2. The rows of the most promising groups are measured. The k-th nearest of them limits the distance of the true k-th
+   neighbour, so a group whose best row cannot reach that limit, the filter's error included, holds no neighbour.
+3. The rows of the groups that remain are measured, those that float32 cannot tell apart in float64.
+
+So the answer is that of brute force in float64, whatever the filter. Queries for which a filter leaves too many groups
+(in a bank of copies, say) go to the next one, and at last to brute force.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+
+from iad.detectors.filters import GROUP, SUPER, Filter, Float32Filter, Int8Filter, Ranked, int8_is_fast
+from iad.errors import IadError
+
+QUERIES = 1024  # queries answered together
+PAIRS = 256  # pairs of a query and a group measured together: their rows stay in the processor's cache
+PATIENCE = 48  # a filter that leaves more than this part of all groups is no help
+RELATIVE = 1e-3  # above the relative error of a squared distance summed in float32 over up to 10,000 differences
+BRUTE_ROWS = 4096
+
+
+class ExactSearch:
+    """Nearest neighbours in a bank, by Euclidean distance.
+
+    Args:
+        bank: float32 `(N, D)`; kept as it is, and may be memory-mapped.
+        low_precision: filter with 8-bit integers where the processor multiplies them fast; the answer is the same.
+
+    Raises:
+        IadError: if the bank is empty or holds a value that is not finite.
+    """
+
+    def __init__(self, bank: np.ndarray, *, low_precision: bool = True) -> None:
+        if bank.ndim != 2 or not len(bank):
+            raise IadError(
+                f"a bank of vectors has the shape (rows, dimensions), not {bank.shape}; it must not be empty"
+            )
+        self.bank = torch.from_numpy(bank)
+        self.filters: list[Filter] = [Float32Filter(self.bank)]
+        if low_precision and int8_is_fast():
+            self.filters.insert(0, Int8Filter(self.bank))
+
+    def search(self, queries: np.ndarray, k: int, *, hidden: tuple[int, int] = (0, 0)) -> tuple[np.ndarray, np.ndarray]:
+        """Find the k nearest rows of the bank; of rows equally near, those that come first.
+
+        Args:
+            queries: float32 `(M, D)`.
+            k: number of neighbours, at least 1.
+            hidden: rows `hidden[0]` up to, but without, `hidden[1]` are no neighbours (a picture's own patches).
+
+        Returns:
+            Distances, float64 `(M, k)`, ascending, and rows, int64 `(M, k)`.
+
+        Raises:
+            IadError: if fewer than k rows can be neighbours.
+        """
+        available = len(self.bank) - (hidden[1] - hidden[0])
+        if not 1 <= k <= available:
+            raise IadError(
+                f"k = {k}, but the bank has {available} rows to choose from; set k to {max(available, 1)} or less"
+            )
+        distances, rows = np.empty((len(queries), k)), np.empty((len(queries), k), dtype=np.int64)
+        for start in range(0, len(queries), QUERIES):
+            block = torch.from_numpy(queries[start : start + QUERIES])
+            squared, found = self._search(block, k, hidden)
+            distances[start : start + QUERIES], rows[start : start + QUERIES] = np.sqrt(squared), found
+        return distances, rows
+
+    def _search(self, queries: torch.Tensor, k: int, hidden: tuple[int, int]) -> tuple[np.ndarray, np.ndarray]:
+        squared, rows = np.empty((len(queries), k)), np.empty((len(queries), k), dtype=np.int64)
+        left = torch.arange(len(queries))
+        for one in self.filters:
+            done, *answer = self._through(one, queries[left], k, hidden)
+            squared[left[done]], rows[left[done]] = answer
+            left = left[~done]
+            if not len(left):
+                return squared, rows
+        for query in left.tolist():
+            squared[query], rows[query] = self._brute(queries[query], k, hidden)
+        return squared, rows
+
+    def _through(
+        self, one: Filter, queries: torch.Tensor, k: int, hidden: tuple[int, int]
+    ) -> tuple[torch.Tensor, np.ndarray, np.ndarray]:
+        """Which queries this filter settles, bool `(M,)`, and their squared distances and rows, `(settled, k)`."""
+        ranked = one.rank(queries, hidden)
+        owner, group = ranked.best_groups(k)
+        measured = self._measure(queries, owner, group, hidden)  # (M * seeds, GROUP)
+        nearest = measured.view(len(queries), -1)
+        if nearest.shape[1] < k:
+            return torch.zeros(len(queries), dtype=torch.bool), np.empty((0, k)), np.empty((0, k), dtype=np.int64)
+        limit = nearest.kthvalue(k, dim=1).values * (1 + RELATIVE)
+        more_owner, more_group, done = ranked.groups_within(limit, len(self.bank) // GROUP // PATIENCE + 4 * k)
+        keep = done[owner]
+        owner, group, measured = owner[keep], group[keep], measured[keep]
+        more = self._measure(queries, more_owner, more_group, hidden)
+        pairs = torch.cat([owner, more_owner]), torch.cat([group, more_group]), torch.cat([measured, more])
+        return done, *self._settle(queries, *pairs, limit, k)
+
+    def _measure(
+        self, queries: torch.Tensor, owner: torch.Tensor, group: torch.Tensor, hidden: tuple[int, int]
+    ) -> torch.Tensor:
+        """Squared distances in float32 `(P, GROUP)` of queries `owner` to the rows of `group`; infinite if hidden."""
+        squared = torch.empty(len(owner), GROUP)
+        for start in range(0, len(owner), PAIRS):
+            part = slice(start, start + PAIRS)
+            rows = group[part, None] * GROUP + torch.arange(GROUP)
+            vectors = self.bank[rows.clamp(max=len(self.bank) - 1).flatten()].view(*rows.shape, -1)
+            vectors -= queries[owner[part], None]
+            found = torch.linalg.vecdot(vectors, vectors)
+            out_of_reach = (rows >= len(self.bank)) | ((rows >= hidden[0]) & (rows < hidden[1]))
+            squared[part] = found.masked_fill_(out_of_reach, torch.inf)
+        return squared
+
+    def _settle(
+        self,
+        queries: torch.Tensor,
+        owner: torch.Tensor,
+        group: torch.Tensor,
+        squared: torch.Tensor,
+        limit: torch.Tensor,
+        k: int,
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """The k nearest of the measured rows of each query, in float64, and their places in the bank."""
+        pair, place = torch.nonzero(squared <= limit[owner, None], as_tuple=True)
+        who, row = owner[pair].numpy(), (group[pair] * GROUP + place).numpy()
+        close = squared[pair, place].numpy()
+        order = np.lexsort((close, who))
+        who, row, close = who[order], row[order], close[order]
+        first = np.searchsorted(who, np.unique(who))  # where each query's rows begin
+        lengths = np.diff(np.append(first, len(who)))
+        kth = np.repeat(close[first + k - 1], lengths)
+        keep = close <= kth * (1 + RELATIVE)
+        who, row = who[keep], row[keep]
+        exact = self._exact(queries, who, row)
+        order = np.lexsort((row, exact, who))
+        first = np.searchsorted(who, np.unique(who))
+        chosen = order[first[:, None] + np.arange(k)]
+        return exact[chosen], row[chosen]
+
+    def _exact(self, queries: torch.Tensor, who: np.ndarray, row: np.ndarray) -> np.ndarray:
+        exact = np.empty(len(who))
+        for start in range(0, len(who), PAIRS * GROUP):
+            part = slice(start, start + PAIRS * GROUP)
+            vectors = self.bank[torch.from_numpy(row[part])].double()
+            vectors -= queries[torch.from_numpy(who[part])]
+            exact[part] = torch.linalg.vecdot(vectors, vectors).numpy()
+        return exact
+
+    def _brute(self, query: torch.Tensor, k: int, hidden: tuple[int, int]) -> tuple[np.ndarray, np.ndarray]:
+        squared = np.empty(len(self.bank))
+        for start in range(0, len(self.bank), BRUTE_ROWS):
+            vectors = self.bank[start : start + BRUTE_ROWS].double() - query.double()
+            squared[start : start + BRUTE_ROWS] = torch.linalg.vecdot(vectors, vectors).numpy()
+        squared[slice(*hidden)] = np.inf
+        rows = np.argsort(squared, kind="stable")[:k]
+        return squared[rows], rows

@@ -1,0 +1,176 @@
+"""Cheap products of queries with a whole bank, with a limit on their error.
+
+For a query x and a row y of the bank, the nearest row has the largest t(x, y) = <x, y> - |y|^2 / 2, since
+|x - y|^2 = |x|^2 - 2 t(x, y).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cache
+from typing import Protocol
+
+import torch
+
+from iad.detectors.codes import CHUNK, GROUP, BankCodes
+
+SUPER = 16  # groups that are looked at together
+SLACK = 4e-6  # relative error of the few float32 operations that turn a product into a limit
+ROUNDING = 2.0**-23  # twice the unit roundoff of float32
+
+
+@dataclass(frozen=True)
+class Ranked:
+    """What a filter knows of t(x, y) for the best row y of each group: it lies within `error` of an estimate.
+
+    The estimate is `values * row_scale * query_scale - row_shift`, the error `row_error @ query_error`.
+
+    Attributes:
+        values: `(groups, M)`, in the filter's own unit; the number of groups is a multiple of `SUPER`.
+        row_scale: float32 `(groups,)`, as `row_shift` the same for all groups of a `SUPER`.
+        row_shift: float32 `(groups,)`.
+        query_scale: float32 `(M,)`.
+        row_error: float32 `(groups, R)`.
+        query_error: float32 `(R, M)`.
+        norm: float64 `(M,)`, |x|^2.
+    """
+
+    values: torch.Tensor
+    row_scale: torch.Tensor
+    row_shift: torch.Tensor
+    query_scale: torch.Tensor
+    row_error: torch.Tensor
+    query_error: torch.Tensor
+    norm: torch.Tensor
+
+    def best_groups(self, k: int) -> tuple[torch.Tensor, torch.Tensor]:
+        """The best group of each of the k best supers: query and group, int64 `(M * k,)`; they are not offered again."""
+        _, count = self.values.shape
+        estimate = self._super_estimate()
+        supers = estimate.topk(min(k, len(estimate)), dim=0).indices.T  # (M, k)
+        query = torch.arange(count)[:, None].expand_as(supers)
+        inside = self.values.view(-1, SUPER, count)[supers, :, query].argmax(-1)
+        group = supers * SUPER + inside
+        self.values[group, query] = _least(self.values.dtype)
+        return query.flatten(), group.flatten()
+
+    def groups_within(self, limit: torch.Tensor, patience: int) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+        """Groups that may hold a row nearer than the root of `limit`, float32 `(M,)`.
+
+        Returns:
+            Query and group of each, int64 `(P,)`, and which queries have no more than `patience` of them, bool `(M,)`;
+            the others are left out.
+        """
+        count = len(limit)
+        least = ((self.norm - limit.double()) / 2).float()  # t(x, y) of a row at the limit
+        reach = self._super_estimate()
+        reach += self.row_error.view(-1, SUPER, self.row_error.shape[1]).amax(1) @ self.query_error
+        hit = reach >= least
+        done = hit.sum(0) <= patience
+        supers, query = torch.nonzero(hit & done, as_tuple=True)
+        values = self.values.view(-1, SUPER, count)[supers, :, query].float()  # (H, SUPER)
+        first = supers * SUPER
+        values = values * (self.row_scale[first] * self.query_scale[query])[:, None] - self.row_shift[first, None]
+        values += (
+            self.row_error.view(-1, SUPER, self.row_error.shape[1])[supers] @ self.query_error.T[query, :, None]
+        )[..., 0]
+        place, inside = torch.nonzero(values >= least[query, None], as_tuple=True)
+        query, group = query[place], first[place] + inside
+        few = torch.bincount(query, minlength=count) <= patience
+        keep = few[query]
+        return query[keep], group[keep], done & few
+
+    def _super_estimate(self) -> torch.Tensor:
+        best = self.values.view(-1, SUPER, self.values.shape[1]).amax(1).float()
+        best *= self.row_scale[::SUPER, None]
+        best *= self.query_scale
+        return best.sub_(self.row_shift[::SUPER, None])
+
+
+class Filter(Protocol):
+    """Ranks the rows of a bank for queries."""
+
+    def rank(self, queries: torch.Tensor, hidden: tuple[int, int]) -> Ranked:
+        """Rank for queries, float32 `(M, D)`; rows in [hidden[0], hidden[1]) take no part."""
+        ...
+
+
+class Int8Filter:
+    """Products of 8-bit integers."""
+
+    def __init__(self, bank: torch.Tensor) -> None:
+        self.codes = BankCodes(bank)
+
+    def rank(self, queries: torch.Tensor, hidden: tuple[int, int]) -> Ranked:
+        """Rank for queries, float32 `(M, D)`; rows in [hidden[0], hidden[1]) take no part."""
+        codes, coded = self.codes, self.codes.encode(queries)
+        ones = torch.ones_like(coded.residual)
+        norm = coded.norm.float()
+        sizes = codes.shift.abs() + codes.norm.square()
+        return Ranked(
+            values=codes.products(coded.integers, hidden),
+            row_scale=codes.step,
+            row_shift=codes.shift,
+            query_scale=coded.step,
+            row_error=torch.stack([codes.norm, codes.residual, codes.rounding + SLACK * sizes], 1),
+            query_error=torch.stack([coded.residual + SLACK * norm, coded.rounded, ones]),
+            norm=coded.norm.square(),
+        )
+
+
+class Float32Filter:
+    """Products in float32."""
+
+    def __init__(self, bank: torch.Tensor) -> None:
+        self.bank = bank
+        size = len(bank)
+        self.groups = -(-size // (GROUP * SUPER)) * SUPER
+        halved = torch.cat([rows.double().square().sum(1) / 2 for rows in bank.split(CHUNK)])
+        self.halved = halved.float()
+        padded = torch.nn.functional.pad((2 * halved).sqrt().float(), (0, self.groups * GROUP - size))
+        self.norm = padded.view(-1, GROUP).amax(1)
+
+    def rank(self, queries: torch.Tensor, hidden: tuple[int, int]) -> Ranked:
+        """Rank for queries, float32 `(M, D)`; rows in [hidden[0], hidden[1]) take no part."""
+        size, dimensions = self.bank.shape
+        count = len(queries)
+        values = torch.full((self.groups, count), -torch.inf)
+        columns = queries.T.contiguous()
+        space = torch.full((CHUNK, count), -torch.inf)
+        for start in range(0, size, CHUNK):
+            rows = self.bank[start : start + CHUNK]
+            product = torch.addmm(
+                self.halved[start : start + CHUNK, None], rows, columns, beta=-1, out=space[: len(rows)]
+            )
+            product[max(hidden[0] - start, 0) : max(hidden[1] - start, 0)] = -torch.inf
+            groups = -(-len(rows) // GROUP)
+            space[len(rows) : groups * GROUP] = -torch.inf
+            first = start // GROUP
+            torch.amax(space[: groups * GROUP].view(-1, GROUP, count), 1, out=values[first : first + groups])
+        norm = queries.double().norm(dim=1)
+        error = ROUNDING * (dimensions + 4)
+        return Ranked(
+            values=values,
+            row_scale=torch.ones(self.groups),
+            row_shift=torch.zeros(self.groups),
+            query_scale=torch.ones(count),
+            row_error=torch.stack([error * self.norm, error * self.norm.square()], 1),
+            query_error=torch.stack([norm.float(), torch.ones(count)]),
+            norm=norm.square(),
+        )
+
+
+@cache
+def int8_is_fast() -> bool:
+    """Whether this processor multiplies 8-bit integers into 32-bit sums in one instruction, and PyTorch does it right."""
+    if not torch.cpu._is_vnni_supported():  # without it, sums may saturate at 16 bits
+        return False
+    left = torch.full((GROUP, 64), 127, dtype=torch.int8)
+    try:
+        return bool((torch._int_mm(left, left.T.contiguous()) == 64 * 127 * 127).all())
+    except (AttributeError, RuntimeError):
+        return False
+
+
+def _least(dtype: torch.dtype) -> float:
+    return -torch.inf if dtype.is_floating_point else torch.iinfo(dtype).min
