@@ -66,7 +66,7 @@ class BankCodes:
         self.signs = torch.randint(0, 2, (self.padded,), generator=generator).double() * 2 - 1
         self.order = torch.randperm(self.padded, generator=generator)
         self.turn = _hadamard(BLOCK)
-        self.mean = torch.stack([rows.double().sum(0) for rows in bank.split(CHUNK)]).sum(0) / self.size
+        self.mean = torch.stack([rows.double().sum(0) for rows in torch.split(bank, CHUNK)]).sum(0) / self.size
         groups = -(-self.size // 256) * 16
         self.integers = torch.zeros(groups * GROUP, self.padded + NORM_COLUMNS, dtype=torch.int8)
         self.step, self.shift, self.norm, self.residual, self.rounding = torch.zeros(5, groups)
@@ -141,4 +141,4 @@ def _hadamard(size: int) -> torch.Tensor:
     matrix = torch.ones(1, 1, dtype=torch.float64)
     while len(matrix) < size:
         matrix = torch.cat([torch.cat([matrix, matrix], 1), torch.cat([matrix, -matrix], 1)])
-    return matrix / size**0.5
+    return torch.divide(matrix, size**0.5)

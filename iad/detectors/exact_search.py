@@ -13,12 +13,11 @@ So the answer is that of brute force in float64, whatever the filter. Queries fo
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 import numpy as np
 import torch
 
-from iad.detectors.filters import GROUP, SUPER, Filter, Float32Filter, Int8Filter, Ranked, int8_is_fast
+from iad.detectors.codes import GROUP
+from iad.detectors.filters import Filter, Float32Filter, Int8Filter, int8_is_fast
 from iad.errors import IadError
 
 QUERIES = 1024  # queries answered together

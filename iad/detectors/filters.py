@@ -44,7 +44,7 @@ class Ranked:
     norm: torch.Tensor
 
     def best_groups(self, k: int) -> tuple[torch.Tensor, torch.Tensor]:
-        """The best group of each of the k best supers: query and group, int64 `(M * k,)`; they are not offered again."""
+        """The best group of each of the k best supers, query and group, int64 `(M * k,)`; offered once only."""
         _, count = self.values.shape
         estimate = self._super_estimate()
         supers = estimate.topk(min(k, len(estimate)), dim=0).indices.T  # (M, k)
@@ -125,7 +125,7 @@ class Float32Filter:
         self.bank = bank
         size = len(bank)
         self.groups = -(-size // (GROUP * SUPER)) * SUPER
-        halved = torch.cat([rows.double().square().sum(1) / 2 for rows in bank.split(CHUNK)])
+        halved = torch.cat([rows.double().square().sum(1) / 2 for rows in torch.split(bank, CHUNK)])
         self.halved = halved.float()
         padded = torch.nn.functional.pad((2 * halved).sqrt().float(), (0, self.groups * GROUP - size))
         self.norm = padded.view(-1, GROUP).amax(1)
@@ -162,7 +162,7 @@ class Float32Filter:
 
 @cache
 def int8_is_fast() -> bool:
-    """Whether this processor multiplies 8-bit integers into 32-bit sums in one instruction, and PyTorch does it right."""
+    """Whether this processor sums products of 8-bit integers in one instruction, and PyTorch does it right."""
     if not torch.cpu._is_vnni_supported():  # without it, sums may saturate at 16 bits
         return False
     left = torch.full((GROUP, 64), 127, dtype=torch.int8)
