@@ -24,6 +24,7 @@ TINY = {
     "resnet": {"model": "test_resnet"},
     "vit": {"model": "test_vit"},
     "method": {"k": 2},
+    "threshold": {"alpha": 0.25},
     "evaluate": {"bootstrap": 50, "strip": 2},
 }  # fmt: skip
 

@@ -6,7 +6,7 @@ from collections import defaultdict
 import pytest
 
 from iad.data.sources import SOURCES, load_pictures
-from iad.decision.thresholds import STRATEGIES
+from iad.decision.thresholds import STRATEGIES, set_threshold
 from iad.params import load_params
 from tests.conftest import merge, set_params
 from tests.helpers import imported_files, load_pipeline, record_reads, run_here, undeclared, unused
@@ -53,6 +53,11 @@ def test_each_stage_declares_the_parameters_it_reads_and_nothing_more(project, m
     monkeypatch.setattr(
         "iad.stages.download.load_pictures",
         lambda _, category, *, seed, **__: load_pictures("synthetic", category, seed=seed, options=options),
+    )
+    # so are the options of a strategy, and one needs more pictures than there are
+    monkeypatch.setattr(
+        "iad.stages.threshold.set_threshold",
+        lambda scores, *_, **keywords: set_threshold(scores, "max", {"alpha": 0.5}, **keywords),
     )
     read, declared = defaultdict(set), defaultdict(set)
     chosen = folder.parent / "params.yaml"

@@ -120,8 +120,9 @@ def test_a_run_that_fails_is_no_list_of_imports(tmp_path):
 def test_the_reads_of_a_stage_are_those_of_its_function(tmp_path, monkeypatch):
     shutil.copy(ROOT / "params.yaml", tmp_path)
     monkeypatch.chdir(tmp_path)
-    scores = {"image_id": ["a", "b"], "score": np.array([0.5, 1.5])}
-    write_table(SCORE / "ae" / CALIBRATION_SCORES, scores)
+    scores = np.arange(40.0)
+    scheme = ["split"] * len(scores)
+    write_table(SCORE / "ae" / CALIBRATION_SCORES, {"image_id": scores.astype(str), "score": scores, "scheme": scheme})
     found = record_reads("threshold", load_params(), monkeypatch)
     run_here(a_stage("threshold", "ae"))
-    assert found == {"threshold.strategy", "threshold.percentile"}
+    assert found == {"threshold.strategy", "threshold.alpha"}

@@ -13,4 +13,6 @@ class Threshold(Section):
     """How the verdict's threshold follows from calibration scores."""
 
     strategy: Name
+    alpha: Annotated[float, Field(gt=0, lt=1)]
+    tail_share: Annotated[float, Field(gt=0, lt=1)]
     percentile: Annotated[float, Field(gt=0, le=100)]

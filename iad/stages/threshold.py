@@ -9,8 +9,8 @@ import typer
 
 from iad import paths
 from iad.decision.thresholds import option_names, set_threshold
-from iad.errors import unknown
-from iad.io import read_table, write_json
+from iad.errors import IadError, unknown
+from iad.io import Table, read_table, write_json
 from iad.params import load_params
 from iad.progress import say
 
@@ -21,11 +21,21 @@ def threshold(method: Annotated[str, typer.Argument(help="a method of params.yam
     if method not in params.methods:
         raise unknown("method", method, params.methods)
     source = paths.SCORE / method / paths.CALIBRATION_SCORES
-    scores = read_table(source)["score"]
+    calibration = read_table(source)
     strategy = params.threshold.strategy
     options = {name: getattr(params.threshold, name) for name in option_names(strategy)}
-    found = set_threshold(scores, strategy, options, origin=str(source))
+    scheme = _scheme(calibration, str(source))
+    found = set_threshold(calibration["score"], strategy, options, scheme=scheme, origin=str(source))
     write_json(paths.THRESHOLD / method / paths.THRESHOLD_FILE, asdict(found))
     say(f"{method}: threshold {found.value:.6g} from {found.n_calibration} calibration pictures; {found.guarantee}")
-    if found.warning:
-        say(f"{method}: warning: {found.warning}")
+    for warning in found.warnings:
+        say(f"{method}: warning: {warning}")
+
+
+def _scheme(calibration: Table, origin: str) -> str:
+    schemes = sorted(set(calibration.get("scheme", ())))
+    if len(schemes) != 1:
+        raise IadError(
+            f"{origin}: {len(schemes)} schemes of calibration instead of one; run `dvc repro` to write it again"
+        )
+    return str(schemes[0])

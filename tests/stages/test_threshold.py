@@ -1,4 +1,4 @@
-"""Oracle: the percentile of the calibration file, taken here with NumPy."""
+"""Oracle: the conformal p-values of the calibration file, counted here."""
 
 import json
 
@@ -24,13 +24,52 @@ def written(method="vit"):
     return json.loads((paths.THRESHOLD / method / paths.THRESHOLD_FILE).read_text())
 
 
-def test_the_threshold_is_the_percentile_of_the_calibration_scores_with_its_promise():
+def calibrate(scores, scheme="leave_one_out", method="vit"):
+    """Write these calibration scores for a method."""
+    ids, schemes = [str(row) for row in range(len(scores))], [scheme] * len(scores)
+    file = paths.SCORE / method / paths.CALIBRATION_SCORES
+    write_table(file, {"image_id": ids, "score": np.asarray(scores, dtype=float), "scheme": schemes})
+
+
+def test_the_threshold_rejects_exactly_the_scores_with_a_p_value_of_at_most_alpha():
     stage.threshold("vit")
-    scores = read_table(paths.SCORE / "vit" / paths.CALIBRATION_SCORES)["score"]
+    scores, found = read_table(paths.SCORE / "vit" / paths.CALIBRATION_SCORES)["score"], written()
+    for score in [*scores, *np.nextafter(scores, np.inf)]:
+        p_value = (1 + (scores >= score).sum()) / (1 + len(scores))
+        assert (score >= found["value"]) == (p_value <= 0.05)
+
+
+def test_the_file_holds_the_promise_in_words_and_in_numbers():
+    stage.threshold("vit")
     found = written()
-    assert found["value"] == np.percentile(scores, 95)
-    assert (found["strategy"], found["n_calibration"], found["warning"]) == ("percentile", 40, None)
-    assert "no finite-sample guarantee" in found["guarantee"]
+    assert list(found) == [
+        "strategy", "value", "n_calibration", "scheme", "promised_rate", "guaranteed", "rate_limit", "guarantee",
+        "warnings", "diagnostics",
+    ]  # fmt: skip
+    assert (found["strategy"], found["n_calibration"], found["scheme"]) == ("conformal", 40, "leave_one_out")
+    assert (found["promised_rate"], found["guaranteed"], found["rate_limit"]) == (0.05, True, None)
+    assert "at most 5 % of good parts" in found["guarantee"]
+    assert (found["warnings"], found["diagnostics"]) == ([], {})
+
+
+def test_what_is_promised_follows_from_how_the_scores_were_made():
+    for scheme, guaranteed in (("split", True), ("held_out", True), ("jackknife", False), ("k_fold", False)):
+        calibrate(np.arange(40.0), scheme)
+        stage.threshold("vit")
+        found = written()
+        assert found["guaranteed"] is guaranteed
+        assert (found["rate_limit"] is not None) is guaranteed
+        assert ("no finite-sample guarantee" in found["guarantee"]) is not guaranteed
+
+
+@pytest.mark.parametrize("strategy", ["conformal", "evt", "max", "percentile"])
+def test_every_strategy_runs_with_the_options_of_the_parameters(strategy, project):
+    set_params(project / paths.PARAMS, project / paths.PARAMS, {"threshold": {"strategy": strategy}})
+    calibrate(np.random.default_rng(0).exponential(size=200))
+    stage.threshold("vit")
+    found = written()
+    assert found["strategy"] == strategy
+    assert 0 < found["promised_rate"] < 0.06
 
 
 def test_it_needs_nothing_but_the_parameters_and_the_calibration_file(project):
@@ -43,16 +82,33 @@ def test_it_needs_nothing_but_the_parameters_and_the_calibration_file(project):
 
 
 def test_a_warning_is_written_and_said(capsys):
-    write_table(paths.SCORE / "vit" / paths.CALIBRATION_SCORES, {"image_id": ["a", "b"], "score": [1.0, 2.0]})
+    calibrate(np.arange(20.0), "split")
     stage.threshold("vit")
-    assert "2 calibration pictures are too few" in written()["warning"]
-    assert "vit: warning: 2 calibration pictures are too few" in capsys.readouterr().out
+    (warning,) = written()["warnings"]
+    assert warning.startswith("with only 20 calibration pictures, 13.9 % of good parts may be rejected")
+    assert f"vit: warning: {warning}" in capsys.readouterr().out
+
+
+def test_a_calibration_folder_with_too_few_pictures_is_refused_with_what_to_do():
+    calibrate(np.arange(10.0), "split")
+    with pytest.raises(IadError, match=r"10 calibration pictures .* at least 19; add good pictures to the calibration"):
+        stage.threshold("vit")
+    assert not (paths.THRESHOLD / "vit").exists()
+
+
+@pytest.mark.parametrize("columns", [{}, {"scheme": ["split"] * 39 + ["k_fold"]}])
+def test_scores_whose_making_is_unknown_or_mixed_are_refused(columns):
+    file = paths.SCORE / "vit" / paths.CALIBRATION_SCORES
+    write_table(file, {"image_id": [str(row) for row in range(40)], "score": np.arange(40.0)} | columns)
+    with pytest.raises(
+        IadError, match=r"calibration\.parquet: [02] schemes of calibration instead of one; run `dvc repro`"
+    ):
+        stage.threshold("vit")
 
 
 def test_the_self_match_trap_is_refused_with_the_file_and_leaves_nothing():
-    file = paths.SCORE / "vit" / paths.CALIBRATION_SCORES
-    write_table(file, {"image_id": [str(row) for row in range(30)], "score": np.zeros(30)})
-    with pytest.raises(IadError, match=r"calibration\.parquet: the threshold 0\.0000 would reject all 30"):
+    calibrate(np.zeros(30))
+    with pytest.raises(IadError, match=r"calibration\.parquet: the threshold 0\.0000 would accept .* find themselves"):
         stage.threshold("vit")
     assert not (paths.THRESHOLD / "vit").exists()
 

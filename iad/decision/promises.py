@@ -1,0 +1,168 @@
+"""What may be said about a threshold: how its calibration scores were made decides what can be promised.
+
+A promise is about a *good* part that is exchangeable with the calibration pictures: taken the same way, of the same
+product. `SCHEMES` says what each way of scoring calibration pictures out of sample allows:
+
+- `split`, `held_out`: the detector never saw the calibration pictures, so a new good part and they are exchangeable.
+- `leave_one_out`, for a score that can only fall when a picture joins the bank (the k nearest distances). Proof: let
+  R_i be the score of part i against the other n of n + 1 parts, the new one included. The R are exchangeable, the new
+  part's own score is R_{n+1}, and calibration, which lacks the new part in the bank, gave C_i >= R_i. So the p-value
+  (1 + #{C_i >= R_{n+1}}) / (n + 1) is at least that of the R, which is valid.
+- `jackknife`, `k_fold`: the detector changes with each picture left out in no known direction. Nothing is proven for
+  them without assumptions (Barber, Candes, Ramdas, Tibshirani 2021, "Predictive inference with the jackknife+",
+  section 2: the jackknife has no bound; the jackknife+, which keeps all n detectors, misses at most 2 alpha).
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, field
+from fractions import Fraction
+from typing import Any
+
+import numpy as np
+
+CONFIDENCE = 0.95  # of every `rate_limit`
+
+
+@dataclass(frozen=True)
+class Scheme:
+    """How calibration scores came to be out of sample.
+
+    Attributes:
+        words: the same in words, for the guarantee.
+        proven: the calibration scores are exchangeable with a new good part's, or higher.
+        independent: given the detector, the calibration scores are independent, so one set can be judged by itself.
+        more: where more calibration pictures come from.
+    """
+
+    words: str
+    proven: bool
+    independent: bool
+    more: str
+
+
+SCHEMES = {
+    "split": Scheme(
+        "pictures set apart for calibration",
+        proven=True,
+        independent=True,
+        more="add good pictures to the calibration folder, or leave it out to calibrate on training pictures",
+    ),
+    "held_out": Scheme(
+        "training pictures held out of the fit",
+        proven=True,
+        independent=True,
+        more="add good training pictures, or hold a larger share out",
+    ),
+    "leave_one_out": Scheme(
+        "nearest neighbours with each picture left out, which can only raise the threshold",
+        proven=True,
+        independent=False,
+        more="add good training pictures",
+    ),
+    "jackknife": Scheme(
+        "each picture left out of a detector that changes with it, for which no bound is proven",
+        proven=False,
+        independent=False,
+        more="add good training pictures",
+    ),
+    "k_fold": Scheme(
+        "each fold left out of a detector that is fitted again, for which no bound is proven",
+        proven=False,
+        independent=False,
+        more="add good training pictures",
+    ),
+}
+
+
+@dataclass(frozen=True)
+class Threshold:
+    """A threshold and what may be said about it.
+
+    Attributes:
+        strategy: key of `STRATEGIES`.
+        value: parts with `score >= value` are anomalous.
+        n_calibration: number of good pictures it rests on.
+        scheme: key of `SCHEMES`.
+        promised_rate: probability that a new good part is rejected, over the choice of calibration pictures, in (0, 1);
+            an upper bound of it where `guaranteed`, else the rate that is aimed at.
+        guaranteed: whether `promised_rate` is proven for every distribution of scores.
+        rate_limit: share of good parts that *this* threshold rejects at most, with 95 % confidence; None where nothing
+            is known.
+        guarantee: the promise in words.
+        warnings: why the promise is weak here.
+        diagnostics: numbers behind the threshold, of the strategies that fit something.
+    """
+
+    strategy: str
+    value: float
+    n_calibration: int
+    scheme: str
+    promised_rate: float
+    guaranteed: bool
+    rate_limit: float | None
+    guarantee: str
+    warnings: tuple[str, ...] = ()
+    diagnostics: dict[str, Any] = field(default_factory=dict)
+
+
+def pictures_needed(alpha: Fraction) -> int:
+    """Fewest calibration pictures with which a proven false-alarm rate of `alpha` can be held at all: 1/alpha - 1.
+
+    >>> pictures_needed(exact(0.05)), pictures_needed(exact(0.01))
+    (19, 99)
+    """
+    return math.ceil(1 / alpha) - 1
+
+
+def pictures_for_maximum(alpha: float) -> int:
+    """Fewest independent good scores whose maximum rejects at most a share `alpha` with 95 % confidence.
+
+    >>> [pictures_for_maximum(alpha) for alpha in (0.1, 0.05, 0.02, 0.01)]
+    [29, 59, 149, 299]
+    """
+    return math.ceil(math.log(1 - CONFIDENCE) / math.log1p(-alpha))
+
+
+def upper_rate_limit(n: int, rejected: int) -> float:
+    """Upper 95 % limit of the share of good parts above the `rejected + 1`-th largest of n independent good scores.
+
+    For continuous scores that share follows Beta(rejected + 1, n - rejected); ties can only make it smaller. Its
+    quantile is found as the rate at which a binomial variable of n trials stays at or below `rejected` in 5 % of cases
+    (the limit of Clopper and Pearson 1934).
+
+    Args:
+        n: number of calibration scores.
+        rejected: how many of them the threshold rejects, in [0, n).
+
+    >>> round(upper_rate_limit(59, 0), 4), round(1 - 0.05 ** (1 / 59), 4)
+    (0.0495, 0.0495)
+    """
+    steps = np.arange(1, rejected + 1)
+    log_choices = np.concatenate([[0.0], np.cumsum(np.log((n - steps + 1) / steps))])  # of n over 0 ... rejected
+    counts = np.arange(rejected + 1)
+    low, high = 0.0, 1.0
+    for _ in range(60):  # halvings, more than float64 resolves
+        rate = (low + high) / 2
+        logs = log_choices + counts * math.log(rate) + (n - counts) * math.log1p(-rate)
+        low, high = (rate, high) if np.exp(logs).sum() > 1 - CONFIDENCE else (low, rate)
+    return high
+
+
+def exact(value: float) -> Fraction:
+    """The decimal number that a person wrote, without its rounding to binary.
+
+    >>> int(exact(0.29) * 100), int(0.29 * 100)
+    (29, 28)
+    """
+    return Fraction(repr(float(value)))
+
+
+def percent(share: float) -> str:
+    """Write a share as a percentage, three digits.
+
+    >>> percent(0.0495)
+    '4.95 %'
+    """
+    return f"{100 * share:.3g} %"

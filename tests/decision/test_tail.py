@@ -1,0 +1,71 @@
+"""Oracle: quantiles of distributions whose tail is generalised Pareto exactly: exponential, Pareto, uniform."""
+
+import numpy as np
+import pytest
+from scipy.stats import expon, genpareto, uniform
+
+from iad.decision.tail import evt
+from iad.errors import IadError
+
+KNOWN = {"exponential": expon(loc=5, scale=2), "heavy": genpareto(0.3, loc=1), "ends": uniform(0, 4)}
+
+
+def drawn(name, n, seed=0):
+    return KNOWN[name].rvs(size=n, random_state=np.random.default_rng(seed))
+
+
+@pytest.mark.parametrize("alpha", [0.05, 0.001])
+@pytest.mark.parametrize("name", KNOWN)
+def test_the_threshold_nears_the_known_quantile(name, alpha):
+    values = [evt(drawn(name, 5000, seed), "split", alpha=alpha, tail_share=0.2).value for seed in range(5)]
+    assert np.mean(values) == pytest.approx(KNOWN[name].isf(alpha), rel=0.05)
+
+
+@pytest.mark.filterwarnings("ignore::RuntimeWarning")  # of SciPy's search
+def test_the_threshold_is_the_one_that_scipys_fit_gives():
+    scores, k = drawn("exponential", 200), 40
+    ordered = np.sort(scores)
+    start = ordered[-k - 1]
+    shape, _, scale = genpareto.fit(ordered[-k:] - start, floc=0)
+    expected = start + genpareto.isf(0.01 * 200 / k, shape, 0, scale)
+    found = evt(scores, "split", alpha=0.01, tail_share=0.2)
+    assert found.value == pytest.approx(expected, rel=1e-3)
+    assert (found.diagnostics["tail_points"], found.diagnostics["tail_start"]) == (k, start)
+    assert found.diagnostics["shape"] == pytest.approx(shape, abs=1e-2)
+    assert found.diagnostics["scale"] == pytest.approx(scale, rel=1e-2)
+
+
+def test_it_promises_nothing_and_says_what_it_aims_at():
+    found = evt(drawn("heavy", 200), "split", alpha=0.05, tail_share=0.2)
+    assert (found.promised_rate, found.guaranteed, found.rate_limit, found.warnings) == (0.05, False, None, ())
+    assert found.guarantee.startswith("no finite-sample guarantee")
+
+
+def test_a_tail_that_is_none_is_warned_about():
+    scores = np.concatenate([np.linspace(0, 1, 200), 9 + 0.01 * np.random.default_rng(0).normal(size=50)])
+    (warning,) = evt(scores, "split", alpha=0.05, tail_share=0.3).warnings
+    assert "the 75 highest scores do not follow a generalised Pareto tail (p = 0.005)" in warning
+
+
+def test_a_short_tail_and_an_extrapolation_are_warned_about():
+    short, beyond = evt(drawn("heavy", 100), "split", alpha=0.001, tail_share=0.2).warnings
+    assert short.startswith("a tail of 20 scores is short")
+    assert "100 calibration pictures show nothing at a rate of 0.1 %" in beyond
+
+
+@pytest.mark.parametrize(
+    ("scores", "options", "problem"),
+    [
+        (np.arange(40.0), {"alpha": 0.05, "tail_share": 0.2}, "8 scores in the tail of 40 are too few to fit"),
+        (np.arange(90.0), {"alpha": 0.2, "tail_share": 0.2}, r"tail_share = 0\.2 must be above threshold\.alpha"),
+        (np.append(np.arange(50.0), [60] * 40), {"alpha": 0.05, "tail_share": 0.2}, "19 highest scores are all 60"),
+    ],
+)  # fmt: skip
+def test_what_cannot_be_fitted_is_refused(scores, options, problem):
+    with pytest.raises(IadError, match=problem):
+        evt(scores, "split", **options)
+
+
+def test_two_runs_give_the_same_numbers():
+    first, second = (evt(drawn("heavy", 200), "split", alpha=0.05, tail_share=0.2) for _ in range(2))
+    assert first == second
