@@ -144,4 +144,5 @@ def _in_words(rate: str, scheme: str, n: int, limit: float | None) -> str:
 def _least_alpha(n: int) -> float:
     """The least alpha that n pictures can hold, rounded up to three digits."""
     digits = 2 + math.ceil(math.log10(n + 1))
-    return math.ceil(10**digits / (n + 1)) / 10**digits
+    steps = int(10**digits)
+    return math.ceil(steps / (n + 1)) / steps

@@ -46,7 +46,7 @@ def log_survival(excesses: np.ndarray, shape: Values, scale: Values) -> np.ndarr
     flat = np.abs(shape) < 1e-9
     with np.errstate(divide="ignore"):
         curved = -np.log1p(np.maximum(shape * ratio, -1.0)) / np.where(flat, 1.0, shape)
-    return np.where(flat, -ratio, curved)
+    return np.asarray(np.where(flat, -ratio, curved))
 
 
 def excess_exceeded_by(share: Values, shape: Values, scale: Values) -> np.ndarray:
