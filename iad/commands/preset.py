@@ -19,6 +19,9 @@ from iad.progress import say
 Key: TypeAlias = tuple[str, ...]
 """The place of a value in a YAML file: `("method", "k")` is `method.k`."""
 
+WHOLE: frozenset[Key] = frozenset({("methods",)})
+"""Mappings that count as one value: a preset replaces them, since their keys are a choice and not settings."""
+
 
 def preset(
     name: Annotated[str, typer.Argument(help="The preset to write; without it, all are listed.")] = "",
@@ -58,10 +61,12 @@ def overlay(text: str, values: dict[Key, str]) -> tuple[str, list[str]]:
     for key in sorted(values, key=places.__getitem__, reverse=True):  # from the end: places stay valid
         start, end = places[key]
         old, new = text[start:end], values[key]
+        if "\r\n" in text:
+            new = new.replace("\n", "\r\n")
         if old != new:
             gap = " " if start == end else ""  # an empty value has no blank before it
             text = text[:start] + gap + new + _realigned(text[end:], len(old) - len(gap + new))
-            changes.append(f"{'.'.join(key)}: {old or 'null'} -> {new}")
+            changes.append(f"{'.'.join(key)}: {_brief(key, old) or 'null'} -> {_brief(key, new)}")
     return text, changes[::-1]
 
 
@@ -101,7 +106,9 @@ def _places(text: str) -> dict[Key, tuple[int, int]]:
         for name, value in mapping.value:
             key = (*above, name.value)
             start, end = value.start_mark.index, value.end_mark.index
-            if isinstance(value, MappingNode):
+            if key in WHOLE:
+                places[key] = _whole(text, text.index(":", name.end_mark.index) + 1, end)
+            elif isinstance(value, MappingNode):
                 walk(value, key)
             elif start == end:
                 places[key] = (text.index(":", name.end_mark.index) + 1,) * 2
@@ -112,6 +119,18 @@ def _places(text: str) -> dict[Key, tuple[int, int]]:
     if isinstance(root, MappingNode):
         walk(root, ())
     return places
+
+
+def _whole(text: str, start: int, end: int) -> tuple[int, int]:
+    # a block ends where the next key begins: blank lines and comments before that are no part of it
+    lines = text[start:end].splitlines(keepends=True)
+    while lines and (not lines[-1].strip() or lines[-1].lstrip().startswith("#")):
+        lines.pop()
+    return start, start + len("".join(lines).rstrip())
+
+
+def _brief(key: Key, value: str) -> str:
+    return ", ".join(YAML(typ="safe").load(value)) if key in WHOLE else value
 
 
 def _realigned(rest: str, gap: int) -> str:

@@ -80,6 +80,12 @@ class Neighbors:
         self._require(k, self.size)
         return self._scores(queries, k, aggregate, leave_out=False)
 
+    def reduced(self) -> dict[str, float]:
+        """How many components were kept, and which share of the variance they explain; empty without `pca`."""
+        if self.projection is None:
+            return {}
+        return {"components": len(self.projection.axes), "explained": round(self.projection.explained, 6)}
+
     def leave_one_out(self, bank: np.ndarray, *, k: int, aggregate: str) -> np.ndarray:
         """Score the bank's own pictures, given again, as `leave_one_out_scores` does."""
         self._require(k, self.size - 1)

@@ -9,7 +9,7 @@ from pydantic import Field
 from iad.params.base import Count, Name, Section
 from iad.params.data import Data, Preprocess
 from iad.params.decision import Threshold
-from iad.params.detectors import Method, Reconstruction
+from iad.params.detectors import Classical, Method, Reconstruction
 from iad.params.evaluation import Evaluate
 from iad.params.models import Autoencoder, CnnBackbone, VitBackbone
 
@@ -44,6 +44,7 @@ class Params(Section):
     resnet: CnnBackbone
     vit: VitBackbone
     method: Method
+    classical: Classical
     threshold: Threshold
     evaluate: Evaluate
     methods: Annotated[dict[MethodName, MethodSpec], Field(min_length=1)]

@@ -5,10 +5,11 @@ import shutil
 import pytest
 
 from iad.commands.preset import leaves, overlay, preset
+from iad.detectors.classical import DETECTORS
 from iad.errors import IadError
 from iad.params import load_params
 from iad.paths import PARAMS
-from tests.helpers import ROOT, leaf_keys, read_yaml
+from tests.helpers import ROOT
 
 COMMITTED = (ROOT / "params.yaml").read_bytes()
 PRESETS = {path.stem: path for path in sorted((ROOT / "presets").glob("*.yaml"))}
@@ -36,7 +37,7 @@ def test_offline_is_what_the_repository_comes_with(capsys):
 
 
 def test_every_preset_sets_every_key_that_any_preset_sets():
-    keys = {name: leaf_keys(read_yaml(path)) for name, path in PRESETS.items()}
+    keys = {name: set(leaves(path.read_text(), name)) for name, path in PRESETS.items()}
     assert len(keys) >= 2
     assert all(found == keys["offline"] for found in keys.values())
 
@@ -65,11 +66,36 @@ def test_report_is_the_original_studys_set_up(capsys):
     assert {params.resnet.weights, params.vit.weights} == {"hub"}
     assert {params.resnet.normalize, params.vit.normalize} == {"imagenet"}
     assert params.vit.pooling == "token_mean"
-    assert params.method.model_dump() == {"k": 1, "metric": "cosine", "standardize": True, "aggregate": "kth"}
+    assert params.method.model_dump() == {
+        "k": 1, "metric": "cosine", "standardize": True, "aggregate": "kth", "pca": 0, "index": "exact",
+    }  # fmt: skip
     assert params.reconstruction.aggregate == "mean"
     said = capsys.readouterr().out.splitlines()
     assert said[0] == "params.yaml now equals preset 'report':"
     assert "  method.k: 5 -> 1" in said
+
+
+def test_classical_switches_every_classical_detector_on_beside_the_usual_methods(capsys):
+    usual = load_params()
+    preset("classical")
+    params = load_params()
+    added = {name: dict(spec) for name, spec in params.methods.items() if name not in usual.methods}
+    assert added == {name: {"reads": "extract_vit", "params": f"classical.{name}"} for name in DETECTORS}
+    assert params.model_dump(exclude={"methods"}) == usual.model_dump(exclude={"methods"})
+    said = capsys.readouterr().out.splitlines()
+    assert said == ["params.yaml now equals preset 'classical':", f"  methods: ae, resnet, vit -> {', '.join(params.methods)}"]
+
+
+def test_methods_are_replaced_as_a_whole_in_any_style_and_comments_below_stay():
+    new = {("methods",): "\n  b: {reads: y}\n  c: {reads: z}"}
+    replaced = "methods:\n  b: {reads: y}\n  c: {reads: z}"
+    # in block style, before another section
+    text = "methods:   # which\n  a: {reads: x}\n\n# below\nseed: 0\n"
+    assert overlay(text, new) == (f"{replaced}\n\n# below\nseed: 0\n", ["methods: a -> b, c"])
+    # in flow style, with the line ends of Windows
+    assert overlay("methods: {a: {reads: x}}\r\n", new)[0] == replaced.replace("\n", "\r\n") + "\r\n"
+    # already so
+    assert overlay(f"{replaced}\n", new) == (f"{replaced}\n", [])
 
 
 def test_without_a_name_the_presets_are_listed(capsys):
@@ -102,7 +128,7 @@ def refused(name=""):
 
 def test_what_cannot_be_applied_is_refused_and_changes_nothing(repository):
     # an unknown preset
-    assert refused("reprot") == "unknown preset 'reprot'; did you mean 'report'? Known: offline, report"
+    assert refused("reprot") == "unknown preset 'reprot'; did you mean 'report'? Known: classical, offline, report"
     # a preset with a value out of range
     (repository / "presets/report.yaml").write_text("method: {k: 0}")
     assert refused("report") == (

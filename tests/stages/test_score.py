@@ -114,7 +114,8 @@ def test_provenance_says_what_was_computed_by_what_on_what(prepare):
         "method": "vit",
         "reads": "extract_vit",
         "detector": {
-            "name": "knn", "k": K, "metric": "euclidean", "standardize": False, "aggregate": "mean", "bank": 12,
+            "name": "knn", "k": K, "aggregate": "mean", "metric": "euclidean", "standardize": False, "pca": 0,
+            "index": "exact", "bank": 12,
         },
         "model": {"name": "net", "weights_sha256": "0" * 64},
         "runtime": {"device": "cpu", "precision": "bf16"},

@@ -1,7 +1,8 @@
 """How each kind of method gets from artefacts to scores: one module per section of params.yaml that tunes one.
 
 A module holds `compute(params, manifest, source) -> Scores`, where `source` is the folder of the stage that the method
-reads. It is imported only when its method runs, so that kNN does not wait for PyTorch.
+reads. It is imported only when its method runs, so that kNN does not wait for PyTorch. A module that serves several
+sub-sections, as `classical.lof`, takes the name of the one as the keyword `name`.
 """
 
 from __future__ import annotations
@@ -9,16 +10,19 @@ from __future__ import annotations
 import importlib
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any, Literal, TypeAlias
 
 import numpy as np
 
+from iad.detectors.classical import DETECTORS
 from iad.errors import unknown
 from iad.io import Table
 from iad.params import Params
 
 SCORERS = {"method": "knn", "reconstruction": "reconstruction"}
+SCORERS |= {f"classical.{name}": "classical" for name in DETECTORS}
 
 Scheme: TypeAlias = Literal["split", "held_out", "leave_one_out", "jackknife", "k_fold"]
 """How calibration scores came to be out of sample, which decides what a threshold may promise; all names and their
@@ -55,4 +59,6 @@ def load_scorer(section: str) -> Scorer:
     """
     if section not in SCORERS:
         raise unknown("section to tune a method", section, SCORERS)
-    return importlib.import_module(f"iad.stages.scorers.{SCORERS[section]}").compute  # type: ignore[no-any-return]
+    compute: Scorer = importlib.import_module(f"iad.stages.scorers.{SCORERS[section]}").compute
+    _, _, name = section.partition(".")
+    return partial(compute, name=name) if name else compute
