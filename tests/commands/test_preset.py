@@ -83,7 +83,10 @@ def test_classical_switches_every_classical_detector_on_beside_the_usual_methods
     assert added == {name: {"reads": "extract_vit", "params": f"classical.{name}"} for name in DETECTORS}
     assert params.model_dump(exclude={"methods"}) == usual.model_dump(exclude={"methods"})
     said = capsys.readouterr().out.splitlines()
-    assert said == ["params.yaml now equals preset 'classical':", f"  methods: ae, resnet, vit -> {', '.join(params.methods)}"]
+    assert said == [
+        "params.yaml now equals preset 'classical':",
+        f"  methods: ae, resnet, vit -> {', '.join(params.methods)}",
+    ]
 
 
 def test_methods_are_replaced_as_a_whole_in_any_style_and_comments_below_stay():
