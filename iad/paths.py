@@ -4,6 +4,7 @@ from pathlib import Path
 
 PARAMS = Path("params.yaml")
 PIPELINE = Path("dvc.yaml")
+LOCK = Path("dvc.lock")
 PRESETS = Path("presets")
 DATA = Path("data")
 STAGES = Path("stages")

@@ -11,6 +11,7 @@ from iad.params.data import Data, Preprocess
 from iad.params.decision import Threshold
 from iad.params.detectors import Classical, Method, Reconstruction
 from iad.params.evaluation import Evaluate
+from iad.params.gate import Gate
 from iad.params.models import Autoencoder, CnnBackbone, VitBackbone
 
 MethodName = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$")]
@@ -47,4 +48,5 @@ class Params(Section):
     classical: Classical
     threshold: Threshold
     evaluate: Evaluate
+    gate: Gate
     methods: Annotated[dict[MethodName, MethodSpec], Field(min_length=1)]
