@@ -5,7 +5,7 @@ all centres so far. PatchCore (Roth et al. 2022, algorithm 1) shrinks its memory
 reads the whole bank once per centre. This one makes the same choices from few readings:
 
 The distance of a row to its nearest centre only shrinks as centres are added. So the rows that are farthest now, a
-pool, contain the next centre as long as one of them stays farther than every row outside was when the pool was made.
+pool, contain the next centre as long as one of them stays as far as every row outside was when the pool was made.
 Within a pool, centres are chosen from distances among its own rows. When none of them is that far any more, all rows
 are compared with the new centres in one matrix product, and the next pool is made. That product, in float32, gives
 upper limits; choices are made from distances in float64.
@@ -28,7 +28,7 @@ def greedy_coreset(bank: np.ndarray, count: int, *, seed: int = 0) -> np.ndarray
     """Choose rows by greedy k-centre, in the order of the choice.
 
     The first row is drawn; each next one is the farthest from those before it, by Euclidean distance between the given
-    vectors (no random projection); of rows equally far, the first.
+    vectors (no random projection); of rows equally far, always the same one.
 
     Args:
         bank: float32 `(N, D)`; may be memory-mapped, and is read in chunks.
@@ -68,7 +68,9 @@ class _Selection:
         self.centres = torch.empty(0, bank.shape[1])  # less the mean, as everything that is compared here
         self.limit = torch.full((len(bank),), torch.inf, dtype=torch.float64)
         largest = 2 * float(self.squared.max())
-        self.error = ROUNDING * (bank.shape[1] + 4) * largest  # of a squared distance taken from a product in float32
+        terms = (bank.shape[1] + 4) * largest
+        self.error = ROUNDING * terms  # of a squared distance taken from a product in float32
+        self.noise = 2.0**-52 * terms  # the same in float64
 
     def add(self, rows: torch.Tensor) -> None:
         """Lower every row's limit by these new centres."""
@@ -92,28 +94,27 @@ class _Selection:
             pool = top.indices[:POOL].sort().values
             outside = float(top.values[POOL]) if len(top.values) > POOL else -1.0
             vectors = (self.bank[pool] - self.mean).double()
-            nearest = _squared(vectors, self.centres.double()).amin(1)
+            nearest = self._squared(vectors, self.centres.double()).amin(1)
             nearest[self.limit[pool] == 0] = 0
             self.limit[pool] = nearest
-            chosen = _choose(_squared(vectors, vectors).numpy(), nearest.numpy().copy(), outside, count)
+            chosen = _choose(self._squared(vectors, vectors).numpy(), nearest.numpy().copy(), outside, count)
             if len(chosen):
                 return pool.numpy()[chosen]
 
+    def _squared(self, left: torch.Tensor, right: torch.Tensor) -> torch.Tensor:
+        """Squared distances of rows less the mean, float64 `(n, m)`; 0 where they are no more than rounding."""
+        found = torch.addmm(right.square().sum(1), left, right.T, alpha=-2).add_(left.square().sum(1)[:, None])
+        return torch.where(found > self.noise, found, 0)
+
 
 def _choose(between: np.ndarray, nearest: np.ndarray, outside: float, count: int) -> np.ndarray:
-    """Greedy choices among the rows of a pool, while the farthest is farther than every row outside."""
+    """Greedy choices among the rows of a pool, while no row outside is farther than the farthest."""
     chosen: list[int] = []
     while len(chosen) < count:
         row = int(nearest.argmax())
-        if nearest[row] <= max(outside, 0.0):
+        if nearest[row] < outside or nearest[row] == 0:
             break
         chosen.append(row)
         np.minimum(nearest, between[row], out=nearest)
         nearest[row] = 0
     return np.array(chosen, dtype=np.int64)
-
-
-def _squared(left: torch.Tensor, right: torch.Tensor) -> torch.Tensor:
-    """Squared distances, float64 `(n, m)`, of rows less the mean; 0 where rounding would make them negative."""
-    products = torch.addmm(right.square().sum(1), left, right.T, alpha=-2)
-    return products.add_(left.square().sum(1)[:, None]).clamp_(min=0)
