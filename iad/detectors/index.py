@@ -66,7 +66,8 @@ class ApproximateIndex:
         if own is None:
             return np.asarray(squared)
         drop = np.where((ids == own[:, None]).any(axis=1), (ids == own[:, None]).argmax(axis=1), k)
-        return squared[np.arange(wanted) != drop[:, None]].reshape(len(queries), k)
+        kept: np.ndarray = squared[np.arange(wanted) != drop[:, None]]
+        return kept.reshape(len(queries), k)
 
 
 def build_index(name: str, rows: np.ndarray) -> ApproximateIndex:

@@ -48,7 +48,7 @@ class Neighbors:
     """Good pictures, ready to be searched.
 
     With `pca`, placed features are projected onto the principal components of the bank. Distances then are those in the
-    subspace, never above the true ones. Leaving a picture out does not take it out of the projection, nor out of
+    subspace, never above the true ones but for rounding to float32. Leaving a picture out does not take it out of the projection, nor out of
     what an approximate index has learnt.
 
     Args:
@@ -68,12 +68,17 @@ class Neighbors:
         scaling = fit_scaling(bank) if standardize else no_scaling(bank.shape[1])
         self.space, self.size = Space(metric, scaling), len(bank)
         self.projection = fit_projection(bank, pca, name="method.pca", place=self.space.place) if pca else None
-        self._bank = self.projection.project(bank) if self.projection else bank
+        self._bank = self._placed(bank).astype(np.float32) if self.projection else bank
         self._search: Callable[..., np.ndarray]
         if index == "exact":
-            self._search = partial(_nearest_squared, self._bank, np.asarray if pca else self.space.place)
+            self._search = partial(_nearest_squared, self._bank, _double if pca else self.space.place)
         else:
             self._search = build_index(index, self._bank if pca else self.space.place(bank)).nearest_squared
+
+    def _placed(self, features: np.ndarray) -> np.ndarray:
+        if self.projection is None:
+            return self.space.place(features)
+        return _double(self.projection.project(features).astype(np.float32))  # as the bank, so that equals stay equal
 
     def scores(self, queries: np.ndarray, *, k: int, aggregate: str) -> np.ndarray:
         """Score `(M, D)` queries as `knn_scores` does."""
@@ -92,13 +97,12 @@ class Neighbors:
         return self._scores(bank, k, aggregate, leave_out=True)
 
     def _scores(self, queries: np.ndarray, k: int, aggregate: str, *, leave_out: bool) -> np.ndarray:
-        place = self.projection.project if self.projection else self.space.place
         scores = np.empty(len(queries))
         with bar("nearest neighbours", len(queries)) as shown:
             for start in range(0, len(queries), QUERY_ROWS):
                 rows = slice(start, min(start + QUERY_ROWS, len(queries)))
                 own = np.arange(rows.start, rows.stop) if leave_out else None
-                squared = self._search(place(queries[rows]), k, own)  # (rows, k)
+                squared = self._search(self._placed(queries[rows]), k, own)  # (rows, k)
                 scores[rows] = AGGREGATES[aggregate](self.space.distance(squared))
                 shown.update(rows.stop - rows.start)
         return scores
@@ -153,6 +157,10 @@ def leave_one_out_scores(bank: np.ndarray, *, k: int, metric: str, standardize: 
     array([1., 1., 2.])
     """
     return Neighbors(bank, metric=metric, standardize=standardize).leave_one_out(bank, k=k, aggregate=aggregate)
+
+
+def _double(features: np.ndarray) -> np.ndarray:
+    return features.astype(np.float64)
 
 
 def _nearest_squared(

@@ -57,7 +57,8 @@ def test_gmm_of_one_full_gaussian_is_its_negative_log_density():
 def test_gmm_on_principal_components_ignores_what_they_leave_out():
     train = normal()
     train[:, 4] *= 1e-3
-    moved = train[:3] + [0, 0, 0, 0, 0.01]
+    moved = train[:3].copy()
+    moved[:, 4] += 0.01
     kept = scores("gmm", train, train[:3], pca=4)
     np.testing.assert_allclose(scores("gmm", train, moved, pca=4), kept, atol=1e-2)
     assert (scores("gmm", train, moved) > scores("gmm", train, train[:3]) + 1).all()
@@ -137,7 +138,7 @@ def test_too_few_pictures_are_refused_by_the_name_of_the_parameter(name, options
 
 
 def test_a_covariance_that_the_pictures_do_not_determine_is_refused():
-    with pytest.raises(IadError, match="classical.gmm.covariance = full: 20 good pictures do not .* 30 features"):
+    with pytest.raises(IadError, match=r"classical.gmm.covariance = full: 20 good pictures do not .* 30 features"):
         scores("gmm", normal(20, 30), normal(2, 30), covariance="full")
     scores("gmm", normal(20, 30), normal(2, 30), covariance="full", pca=3)
 

@@ -25,9 +25,10 @@ def test_all_components_leave_the_scores_as_they_are(metric, standardize):
     bank, new = clusters(60, 6), clusters(20, 6, seed=1)
     projected = Neighbors(bank, metric=metric, standardize=standardize, pca=6)
     space = {"metric": metric, "standardize": standardize}
-    np.testing.assert_allclose(projected.scores(new, **QUERY), knn_scores(bank, new, **QUERY, **space), rtol=1e-8)
+    np.testing.assert_allclose(projected.scores(new, **QUERY), knn_scores(bank, new, **QUERY, **space), rtol=1e-5)
     left_out = projected.leave_one_out(bank, **QUERY)
-    np.testing.assert_allclose(left_out, leave_one_out_scores(bank, **QUERY, **space), rtol=1e-8)
+    np.testing.assert_allclose(left_out, leave_one_out_scores(bank, **QUERY, **space), rtol=1e-5)
+    assert (projected.scores(bank, k=1, aggregate="mean") == 0).all(), "a picture finds itself exactly"
 
 
 def test_fewer_components_measure_in_the_subspace_of_the_bank_alone():
@@ -37,7 +38,7 @@ def test_fewer_components_measure_in_the_subspace_of_the_bank_alone():
     axes = np.linalg.svd(centred, full_matrices=False)[2][:2]
     by_hand = knn_scores(bank @ axes.T, new @ axes.T, **QUERY, **PLAIN)
     np.testing.assert_allclose(neighbors.scores(new, **QUERY), by_hand, rtol=1e-5)
-    assert (neighbors.scores(new, **QUERY) <= knn_scores(bank, new, **QUERY, **PLAIN)).all()
+    assert (neighbors.scores(new, **QUERY) <= knn_scores(bank, new, **QUERY, **PLAIN) * (1 + 1e-6)).all()
     assert neighbors.reduced()["components"] == 2
 
 

@@ -59,6 +59,7 @@ def load_scorer(section: str) -> Scorer:
     """
     if section not in SCORERS:
         raise unknown("section to tune a method", section, SCORERS)
-    compute: Scorer = importlib.import_module(f"iad.stages.scorers.{SCORERS[section]}").compute
+    compute: Any = importlib.import_module(f"iad.stages.scorers.{SCORERS[section]}").compute
     _, _, name = section.partition(".")
-    return partial(compute, name=name) if name else compute
+    scorer: Scorer = partial(compute, name=name) if name else compute
+    return scorer
