@@ -28,6 +28,7 @@ def write_scored(folder: Path, *, good: int = 12, defective: int = 18, train: in
     sizes = {name: np.full(len(labels), SIDE) for name in ("width", "height")}
     empty = {"mask": np.full(len(labels), None), "sha256": np.full(len(labels), "0" * 64, dtype=object)}
     write_manifest(folder / paths.MANIFEST, manifest | sizes | empty)
+    write_json(folder / paths.DATA_REPORT, {"findings": []})
     np.save(folder / paths.IMAGES, generator.integers(0, 255, (len(labels), SIDE, SIDE, 3), dtype=np.uint8))
     set_params(ROOT / paths.PARAMS, folder / paths.PARAMS, {"evaluate": {"bootstrap": 100, "strip": 4}})
     for row, method in enumerate(methods):

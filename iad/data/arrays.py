@@ -72,6 +72,19 @@ def build_arrays(
     return bool(len(masked))
 
 
+def stored_sizes(archive_path: Path, manifest: Mapping[str, np.ndarray]) -> np.ndarray:
+    """Size of each picture's file in bytes, int64 (N,), in the order of the manifest.
+
+    Raises:
+        IadError: if the archive is not readable, or lacks a picture.
+    """
+    with _opened(archive_path) as archive:
+        sizes = {entry.filename: entry.file_size for entry in archive.infolist()}
+    if absent := [name for name in manifest["image_id"] if name not in sizes]:
+        raise IadError(f"{archive_path}: has no '{absent[0]}'; run `dvc repro --force download` to write it again")
+    return np.array([sizes[name] for name in manifest["image_id"]], dtype=np.int64)
+
+
 def _fill(array: np.ndarray, rows: np.ndarray, read: Callable[[int], np.ndarray], threads: int, title: str) -> None:
     stopped = Event()
 

@@ -7,7 +7,7 @@ from iad.evaluation.curves import precision_recall_curve, roc_curve
 from iad.evaluation.outcome import Outcome
 from iad.evaluation.report import Summary, report_of, summarize
 from iad.evaluation.rows import curve_rows, curves_of, loss_rows, score_rows
-from iad.io import write_csv, write_json
+from iad.io import read_json, write_csv, write_json
 from iad.params import load_params
 from iad.plotting.confusion import confusion_matrix
 from iad.progress import say, track
@@ -41,6 +41,7 @@ def evaluate() -> None:
     write_csv(paths.PR_CURVES, *curve_rows(precision_recall, "recall", "precision"))
     write_csv(paths.LOSS_CURVE, *loss_rows(outcomes))
     write_figure(paths.OVERVIEW, overview_of(outcomes, summaries, roc, precision_recall, chosen.confidence, gallery))
+    write_json(paths.DATA_REPORT_COPY, read_json(paths.DATA_REPORT))
     write_json(paths.REPORT, report_of(summaries, chosen.confidence))
     tell(outcomes, summaries)
 

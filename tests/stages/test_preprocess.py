@@ -55,7 +55,7 @@ def test_rows_are_pictures_and_masks_in_the_order_of_the_manifest(capsys):
     download()
     capsys.readouterr()
     stage.preprocess()
-    assert capsys.readouterr().out == "preprocess: 11 pictures at 32 x 32 px, with masks\n"
+    assert capsys.readouterr().out.splitlines()[-1] == "preprocess: 11 pictures at 32 x 32 px, with masks"
     manifest = read_manifest(paths.MANIFEST)
     images, masks = open_array(paths.IMAGES), open_array(paths.MASKS)
     assert (images.shape, masks.shape) == ((11, SIZE, SIZE, 3), (11, SIZE, SIZE))
