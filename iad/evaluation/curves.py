@@ -63,13 +63,19 @@ def roc_curve(labels: np.ndarray, scores: np.ndarray) -> Curve | None:
     Returns:
         None unless both classes are there.
     """
+    points = operating_points(labels, scores)
+    return None if points is None else _thinned(points)
+
+
+def operating_points(labels: np.ndarray, scores: np.ndarray) -> Curve | None:
+    """As `roc_curve`, with every point, also those that a drawing does not need."""
     if not both_classes(labels):
         return None
     counts = rank(labels, scores).counts()
     thresholds = np.concatenate([[np.nextafter(counts.thresholds[0], np.inf)], counts.thresholds])
     x = np.concatenate([[0.0], counts.false_positives / counts.negatives])
     y = np.concatenate([[0.0], counts.true_positives / counts.positives])
-    return _thinned(Curve(thresholds, x, y))
+    return Curve(thresholds, x, y)
 
 
 def _thinned(curve: Curve) -> Curve:

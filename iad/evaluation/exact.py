@@ -66,21 +66,18 @@ def perfect_auroc_interval(auroc: float, positives: int, negatives: int, confide
 def interval_from_rates(
     metric: Callable[[float, float], float], recall: Interval, false_alarm_rate: Interval
 ) -> Interval:
-    """Interval of a metric that rises with recall and falls with the false-alarm rate.
+    """Interval of a metric that gets better as recall rises or the false-alarm rate falls, be it high or low.
 
-    The two rates come from different pictures. If each of their intervals misses on one side with a probability of at
-    most half of what the confidence leaves, then so does the metric's with at most the whole of it.
+    If each rate lies on one side of its interval with a probability of at most half of what the confidence leaves, then
+    the metric lies on one side of this one with at most the whole of it, so the interval is wider than need be.
 
     Args:
         metric: of recall and false-alarm rate.
         recall: its Clopper-Pearson interval.
         false_alarm_rate: its Clopper-Pearson interval.
     """
-    return Interval(
-        float(metric(recall.low, false_alarm_rate.high)),
-        float(metric(recall.high, false_alarm_rate.low)),
-        "clopper_pearson_of_rates",
-    )
+    worst, best = metric(recall.low, false_alarm_rate.high), metric(recall.high, false_alarm_rate.low)
+    return Interval(float(min(worst, best)), float(max(worst, best)), "clopper_pearson_of_rates")
 
 
 def _rate_at(successes: int, total: int, tail: float) -> float:

@@ -8,6 +8,7 @@ every method gets the same draws, picture by picture, so that samples of two met
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
+from typing import Any
 
 import numpy as np
 
@@ -22,8 +23,8 @@ def bootstrap_intervals(
 ) -> dict[str, Interval]:
     """Intervals of every metric of `bootstrap_samples`, the verdict's threshold held fixed.
 
-    They are percentile intervals of the bootstrap. Where all draws must be the same, because none or all of a class is
-    rejected or the ranking is perfect, they are those of `iad.evaluation.exact`; a perfect average precision has none.
+    They are percentile intervals of the bootstrap. Where none or all of a class is rejected, or the ranking is perfect,
+    all draws agree and say nothing; they are then those of `iad.evaluation.exact`. A perfect AP has none.
 
     Args:
         labels: int64 `(N,)`, 0 normal, 1 anomalous.
@@ -61,13 +62,11 @@ def intervals_of(
     """
     found = {name: percentile_interval(values, confidence) for name, values in samples.items()}
     rates = _rate_intervals(labels, rejected, confidence)
-    at_an_end = {name for name, rate in rates.items() if rate.low == 0 or rate.high == 1}
     if not both_classes(labels):
         return rates
-    found |= {name: rates[name] for name in at_an_end}
-    for name, metric in _metrics_of_rates(labels).items():
-        if at_an_end and found[name].low == found[name].high:
-            found[name] = interval_from_rates(metric, rates["recall"], rates["false_alarm_rate"])
+    if at_an_end := {name: rate for name, rate in rates.items() if rate.low == 0 or rate.high == 1}:
+        functions = _functions_of_rates(labels).items()
+        found |= at_an_end | {name: interval_from_rates(metric, **rates) for name, metric in functions}
     area = auroc(labels, scores)
     if area in (0.0, 1.0):
         positives = int(np.sum(np.asarray(labels) == 1))
@@ -75,6 +74,34 @@ def intervals_of(
     if area == 1.0:
         del found["average_precision"]
     return found
+
+
+def interval_of_rates(
+    metric: Callable[[Any, Any], Any],
+    samples: Mapping[str, np.ndarray],
+    labels: np.ndarray,
+    rejected: np.ndarray,
+    *,
+    confidence: float,
+) -> Interval | None:
+    """Interval of any function of recall and false-alarm rate, such as a cost, found as the others are.
+
+    Args:
+        metric: of recall and false-alarm rate, numbers or arrays; better as the first rises or the second falls.
+        samples: result of `bootstrap_samples` for the same pictures.
+        labels: int64 `(N,)`, 0 normal, 1 anomalous.
+        rejected: bool `(N,)`, the verdict on each picture.
+        confidence: in (0, 1).
+
+    Returns:
+        None without draws.
+    """
+    if not samples:
+        return None
+    rates = _rate_intervals(labels, rejected, confidence)
+    if any(rate.low == 0 or rate.high == 1 for rate in rates.values()):
+        return interval_from_rates(metric, **rates)
+    return percentile_interval(metric(samples["recall"], samples["false_alarm_rate"]), confidence)
 
 
 def bootstrap_samples(
@@ -158,7 +185,7 @@ def _rate_intervals(labels: np.ndarray, rejected: np.ndarray, confidence: float)
     return {name: clopper_pearson(of, total, confidence) for name, (of, total) in counts.items() if total}
 
 
-def _metrics_of_rates(labels: np.ndarray) -> dict[str, Callable[[float, float], float]]:
+def _functions_of_rates(labels: np.ndarray) -> dict[str, Callable[[float, float], float]]:
     positives = int(np.sum(np.asarray(labels) == 1))
     negatives = len(labels) - positives
 

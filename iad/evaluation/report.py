@@ -2,22 +2,32 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
+import numpy as np
+
 from iad.evaluation.exact import Interval
-from iad.evaluation.intervals import bootstrap_intervals
-from iad.evaluation.metrics import auroc, average_precision, best_f1, recall_per_defect
+from iad.evaluation.intervals import bootstrap_samples, intervals_of
+from iad.evaluation.metrics import auroc, average_precision, best_f1, both_classes, recall_per_defect
 from iad.evaluation.outcome import Outcome
+from iad.evaluation.pairs import Comparison
 
 
 @dataclass(frozen=True, eq=False)
 class Summary:
-    """What is written about one method: flat `metrics`, and `details` for the report."""
+    """What is written about one method: flat `metrics`, and `details` for the report.
+
+    Attributes:
+        metrics: content of its metrics file.
+        details: its part of the report.
+        samples: bootstrap draws of each metric, float64 `(draws,)`; empty without draws or with one class.
+    """
 
     metrics: dict[str, float | int]
     details: dict[str, Any]
+    samples: Mapping[str, np.ndarray]
 
 
 def summarize(outcome: Outcome, *, draws: int, confidence: float, seed: int) -> Summary:
@@ -29,10 +39,10 @@ def summarize(outcome: Outcome, *, draws: int, confidence: float, seed: int) -> 
         confidence: of the intervals, in (0, 1).
         seed: of the draws; the same one for every method, so that their draws are paired.
     """
-    intervals = bootstrap_intervals(
-        outcome.labels, outcome.scores, outcome.rejected, draws=draws, confidence=confidence, seed=seed
-    )
-    return Summary(_metrics(outcome, intervals.get("auroc")), _details(outcome, intervals))
+    given = (outcome.labels, outcome.scores, outcome.rejected)
+    samples = bootstrap_samples(*given, draws=draws, seed=seed) if draws and both_classes(outcome.labels) else {}
+    intervals = intervals_of(samples, *given, confidence=confidence) if draws else {}
+    return Summary(_metrics(outcome, intervals.get("auroc")), _details(outcome, intervals), samples)
 
 
 def _metrics(outcome: Outcome, interval: Interval | None) -> dict[str, float | int]:
@@ -81,11 +91,25 @@ def _details(outcome: Outcome, intervals: Mapping[str, Interval]) -> dict[str, A
     }  # fmt: skip
 
 
-def report_of(summaries: Mapping[str, Summary], confidence: float) -> dict[str, Any]:
-    """The content of `plots/report.json`: `confidence` of all intervals, and the details of each method by its name."""
+def report_of(
+    summaries: Mapping[str, Summary],
+    confidence: float,
+    comparisons: Iterable[Comparison] = (),
+    costs: Mapping[str, Any] | None = None,
+) -> dict[str, Any]:
+    """The content of `plots/report.json`.
+
+    Args:
+        summaries: of each method by its name.
+        confidence: of all intervals, and of the differences called real.
+        comparisons: of every pair of methods.
+        costs: what verdicts cost on the line; None where the costs are undefined.
+    """
     return {
         "confidence": confidence,
         "methods": {method: summary.details for method, summary in summaries.items()},
+        "comparisons": [asdict(found) for found in comparisons],
+        "costs": costs and dict(costs),
     }
 
 

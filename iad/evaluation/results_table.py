@@ -1,4 +1,4 @@
-"""The table of results as text, from the files that `evaluate` wrote."""
+"""The tables of results, differences and costs as text, from the files that `evaluate` wrote."""
 
 from __future__ import annotations
 
@@ -8,6 +8,8 @@ from typing import Any
 RESULTS_HEADER = (
     "method", "backbone", "AUROC", "AP", "F1", "precision", "recall", "threshold", "false alarms", "misses",
 )  # fmt: skip
+COMPARED = ("auroc", "misses", "false_alarms")
+MOST_PAIRS = 6
 
 
 def results_rows(
@@ -23,6 +25,80 @@ def results_rows(
     header = list(RESULTS_HEADER)
     header[2] += f" [{100 * report['confidence']:g} %]"
     return header, rows
+
+
+def comparison_table(report: Mapping[str, Any]) -> tuple[str, Sequence[str], list[list[str]]] | None:
+    """What is said above the table of differences, its header and its rows; None where there is nothing to compare.
+
+    With many pairs, those of the method with the highest AUROC alone are shown.
+
+    Args:
+        report: content of the report file.
+    """
+    found = report.get("comparisons") or []
+    pairs: dict[tuple[str, str], dict[str, Mapping[str, Any]]] = {}
+    for one in found:
+        pairs.setdefault((one["method"], one["against"]), {})[one["metric"]] = one
+    if not pairs:
+        return None
+    best = next(iter(pairs))[0]
+    shown = pairs if len(pairs) <= MOST_PAIRS else {names: row for names, row in pairs.items() if names[0] == best}
+    hidden = len(pairs) - len(shown)
+    title = (
+        f"Differences on the same pictures, real or noise: {len(found)} tests, Holm-corrected p at most "
+        f"{1 - report['confidence']:.3g} is real." + (f" {hidden} more pairs are in the report." if hidden else "")
+    )
+    interval = f"AUROC difference [{100 * report['confidence']:g} %]"
+    header = ("method", "against", interval, "misses of one alone", "false alarms of one alone")
+    rows = [[*names, *(_compared(row.get(metric)) for metric in COMPARED)] for names, row in shown.items()]
+    return title, header, rows
+
+
+def costs_table(report: Mapping[str, Any]) -> tuple[str, Sequence[str], list[list[str]]] | None:
+    """What is said above the table of costs, its header and its rows; None where costs are undefined.
+
+    Args:
+        report: content of the report file.
+    """
+    costs = report.get("costs")
+    if not costs:
+        return None
+    title = (
+        f"Cost per 1,000 parts: a miss costs {costs['miss']:g}, a false alarm {costs['false_alarm']:g}, "
+        f"{100 * costs['defect_rate']:g} % of the parts are defective. Shipping every part costs "
+        f"{costs['ship_everything']:.4g}, rejecting every part {costs['reject_everything']:.4g}."
+    )
+    limit = f"cheapest at up to {100 * costs['max_false_alarm_rate']:g} % false alarms (oracle)"
+    header = ("method", "threshold", f"cost [{100 * report['confidence']:g} %]", "escapes", "overkill", limit)
+    rows = [
+        [
+            method,
+            f"{found['deployed']['threshold']:.4g}",
+            _with_interval(found["deployed"]["cost"], found["deployed"]["cost_interval"]),
+            f"{found['deployed']['escapes']:.1f}",
+            f"{found['deployed']['overkill']:.1f}",
+            f"{found['cheapest']['cost']:.1f}",
+        ]
+        for method, found in costs["methods"].items()
+    ]
+    return title, header, rows
+
+
+def _compared(one: Mapping[str, Any] | None) -> str:
+    if one is None:
+        return "-"
+    verdict = f"{'real' if one['real'] else 'noise'} (p {_p(one['p_holm'])})"
+    if one["metric"] == "auroc":
+        return f"{one['difference']:+.3f} [{one['low']:+.3f}, {one['high']:+.3f}] {verdict}"
+    return f"{one['only_method']} : {one['only_against']} {verdict}"
+
+
+def _p(value: float) -> str:
+    return "< 0.001" if value < 0.001 else f"{value:.2g}"
+
+
+def _with_interval(value: float, interval: Sequence[float] | None) -> str:
+    return f"{value:.1f}" + (f" [{interval[0]:.1f}, {interval[1]:.1f}]" if interval else "")
 
 
 def _results_row(method: str, values: Mapping[str, float], details: Mapping[str, Any]) -> list[str]:

@@ -7,6 +7,7 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from iad.params.base import Count, Name, Section
+from iad.params.costs import Costs
 from iad.params.data import Data, Preprocess
 from iad.params.decision import Threshold
 from iad.params.detectors import Classical, Method, Reconstruction
@@ -47,6 +48,7 @@ class Params(Section):
     method: Method
     classical: Classical
     threshold: Threshold
+    costs: Costs
     evaluate: Evaluate
     gate: Gate
     methods: Annotated[dict[MethodName, MethodSpec], Field(min_length=1)]

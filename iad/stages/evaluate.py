@@ -5,12 +5,14 @@ from __future__ import annotations
 from iad import paths
 from iad.evaluation.curves import precision_recall_curve, roc_curve
 from iad.evaluation.outcome import Outcome
+from iad.evaluation.pairs import compare_methods, comparison_rows
 from iad.evaluation.report import Summary, report_of, summarize
 from iad.evaluation.rows import curve_rows, curves_of, loss_rows, score_rows
-from iad.io import read_json, write_csv, write_json
+from iad.io import write_csv, write_json
 from iad.params import load_params
 from iad.plotting.confusion import confusion_matrix
 from iad.progress import say, track
+from iad.stages._costs import cost_rows, costs_figure, costs_note, costs_of, prices_of
 from iad.stages._evaluation import (
     Gallery,
     false_alarms_strip,
@@ -41,9 +43,14 @@ def evaluate() -> None:
     write_csv(paths.PR_CURVES, *curve_rows(precision_recall, "recall", "precision"))
     write_csv(paths.LOSS_CURVE, *loss_rows(outcomes))
     write_figure(paths.OVERVIEW, overview_of(outcomes, summaries, roc, precision_recall, chosen.confidence, gallery))
-    write_json(paths.DATA_REPORT_COPY, read_json(paths.DATA_REPORT))
-    write_json(paths.REPORT, report_of(summaries, chosen.confidence))
-    tell(outcomes, summaries)
+    comparisons = compare_methods(outcomes, confidence=chosen.confidence)
+    write_csv(paths.COMPARISON, *comparison_rows(comparisons))
+    prices, limit = prices_of(params.costs, outcomes), params.costs.max_false_alarm_rate
+    write_csv(paths.COST_CURVES, *cost_rows(roc, prices))
+    write_figure(paths.COSTS, costs_figure(outcomes, roc, prices, limit))
+    costs = costs_of(outcomes, summaries, prices, limit, chosen.confidence)
+    write_json(paths.REPORT, report_of(summaries, chosen.confidence, comparisons, costs))
+    tell(outcomes, summaries, costs_note(params.costs))
 
 
 def write_method(outcome: Outcome, summary: Summary, gallery: Gallery, strip: int) -> None:
@@ -57,8 +64,8 @@ def write_method(outcome: Outcome, summary: Summary, gallery: Gallery, strip: in
     write_figure(paths.FALSE_ALARMS / picture, false_alarms_strip(outcome, gallery, strip))
 
 
-def tell(outcomes: list[Outcome], summaries: dict[str, Summary]) -> None:
+def tell(outcomes: list[Outcome], summaries: dict[str, Summary], note: str | None) -> None:
     """Say what is missing and why, and how to see the results."""
-    for line in filter(None, map(one_class_note, outcomes)):
+    for line in filter(None, [*map(one_class_note, outcomes), note]):
         say(line)
     say(f"evaluate: {', '.join(summaries)} on {len(outcomes[0].labels)} test pictures; see `iad results`")

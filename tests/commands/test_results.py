@@ -25,7 +25,7 @@ def test_the_table_holds_the_metrics_of_every_method_and_says_where_the_plots_ar
     evaluate()
     capsys.readouterr()
     results()
-    table, plots = capsys.readouterr().out.rstrip().split("\n\n")
+    table, _, differences, _, costs, plots = capsys.readouterr().out.rstrip().split("\n\n")
     assert "plots/overview.png" in plots.replace("\\", "/")
     rows = {row.split()[0]: row for row in table.splitlines()[2:]}
     assert set(rows) == set(METHODS)
@@ -35,8 +35,13 @@ def test_the_table_holds_the_metrics_of_every_method_and_says_where_the_plots_ar
         assert f" {metrics['f1']:.3f} " in row
         assert f" {metrics['false_alarms']} of " in row
         assert f" {metrics['misses']} of " in row
+    report = json.loads((tmp_path / "plots/report.json").read_text())
+    assert len(differences.splitlines()) == 2 + 3
+    for method, found in report["costs"]["methods"].items():
+        (row,) = [line for line in costs.splitlines()[2:] if line.split()[0] == method]
+        assert f" {found['deployed']['cost']:.1f} [" in row
     results(markdown=True)
-    markdown = capsys.readouterr().out.splitlines()
+    markdown = capsys.readouterr().out.split("\n\n")[0].splitlines()
     assert markdown[1].startswith("|:--|:--|--:|")
     cells = [cell.strip() for cell in markdown[-1].strip("|").split("|")]
     assert "  ".join(cells).split() == table.splitlines()[-1].split()

@@ -15,7 +15,7 @@ from sklearn.metrics import (
 
 from iad.evaluation import intervals
 from iad.evaluation.exact import Interval, clopper_pearson
-from iad.evaluation.intervals import bootstrap_intervals, bootstrap_samples, draw_weights
+from iad.evaluation.intervals import bootstrap_intervals, bootstrap_samples, draw_weights, interval_of_rates
 from iad.evaluation.metrics import auroc, average_precision
 
 
@@ -118,9 +118,9 @@ def test_no_false_alarm_leaves_the_rate_and_the_precision_an_exact_interval():
     labels, scores = pictures(25, 35, shift=2.0)
     found = intervals_at(labels, scores, scores[labels == 0].max() + 0.1)
     assert found["false_alarm_rate"] == clopper_pearson(0, 25, 0.95)
-    assert found["precision"].method == "clopper_pearson_of_rates"
+    assert {found[name].method for name in ("precision", "f1", "balanced_accuracy")} == {"clopper_pearson_of_rates"}
     assert (found["precision"].low < 1, found["precision"].high) == (True, 1.0)
-    assert {found[name].method for name in ("recall", "f1", "balanced_accuracy", "auroc")} == {"bootstrap"}
+    assert {found[name].method for name in ("recall", "auroc", "average_precision")} == {"bootstrap"}
 
 
 def test_perfect_verdicts_have_an_interval_with_a_width():
@@ -152,6 +152,27 @@ def test_trivial_verdicts_have_intervals_with_a_width(threshold):
 @pytest.mark.parametrize(("label", "name"), [(0, "false_alarm_rate"), (1, "recall")])
 def test_pictures_of_one_class_leave_the_interval_of_its_rate(label, name):
     assert intervals_at(np.full(8, label), np.arange(8.0), 6) == {name: clopper_pearson(2, 8, 0.95)}
+
+
+def test_the_interval_of_a_cost_is_that_of_its_draws():
+    labels, scores = pictures(25, 35)
+    samples = bootstrap_samples(labels, scores, scores >= 0.8, draws=200, seed=0)
+    found = interval_of_rates(
+        lambda recall, alarms: 5 * (1 - recall) + alarms, samples, labels, scores >= 0.8, confidence=0.9
+    )
+    expected = np.quantile(5 * (1 - samples["recall"]) + samples["false_alarm_rate"], [0.05, 0.95])
+    assert (found.low, found.high) == pytest.approx(tuple(expected))
+
+
+def test_the_interval_of_a_cost_without_a_false_alarm_reaches_to_its_exact_limits():
+    labels, scores = np.array([0] * 21 + [1] * 61), np.arange(82.0)
+    samples = bootstrap_samples(labels, scores, scores >= 30, draws=200, seed=0)
+    found = interval_of_rates(
+        lambda recall, alarms: 5 * (1 - recall) + alarms, samples, labels, scores >= 30, confidence=0.95
+    )
+    recall, alarms = clopper_pearson(52, 61, 0.95), clopper_pearson(0, 21, 0.95)
+    assert (found.low, found.high) == pytest.approx((5 * (1 - recall.high), 5 * (1 - recall.low) + alarms.high))
+    assert interval_of_rates(min, {}, labels, scores >= 30, confidence=0.95) is None
 
 
 def test_no_draws_mean_no_interval():

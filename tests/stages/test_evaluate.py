@@ -100,9 +100,10 @@ def test_every_contracted_file_is_written_for_every_listed_method(evaluated):
         for room, end in ((paths.METRICS, ".json"), (paths.SCORES_CSV, ".csv"))
         for method in METHODS
     }
-    single = {paths.REPORT, paths.DATA_REPORT_COPY, paths.OVERVIEW, paths.ROC_CURVES, paths.PR_CURVES, paths.LOSS_CURVE}
+    single = {paths.REPORT, paths.OVERVIEW, paths.ROC_CURVES, paths.PR_CURVES, paths.LOSS_CURVE}
+    single |= {paths.COMPARISON, paths.COST_CURVES, paths.COSTS}
     assert set(written()) == pictures | tables | single
-    for picture in pictures | {paths.OVERVIEW}:
+    for picture in pictures | {paths.OVERVIEW, paths.COSTS}:
         Image.open(picture).verify()
 
 
@@ -220,6 +221,49 @@ def test_a_listed_method_without_scores_is_refused(project):
     (paths.SCORE / "resnet" / paths.TEST_SCORES).unlink()
     with pytest.raises(IadError, match=r"resnet.test\.parquet: missing; run `dvc repro`"):
         evaluate()
+
+
+def test_costs_are_those_of_the_verdicts_at_the_prices_of_the_parameters(evaluated):
+    costs, counted = report()["costs"], report()["methods"]["vit"]["verdicts"]
+    found = costs["methods"]["vit"]["deployed"]
+    escapes = 1000 * 0.02 * counted["false_negatives"] / 18
+    overkill = 1000 * 0.98 * counted["false_positives"] / 12
+    assert (found["escapes"], found["overkill"]) == pytest.approx((escapes, overkill), abs=1e-6)
+    assert found["cost"] == pytest.approx(10 * escapes + overkill, abs=1e-5)
+    assert found["cost_interval"][0] <= found["cost"] <= found["cost_interval"][1]
+    assert "chosen on the test labels" in costs["methods"]["vit"]["cheapest"]["note"]
+    assert (costs["ship_everything"], costs["reject_everything"]) == (200, 980)
+
+
+def test_twice_the_defective_test_pictures_change_no_cost(project):
+    evaluate()
+    first = report()["costs"]["methods"]["vit"]
+    for method in METHODS:
+        test = read_table(paths.SCORE / method / paths.TEST_SCORES)
+        rows = np.concatenate([np.arange(30), np.flatnonzero(test["label"])])
+        write_table(paths.SCORE / method / paths.TEST_SCORES, {name: column[rows] for name, column in test.items()})
+    evaluate()
+    second = report()["costs"]["methods"]["vit"]
+    assert len(rows_of(paths.SCORES_CSV / "vit.csv")) == 48
+    assert second["cheapest"] == first["cheapest"]
+    numbers = ("threshold", "recall", "false_alarm_rate", "escapes", "overkill", "cost")
+    assert [second["deployed"][name] for name in numbers] == [first["deployed"][name] for name in numbers]
+
+
+def test_a_defect_rate_of_0_leaves_costs_out_and_says_why(project, capsys):
+    set_params(project / paths.PARAMS, project / paths.PARAMS, {"costs": {"defect_rate": 0}})
+    evaluate()
+    assert "costs.defect_rate is 0, so costs are left out" in capsys.readouterr().out
+    assert report()["costs"] is None
+    assert rows_of(paths.COST_CURVES) == []
+    assert Image.open(paths.COSTS).height < 200
+
+
+def test_every_pair_of_methods_is_compared_in_the_report_and_the_file(evaluated):
+    rows = rows_of(paths.COMPARISON)
+    assert len(rows) == len(report()["comparisons"]) == 9
+    pairs = {frozenset((row["method"], row["against"])) for row in rows}
+    assert pairs == {frozenset(pair) for pair in (("ae", "vit"), ("ae", "resnet"), ("resnet", "vit"))}
 
 
 def test_importing_the_stage_loads_none_of_the_slow_packages():
