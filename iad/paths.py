@@ -19,6 +19,7 @@ PREPROCESS = STAGES / "preprocess"
 IMAGES = PREPROCESS / "images.npy"
 MASKS = PREPROCESS / "masks.npy"
 MANIFEST = PREPROCESS / "manifest.parquet"
+DATA_REPORT = PREPROCESS / "data_report.json"
 
 TRAIN_AE = STAGES / "train_ae"
 AE_MODEL = TRAIN_AE / "model.safetensors"
@@ -40,6 +41,7 @@ THRESHOLD = STAGES / "threshold"
 THRESHOLD_FILE = "threshold.json"  # in THRESHOLD / method
 
 REPORT = PLOTS / "report.json"
+DATA_REPORT_COPY = PLOTS / "data_report.json"  # in git, unlike its original
 SCORES_CSV = PLOTS / "scores"  # one CSV per method
 PR_CURVES = PLOTS / "precision_recall.csv"
 ROC_CURVES = PLOTS / "roc.csv"

@@ -8,7 +8,7 @@ from iad.evaluation.outcome import Outcome
 from iad.evaluation.pairs import compare_methods, comparison_rows
 from iad.evaluation.report import Summary, report_of, summarize
 from iad.evaluation.rows import curve_rows, curves_of, loss_rows, score_rows
-from iad.io import write_csv, write_json
+from iad.io import read_json, write_csv, write_json
 from iad.params import load_params
 from iad.plotting.confusion import confusion_matrix
 from iad.progress import say, track
@@ -49,6 +49,7 @@ def evaluate() -> None:
     write_csv(paths.COST_CURVES, *cost_rows(roc, prices))
     write_figure(paths.COSTS, costs_figure(outcomes, roc, prices, limit))
     costs = costs_of(outcomes, summaries, prices, limit, chosen.confidence)
+    write_json(paths.DATA_REPORT_COPY, read_json(paths.DATA_REPORT))
     write_json(paths.REPORT, report_of(summaries, chosen.confidence, comparisons, costs))
     tell(outcomes, summaries, costs_note(params.costs))
 

@@ -100,7 +100,7 @@ def test_every_contracted_file_is_written_for_every_listed_method(evaluated):
         for room, end in ((paths.METRICS, ".json"), (paths.SCORES_CSV, ".csv"))
         for method in METHODS
     }
-    single = {paths.REPORT, paths.OVERVIEW, paths.ROC_CURVES, paths.PR_CURVES, paths.LOSS_CURVE}
+    single = {paths.REPORT, paths.DATA_REPORT_COPY, paths.OVERVIEW, paths.ROC_CURVES, paths.PR_CURVES, paths.LOSS_CURVE}
     single |= {paths.COMPARISON, paths.COST_CURVES, paths.COSTS}
     assert set(written()) == pictures | tables | single
     for picture in pictures | {paths.OVERVIEW, paths.COSTS}:
