@@ -48,8 +48,8 @@ class Neighbors:
     """Good pictures, ready to be searched.
 
     With `pca`, placed features are projected onto the principal components of the bank. Distances then are those in the
-    subspace, never above the true ones but for rounding to float32. Leaving a picture out does not take it out of the projection, nor out of
-    what an approximate index has learnt.
+    subspace, never above the true ones but for rounding to float32. Leaving a picture out does not take it out of the
+    projection, nor out of what an approximate index has learnt.
 
     Args:
         bank: float32 `(N, D)`, features of good pictures; may be memory-mapped.
