@@ -1,8 +1,8 @@
 """Bootstrap intervals of pixel AUROC and AUPRO: pictures are drawn, not pixels, which depend on each other.
 
 A draw needs the counts of each picture, so they are kept on a grid of thresholds, the same for every draw. The curves
-are exact at the thresholds of the grid and straight between two of them, as if all pixels there were tied. What that can
-change is bounded by `grid_error`. Point estimates stay exact, see `iad.evaluation.localization`.
+are exact at the thresholds of the grid and straight between two of them, as if all pixels there were tied. What that
+can change is bounded by `grid_error`. Point estimates stay exact, see `iad.evaluation.localization`.
 
 With the same labels and seed every method gets the same draws, and the same as `iad.evaluation.intervals`, so that
 samples of two methods are paired, whatever grid each has.
@@ -27,7 +27,7 @@ CURVES_AT_ONCE = 100  # draws: 100 x 2,000 float64 are 1.6 MB
 
 @dataclass(frozen=True)
 class PixelGrid:
-    """Pixels of each picture in bins of score, from high to low: between two thresholds of a grid, then at the lower one.
+    """Pixels of each picture in bins of falling score: between two thresholds of a grid, then at the lower one.
 
     Attributes:
         good: float64 `(N, K)`, good pixels; the last bin holds those below every threshold.
