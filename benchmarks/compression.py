@@ -22,7 +22,7 @@ from iad.data.manifest import read_manifest, rows_of
 from iad.detectors.knn import Neighbors
 from iad.io import open_array
 
-K, QUERIES = 5, 100
+K, QUERIES = 5, 30
 SETTINGS: dict[str, dict[str, Any]] = {
     "exact": {},
     "PCA 0.95": {"pca": 0.95},
@@ -83,7 +83,7 @@ def main(rows: int, stages: Path) -> None:
         features = open_array(stages / folder.name / paths.FEATURES)
         cases.append((folder.name, features[train], features[test], manifest["label"][test]))
     bank, good = clusters(rows, 500)
-    noise = np.random.default_rng(1).standard_normal(good.shape, dtype=np.float32) / 20
+    noise = np.random.default_rng(1).standard_normal(good.shape, dtype=np.float32) / 4
     cases.append(("generated", bank, np.concatenate([good, good + noise]), np.repeat([0, 1], len(good))))
     print("| features | search | AUROC | kept, MB | fit, s | one query, ms |\n|---|---|---|---|---|---|")
     kept = []
