@@ -30,11 +30,14 @@ AE_RECORD = TRAIN_AE / "autoencoder.json"
 EXTRACT_RESNET = STAGES / "extract_resnet"
 EXTRACT_VIT = STAGES / "extract_vit"
 FEATURES = "features.npy"  # in the folder of an extract stage
+PATCHES = "patches.npy"  # in the folder of an extract stage, if it keeps any: float16 (N, h, w, D)
 BACKBONE_RECORD = "backbone.json"  # in the folder of an extract stage
 
 SCORE = STAGES / "score"
 CALIBRATION_SCORES = "calibration.parquet"  # in SCORE / method
 TEST_SCORES = "test.parquet"  # in SCORE / method
+CALIBRATION_MAPS = "calibration_maps.npy"  # in SCORE / method, where a method says where: float32 (K, h, w)
+TEST_MAPS = "test_maps.npy"  # in SCORE / method: float32 (test pictures, h, w), higher = more anomalous
 PROVENANCE = "provenance.json"  # in SCORE / method: what was computed, by what, on what
 
 THRESHOLD = STAGES / "threshold"

@@ -99,7 +99,7 @@ class _Selection:
             self.limit[pool] = nearest
             chosen = _choose(self._squared(vectors, vectors).numpy(), nearest.numpy().copy(), outside, count)
             if len(chosen):
-                return pool.numpy()[chosen]
+                return np.asarray(pool.numpy()[chosen])
 
     def _squared(self, left: torch.Tensor, right: torch.Tensor) -> torch.Tensor:
         """Squared distances of rows less the mean, float64 `(n, m)`; 0 where they are no more than rounding."""

@@ -56,31 +56,33 @@ def good_errors(maps: Iterable[np.ndarray]) -> GoodErrors:
     return GoodErrors(mean, np.sqrt(np.maximum(squares / count - mean**2, 0)))
 
 
-def reconstruction_scores(
-    maps: Iterable[np.ndarray], *, good: GoodErrors | None, aggregate: str, top_share: float
-) -> np.ndarray:
-    """Aggregate error maps into one score per picture.
+def anomaly_maps(maps: Iterable[np.ndarray], good: GoodErrors | None) -> np.ndarray:
+    """Gather error maps of pictures, batches `(B, h, w)`, as float32 `(N, h, w)`, higher = more anomalous.
+
+    With `good`, what good pictures show, each map is the excess over it; None leaves the squared error.
+    """
+    found = [(good.excess(batch) if good else batch).astype(np.float32) for batch in maps]
+    return np.concatenate(found) if found else np.empty((0, 1, 1), dtype=np.float32)
+
+
+def reconstruction_scores(maps: np.ndarray, *, aggregate: str, top_share: float) -> np.ndarray:
+    """Aggregate anomaly maps into one score per picture.
 
     Args:
-        maps: batches `(B, h, w)`, squared error per place.
-        good: what good pictures show, to score the excess over it; None scores the error itself.
+        maps: float32 `(N, h, w)`, from `anomaly_maps`.
         aggregate: "mean" over all places (the original study), or "top", the mean over the worst places.
         top_share: share of the places, in (0, 1], that counts as worst; at least one does.
 
     Returns:
         float64 `(N,)`, higher = more anomalous.
 
-    >>> maps = [np.array([[[0.0, 0.0], [1.0, 3.0]]])]
-    >>> reconstruction_scores(maps, good=None, aggregate="mean", top_share=0.5)
+    >>> maps = np.array([[[0.0, 0.0], [1.0, 3.0]]])
+    >>> reconstruction_scores(maps, aggregate="mean", top_share=0.5)
     array([1.])
-    >>> reconstruction_scores(maps, good=None, aggregate="top", top_share=0.5)
+    >>> reconstruction_scores(maps, aggregate="top", top_share=0.5)
     array([2.])
     """
-    scores = [np.empty(0)]
-    for batch in maps:
-        errors = good.excess(batch) if good else batch
-        scores.append(AGGREGATES[aggregate](errors.reshape(len(errors), -1), top_share))
-    return np.concatenate(scores)
+    return AGGREGATES[aggregate](maps.reshape(len(maps), -1), top_share)
 
 
 def _lengths(side: int, cell: int) -> np.ndarray:

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated
 
+import numpy as np
 import typer
 
 from iad import paths
 from iad.data.manifest import read_manifest, rows_of
 from iad.errors import unknown
-from iad.io import write_json, write_table
+from iad.io import new_array, write_json, write_table
 from iad.params import load_params
 from iad.progress import say
 from iad.stages.scorers import load_scorer
@@ -28,6 +30,15 @@ def score(method: Annotated[str, typer.Argument(help="A key of `methods` in para
     scheme = [scores.scheme] * len(scores.calibration)
     write_table(folder / paths.CALIBRATION_SCORES, calibration | {"scheme": scheme})
     write_table(folder / paths.TEST_SCORES, test | {"score": scores.test})
+    if scores.maps is not None:
+        write_maps(folder / paths.CALIBRATION_MAPS, scores.maps.calibration)
+        write_maps(folder / paths.TEST_MAPS, scores.maps.test)
     provenance = {"detector": scores.detector, "model": scores.model, "runtime": scores.runtime}
     write_json(folder / paths.PROVENANCE, {"method": method, "reads": chosen.reads} | provenance)
     say(f"score: {method}: {len(scores.calibration)} calibration and {len(scores.test)} test pictures")
+
+
+def write_maps(path: Path, maps: np.ndarray) -> None:
+    """Write anomaly maps, float32 `(K, h, w)`."""
+    with new_array(path, maps.shape, np.float32) as array:
+        array[:] = maps

@@ -30,13 +30,23 @@ promises are in `iad.decision.promises`. `leave_one_out` is for scores that can 
 such as a distance to its nearest pictures; leaving one out of anything else is `jackknife`."""
 
 
+@dataclass(frozen=True, eq=False)
+class AnomalyMaps:
+    """Where the anomaly is: float32 `(K, h, w)` and `(test pictures, h, w)`, rows as in `Scores`; higher = worse.
+
+    A map covers the whole picture evenly; it is not smoothed, and coarser than the picture.
+    """
+
+    calibration: np.ndarray
+    test: np.ndarray
+
+
 @dataclass(frozen=True)
 class Scores:
     """Scores of one method, float64, higher = more anomalous, and how they were made.
 
     `calibration` belongs to the manifest's rows `calibration_rows` and is out of sample, by `scheme`; `test` belongs to
-    its test rows.
-    The three mappings hold plain values for a JSON file.
+    its test rows. The three mappings hold plain values for a JSON file. A method that cannot say where has no maps.
     """
 
     calibration_rows: np.ndarray
@@ -46,6 +56,7 @@ class Scores:
     detector: dict[str, Any]
     model: dict[str, Any]
     runtime: dict[str, Any]
+    maps: AnomalyMaps | None = None
 
 
 Scorer: TypeAlias = Callable[[Params, Table, Path], Scores]

@@ -11,12 +11,12 @@ from safetensors.torch import load_file
 
 from iad import paths
 from iad.data.manifest import rows_of
-from iad.detectors.reconstruction import cell_means, good_errors, reconstruction_scores
+from iad.detectors.reconstruction import anomaly_maps, cell_means, good_errors, reconstruction_scores
 from iad.io import Table, open_array, read_json, read_table
 from iad.models.autoencoder import build_autoencoder, error_maps
 from iad.params import Params
 from iad.stages._compute import start_compute
-from iad.stages.scorers import Scores
+from iad.stages.scorers import AnomalyMaps, Scores
 
 
 def compute(params: Params, manifest: Table, source: Path) -> Scores:
@@ -38,20 +38,21 @@ def compute(params: Params, manifest: Table, source: Path) -> Scores:
 
     good = good_errors(maps(_trained_rows(manifest, held_out), "usual errors")) if settings["normalize"] else None
 
-    def scores(rows: np.ndarray) -> np.ndarray:
-        errors = maps(rows, "reconstruction errors")
-        aggregation = {name: settings[name] for name in ("aggregate", "top_share")}
-        return reconstruction_scores(errors, good=good, **aggregation)
-
+    aggregation = {name: settings[name] for name in ("aggregate", "top_share")}
     calibration = _calibration_rows(manifest, held_out)
+    found = AnomalyMaps(
+        calibration=anomaly_maps(maps(calibration, "reconstruction errors"), good),
+        test=anomaly_maps(maps(rows_of(manifest, "test"), "reconstruction errors"), good),
+    )
     return Scores(
         calibration_rows=calibration,
-        calibration=scores(calibration),
+        calibration=reconstruction_scores(found.calibration, **aggregation),
         scheme="split" if len(rows_of(manifest, "calibration")) else "held_out",
-        test=scores(rows_of(manifest, "test")),
+        test=reconstruction_scores(found.test, **aggregation),
         detector={"name": "reconstruction", **settings},
         model={name: value for name, value in record.items() if name != "runtime"},
         runtime=runtime.record(),
+        maps=found,
     )
 
 
