@@ -82,7 +82,7 @@ def reconstruction_scores(maps: np.ndarray, *, aggregate: str, top_share: float)
     >>> reconstruction_scores(maps, aggregate="top", top_share=0.5)
     array([2.])
     """
-    return AGGREGATES[aggregate](maps.reshape(len(maps), -1), top_share)
+    return AGGREGATES[aggregate](maps.reshape(len(maps), maps.shape[1] * maps.shape[2]), top_share)
 
 
 def _lengths(side: int, cell: int) -> np.ndarray:
