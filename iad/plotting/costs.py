@@ -94,7 +94,7 @@ def _draw_thresholds(
     axes.set_xlim(0, 1)
     axes.set_xticks(RATES, [f"{100 * rate:g}" for rate in RATES])
     axes.minorticks_off()
-    _frame(axes, "Which threshold", "good parts rejected, % (grey: above the limit)")
+    _frame(axes, "Which threshold", "good parts rejected, % (grey: above the limit)", max(trivial))
     axes.legend(loc="lower right", frameon=False, fontsize=8, title="\u25cf  threshold in use", title_fontsize=8)
 
 
@@ -117,7 +117,12 @@ def _draw_defect_rates(
     axes.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
     axes.xaxis.set_major_formatter(FuncFormatter(lambda rate, _: f"{100 * rate:.3g}"))
     axes.xaxis.set_minor_formatter(NullFormatter())
-    _frame(axes, "Which lines it pays for", "defective parts on the line, % (dotted: expected)")
+    _frame(
+        axes,
+        "Which lines it pays for",
+        "defective parts on the line, % (dotted: expected)",
+        float(ship.y.max() + reject.y.max()),
+    )
 
 
 def _label(axes: Axes, text: str, place: OperatingPoint, side: str) -> None:
@@ -125,9 +130,8 @@ def _label(axes: Axes, text: str, place: OperatingPoint, side: str) -> None:
     axes.annotate(text, place, xytext=shift, textcoords="offset points", ha=side, color=MUTED, fontsize=8)
 
 
-def _frame(axes: Axes, title: str, x: str) -> None:
+def _frame(axes: Axes, title: str, x: str, highest: float) -> None:
     axes.set(title=title, xlabel=x, ylabel="expected cost per 1,000 parts")
-    highest = max((float(np.max(line.get_ydata())) for line in axes.lines), default=0.0)
     if highest > 0:
         axes.set_yscale("log", nonpositive="clip")
         axes.set_ylim(bottom=max(axes.get_ylim()[0], LOWEST * highest))
