@@ -9,6 +9,7 @@ from typing import Annotated
 import numpy as np
 import typer
 
+from iad import paths
 from iad.commands._baseline import baseline, commits_behind
 from iad.commands._gate_report import flips, named, parameter_changes, reasons, table
 from iad.commands._revisions import revision_files
@@ -62,7 +63,7 @@ def compare_snapshots(before: Snapshot, after: Snapshot, params: Params) -> Comp
     if changes := parameter_changes(before.params, after.params):
         found.notes.append(f"parameters that differ: {named(changes)}")
     if before.data_hash and after.data_hash and before.data_hash != after.data_hash:
-        found.notes.append("dvc.lock records other pictures or splits: pictures of one name may not be the same")
+        found.notes.append(f"{paths.LOCK} records other pictures or splits: pictures of one name may not be the same")
     for method in dict.fromkeys([*before.methods, *after.methods, *params.methods]):
         _compare_method(method, before, after, params, found)
     found.failures, found.notes = list(dict.fromkeys(found.failures)), list(dict.fromkeys(found.notes))

@@ -26,7 +26,7 @@ def excess_p(false_alarms: int, good: int, promised_rate: float, n_calibration: 
         One-sided p value in [0, 1].
 
     >>> round(excess_p(3, 10, 0.1), 4), round(excess_p(3, 10, 0.1, 19), 4)
-    (0.0702, 0.0969)
+    (0.0702, 0.1048)
     """
     if not 0 < promised_rate < 1 or false_alarms <= 0:
         return 1.0
