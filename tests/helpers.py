@@ -195,3 +195,14 @@ def undeclared(files: Collection[str], deps: Collection[str]) -> set[str]:
 def unused(files: Collection[str], deps: Collection[str]) -> set[str]:
     """The dependencies in `iad/` that cover no imported file."""
     return {dep for dep in deps if dep.startswith("iad/") and not any(covers(dep, file) for file in files)}
+
+
+def int8_products_are_exact():
+    """Whether `torch._int_mm` is there and sums without saturation: some processors saturate at 16 bits."""
+    import torch
+
+    left = torch.full((32, 64), 127, dtype=torch.int8)
+    try:
+        return all(bool((torch._int_mm(left, s * left.T) == s * 64 * 127 * 127).all()) for s in (-1, 1))
+    except (AttributeError, RuntimeError):
+        return False

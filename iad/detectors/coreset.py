@@ -16,12 +16,15 @@ from __future__ import annotations
 import numpy as np
 import torch
 
+from iad.detectors.vectors import TINY, as_tensor
 from iad.errors import IadError
 from iad.progress import bar
 
 CHUNK = 8192  # rows compared with new centres at once
 POOL = 2048
 ROUNDING = 2.0**-23  # twice the unit roundoff of float32
+NEAR = 1e-6  # squared distances below this part of the squared lengths are not taken from products, even in float64
+PAIRS = 4096
 
 
 def greedy_coreset(bank: np.ndarray, count: int, *, seed: int = 0) -> np.ndarray:
@@ -39,11 +42,11 @@ def greedy_coreset(bank: np.ndarray, count: int, *, seed: int = 0) -> np.ndarray
         Rows, int64 `(count,)`, or fewer if the bank has fewer different rows.
 
     Raises:
-        IadError: if `count` is not between 1 and N.
+        IadError: if `count` is not between 1 and N, or the bank is not float32, finite and of two dimensions.
     """
     if not 1 <= count <= len(bank):
         raise IadError(f"a coreset of {count} rows from a bank of {len(bank)}: choose from 1 to {len(bank)}")
-    selection = _Selection(torch.from_numpy(bank))
+    selection = _Selection(as_tensor(bank, "bank"))
     new = np.random.default_rng(seed).integers(len(bank), size=1)
     chosen, left = [new], count - 1
     with bar("coreset", count) as shown:
@@ -64,24 +67,25 @@ class _Selection:
         self.bank = bank
         chunks = torch.split(bank, CHUNK)
         self.mean = (torch.stack([rows.double().sum(0) for rows in chunks]).sum(0) / len(bank)).float()
-        self.squared = torch.cat([(rows - self.mean).double().square().sum(1) for rows in chunks])
-        self.centres = torch.empty(0, bank.shape[1])  # less the mean, as everything that is compared here
+        self.squared = torch.cat([(rows.double() - self.mean).square().sum(1) for rows in chunks])
+        self.centres = torch.empty(0, bank.shape[1], dtype=torch.float64)  # less the mean, as all that is compared here
         self.limit = torch.full((len(bank),), torch.inf, dtype=torch.float64)
-        largest = 2 * float(self.squared.max())
-        terms = (bank.shape[1] + 4) * largest
-        self.error = ROUNDING * terms  # of a squared distance taken from a product in float32
-        self.noise = 2.0**-52 * terms  # the same in float64
 
     def add(self, rows: torch.Tensor) -> None:
-        """Lower every row's limit by these new centres."""
-        new = self.bank[rows] - self.mean
-        self.centres = torch.cat([self.centres, new])
-        halved, columns = (self.squared[rows] / 2).float(), new.T.contiguous()
+        """Lower every row's limit by these new centres.
+
+        In float32 <x, c> - |c|^2 / 2 is wrong by no more than g |x| |c| + g |c|^2 / 2 <= g |x|^2 / 2 + g |c|^2; adding
+        both parts keeps every limit above the true squared distance.
+        """
+        self.centres = torch.cat([self.centres, self.bank[rows].double() - self.mean])
+        error = ROUNDING * (self.bank.shape[1] + 8)  # 2 g
+        halved = (self.squared[rows] * (0.5 + error / 2)).float()
+        columns = (self.bank[rows] - self.mean).T.contiguous()
         space = torch.empty(CHUNK, len(rows))
         for start in range(0, len(self.bank), CHUNK):
             part = self.bank[start : start + CHUNK] - self.mean
             product = torch.addmm(halved, part, columns, beta=-1, out=space[: len(part)])
-            found = self.squared[start : start + CHUNK] - 2 * product.amax(1) + self.error
+            found = self.squared[start : start + CHUNK] * (1 + error) + TINY - 2 * product.amax(1)
             torch.minimum(self.limit[start : start + CHUNK], found, out=self.limit[start : start + CHUNK])
         self.limit[rows] = 0
 
@@ -93,18 +97,24 @@ class _Selection:
                 return np.empty(0, dtype=np.int64)
             pool = top.indices[:POOL].sort().values
             outside = float(top.values[POOL]) if len(top.values) > POOL else -1.0
-            vectors = (self.bank[pool] - self.mean).double()
-            nearest = self._squared(vectors, self.centres.double()).amin(1)
+            nearest = _squared(self.bank[pool].double() - self.mean, self.centres).amin(1)
             nearest[self.limit[pool] == 0] = 0
             self.limit[pool] = nearest
-            chosen = _choose(self._squared(vectors, vectors).numpy(), nearest.numpy().copy(), outside, count)
+            pool, nearest = pool[nearest > 0], nearest[nearest > 0]
+            vectors = self.bank[pool].double() - self.mean
+            chosen = _choose(_squared(vectors, vectors).numpy(), nearest.numpy().copy(), outside, count)
             if len(chosen):
-                return np.asarray(pool.numpy()[chosen])
+                return pool.numpy()[chosen]
 
-    def _squared(self, left: torch.Tensor, right: torch.Tensor) -> torch.Tensor:
-        """Squared distances of rows less the mean, float64 `(n, m)`; 0 where they are no more than rounding."""
-        found = torch.addmm(right.square().sum(1), left, right.T, alpha=-2).add_(left.square().sum(1)[:, None])
-        return torch.where(found > self.noise, found, 0)
+
+def _squared(left: torch.Tensor, right: torch.Tensor) -> torch.Tensor:
+    """Squared distances, float64 `(n, m)`: of vectors that are far apart from products, else from differences."""
+    sizes = left.square().sum(1)[:, None] + right.square().sum(1)
+    found = torch.addmm(sizes, left, right.T, alpha=-2)
+    for pairs in torch.nonzero(found <= NEAR * sizes).split(PAIRS):
+        row, column = pairs.T
+        found[row, column] = (left[row] - right[column]).square().sum(1)
+    return found
 
 
 def _choose(between: np.ndarray, nearest: np.ndarray, outside: float, count: int) -> np.ndarray:

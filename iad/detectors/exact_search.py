@@ -17,13 +17,13 @@ import numpy as np
 import torch
 
 from iad.detectors.codes import GROUP
-from iad.detectors.filters import Filter, Float32Filter, Int8Filter, int8_is_fast
+from iad.detectors.filters import ROUNDING, Filter, Float32Filter, Int8Filter, int8_is_fast
+from iad.detectors.vectors import TINY, as_tensor
 from iad.errors import IadError
 
 QUERIES = 1024  # queries answered together
 PAIRS = 256  # pairs of a query and a group measured together: their rows stay in the processor's cache
 PATIENCE = 48  # a filter that leaves more than this part of all groups is no help
-RELATIVE = 1e-3  # above the relative error of a squared distance summed in float32 over up to 10,000 differences
 BRUTE_ROWS = 4096
 
 
@@ -35,15 +35,14 @@ class ExactSearch:
         low_precision: filter with 8-bit integers where the processor multiplies them fast; the answer is the same.
 
     Raises:
-        IadError: if the bank is empty or holds a value that is not finite.
+        IadError: if the bank is empty, not float32, or holds a value that is not finite or beyond 1e15.
     """
 
     def __init__(self, bank: np.ndarray, *, low_precision: bool = True) -> None:
-        if bank.ndim != 2 or not len(bank):
-            raise IadError(
-                f"a bank of vectors has the shape (rows, dimensions), not {bank.shape}; it must not be empty"
-            )
-        self.bank = torch.from_numpy(bank)
+        self.bank = as_tensor(bank, "bank")
+        if not len(bank):
+            raise IadError("bank: no rows; an exact search needs one at least")
+        self.relative = 4 * ROUNDING * (bank.shape[1] + 4)  # twice what two squared distances in float32 differ by
         self.filters: list[Filter] = [Float32Filter(self.bank)]
         if low_precision and int8_is_fast():
             self.filters.insert(0, Int8Filter(self.bank))
@@ -60,8 +59,9 @@ class ExactSearch:
             Distances, float64 `(M, k)`, ascending, and rows, int64 `(M, k)`.
 
         Raises:
-            IadError: if fewer than k rows can be neighbours.
+            IadError: if fewer than k rows can be neighbours, or the queries are not float32, finite and of D values.
         """
+        tensor = as_tensor(queries, "queries", self.bank.shape[1])
         available = len(self.bank) - (hidden[1] - hidden[0])
         if not 1 <= k <= available:
             raise IadError(
@@ -69,8 +69,8 @@ class ExactSearch:
             )
         distances, rows = np.empty((len(queries), k)), np.empty((len(queries), k), dtype=np.int64)
         for start in range(0, len(queries), QUERIES):
-            block = torch.from_numpy(queries[start : start + QUERIES])
-            squared, found = self._search(block, k, hidden)
+            with torch.autocast("cpu", enabled=False):
+                squared, found = self._search(tensor[start : start + QUERIES], k, hidden)
             distances[start : start + QUERIES], rows[start : start + QUERIES] = np.sqrt(squared), found
         return distances, rows
 
@@ -97,7 +97,7 @@ class ExactSearch:
         nearest = measured.view(len(queries), -1)
         if nearest.shape[1] < k:
             return torch.zeros(len(queries), dtype=torch.bool), np.empty((0, k)), np.empty((0, k), dtype=np.int64)
-        limit = nearest.kthvalue(k, dim=1).values * (1 + RELATIVE)
+        limit = nearest.kthvalue(k, dim=1).values * (1 + self.relative) + TINY
         more_owner, more_group, done = ranked.groups_within(limit, len(self.bank) // GROUP // PATIENCE + 4 * k)
         keep = done[owner]
         owner, group, measured = owner[keep], group[keep], measured[keep]
@@ -138,7 +138,7 @@ class ExactSearch:
         first = np.searchsorted(who, np.unique(who))  # where each query's rows begin
         lengths = np.diff(np.append(first, len(who)))
         kth = np.repeat(close[first + k - 1], lengths)
-        keep = close <= kth * (1 + RELATIVE)
+        keep = close <= kth * (1 + self.relative) + TINY
         who, row = who[keep], row[keep]
         exact = self._exact(queries, who, row)
         order = np.lexsort((row, exact, who))

@@ -68,13 +68,16 @@ class Ranked:
         hit = reach >= least
         done = hit.sum(0) <= patience
         supers, query = torch.nonzero(hit & done, as_tuple=True)
-        values = self.values.view(-1, SUPER, count)[supers, :, query].float()  # (H, SUPER)
+        ranked = self.values.view(-1, SUPER, count)[supers, :, query]  # (H, SUPER)
         first = supers * SUPER
-        values = values * (self.row_scale[first] * self.query_scale[query])[:, None] - self.row_shift[first, None]
+        values = (
+            ranked.float() * (self.row_scale[first] * self.query_scale[query])[:, None] - self.row_shift[first, None]
+        )
         values += (
             self.row_error.view(-1, SUPER, self.row_error.shape[1])[supers] @ self.query_error.T[query, :, None]
         )[..., 0]
-        place, inside = torch.nonzero(values >= least[query, None], as_tuple=True)
+        there = ranked > _least(ranked.dtype)  # neither hidden nor offered before
+        place, inside = torch.nonzero((values >= least[query, None]) & there, as_tuple=True)
         query, group = query[place], first[place] + inside
         few = torch.bincount(query, minlength=count) <= patience
         keep = few[query]

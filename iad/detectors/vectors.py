@@ -1,0 +1,44 @@
+"""The door through which vectors come in: rows of finite float32 values that PyTorch can take as they are."""
+
+from __future__ import annotations
+
+import warnings
+
+import numpy as np
+import torch
+
+from iad.errors import IadError
+
+CHUNK = 8192  # rows looked at together
+LARGEST = 1e15  # squared distances of larger values may not fit float32
+TINY = 1e-30  # above all that a squared distance in float32 loses where squares fall below the range of the type
+
+
+def as_tensor(vectors: np.ndarray, what: str, dimensions: int | None = None) -> torch.Tensor:
+    """Check vectors and hand them on without a copy.
+
+    Args:
+        vectors: float32 `(n, D)`; may be memory-mapped, and is read once, in chunks.
+        what: the vectors' name in a refusal: "bank" or "queries".
+        dimensions: D; None allows any.
+
+    Returns:
+        The same memory as a tensor, float32 `(n, D)`; never to be written to.
+
+    Raises:
+        IadError: if the shape or the type is another, or a value is not finite or beyond 1e15.
+    """
+    if vectors.ndim != 2 or vectors.dtype != np.float32 or vectors.shape[1] != (dimensions or vectors.shape[1] or 1):
+        wanted = f"(rows, {dimensions or 'dimensions'})"
+        raise IadError(f"{what}: {vectors.dtype} of the shape {vectors.shape}; give float32 of the shape {wanted}")
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # PyTorch warns of memory that it must not write to
+        tensor = torch.from_numpy(np.ascontiguousarray(vectors))
+    for start in range(0, len(tensor), CHUNK):
+        low, high = torch.aminmax(tensor[start : start + CHUNK])
+        if not max(-float(low), float(high)) <= LARGEST or low.isnan():
+            raise IadError(
+                f"{what}: a value in rows {start} to {min(start + CHUNK, len(tensor)) - 1} is not finite or beyond "
+                f"{LARGEST:g}; leave such rows out"
+            )
+    return tensor
