@@ -17,7 +17,8 @@ from sklearn.metrics import roc_auc_score
 from iad import compute, paths
 from iad.data.manifest import split_good
 from iad.detectors.knn import knn_scores
-from iad.detectors.reconstruction import anomaly_maps, cell_means, good_errors, reconstruction_scores
+from iad.detectors.aggregation import aggregate_maps
+from iad.detectors.reconstruction import anomaly_maps, cell_means, good_errors
 from iad.io import open_array, read_table
 from iad.models.autoencoder import Autoencoder, build_autoencoder, error_maps
 from iad.models.training import HeldOut, Training, hold_out, train_autoencoder
@@ -90,7 +91,7 @@ def scored(
     share = params.reconstruction.top_share
     return {
         f"{title}, {'normalized' if good else 'raw'}, {aggregate}": float(
-            roc_auc_score(labels, reconstruction_scores(anomaly_maps(errors, good), aggregate=aggregate, top_share=share))
+            roc_auc_score(labels, aggregate_maps(anomaly_maps(errors, good), aggregate=aggregate, top_share=share))
         )
         for good in (None, usual)
         for aggregate in ("mean", "top")

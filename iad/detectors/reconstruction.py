@@ -7,7 +7,7 @@ aligned parts this separates defects far better; on parts that lie anywhere in t
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -65,37 +65,5 @@ def anomaly_maps(maps: Iterable[np.ndarray], good: GoodErrors | None) -> np.ndar
     return np.concatenate(found) if found else np.empty((0, 1, 1), dtype=np.float32)
 
 
-def reconstruction_scores(maps: np.ndarray, *, aggregate: str, top_share: float) -> np.ndarray:
-    """Aggregate anomaly maps into one score per picture.
-
-    Args:
-        maps: float32 `(N, h, w)`, from `anomaly_maps`.
-        aggregate: "mean" over all places (the original study), or "top", the mean over the worst places.
-        top_share: share of the places, in (0, 1], that counts as worst; at least one does.
-
-    Returns:
-        float64 `(N,)`, higher = more anomalous.
-
-    >>> maps = np.array([[[0.0, 0.0], [1.0, 3.0]]])
-    >>> reconstruction_scores(maps, aggregate="mean", top_share=0.5)
-    array([1.])
-    >>> reconstruction_scores(maps, aggregate="top", top_share=0.5)
-    array([2.])
-    """
-    return AGGREGATES[aggregate](maps.reshape(len(maps), maps.shape[1] * maps.shape[2]), top_share)
-
-
 def _lengths(side: int, cell: int) -> np.ndarray:
     return np.diff(np.append(np.arange(0, side, cell), side))
-
-
-def _mean(errors: np.ndarray, _: float) -> np.ndarray:
-    return np.asarray(errors.mean(axis=1, dtype=np.float64))
-
-
-def _top(errors: np.ndarray, share: float) -> np.ndarray:
-    worst = max(1, round(share * errors.shape[1]))
-    return np.asarray(np.partition(errors, -worst, axis=1)[:, -worst:].mean(axis=1, dtype=np.float64))
-
-
-AGGREGATES: dict[str, Callable[[np.ndarray, float], np.ndarray]] = {"mean": _mean, "top": _top}

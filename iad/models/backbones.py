@@ -13,6 +13,7 @@ import torch
 
 from iad.compute import Runtime
 from iad.errors import IadError, unknown
+from iad.models.patches import PatchWriter, layers_of
 from iad.models.weights import OTHER_WAYS, fingerprint, hub_reachable, load_weights
 from iad.progress import bar
 
@@ -79,8 +80,9 @@ def extract_features(
     pooling: str,
     runtime: Runtime,
     batch_size: int,
+    patches: PatchWriter | None = None,
 ) -> None:
-    """Write one feature vector per picture.
+    """Write one feature vector per picture, and its patch features where they are wanted.
 
     Args:
         backbone: from `build_backbone`.
@@ -89,6 +91,7 @@ def extract_features(
         pooling: a key of `POOLINGS`.
         runtime: where to compute, and in which precision.
         batch_size: pictures per forward pass.
+        patches: where patch features go, from the same pass.
     """
     module = backbone.module.to(runtime.device).to(memory_format=torch.channels_last)
     mean, std = (torch.tensor(values, device=runtime.device).view(3, 1, 1) for values in (backbone.mean, backbone.std))
@@ -97,8 +100,11 @@ def extract_features(
             batch = torch.from_numpy(images[start : start + batch_size].copy()).to(runtime.device)  # (B, S, S, 3)
             pixels = batch.permute(0, 3, 1, 2).float().div_(255).sub_(mean).div_(std)  # (B, 3, S, S), channels last
             with runtime.lower_precision():
-                pooled = POOLINGS[pooling](*tokens_of(module, pixels))  # (B, D)
+                last, layers = layers_of(module, pixels, patches.layers if patches else ())
+                pooled = POOLINGS[pooling](*tokens_of(module, last))  # (B, D)
             features[start : start + batch_size] = pooled.float().cpu().numpy()
+            if patches is not None:
+                patches.write(start, layers)
             shown.update(len(batch))
 
 
@@ -110,18 +116,17 @@ def feature_size(backbone: Backbone, pooling: str) -> int:
     """
     with torch.inference_mode():
         blank = torch.zeros(1, 3, backbone.image_size, backbone.image_size)
-        prefix, patches = tokens_of(backbone.module, blank)
+        prefix, patches = tokens_of(backbone.module, backbone.module.forward_features(blank))  # type: ignore[operator]
         if pooling == "cls" and prefix.shape[1] == 0:
             raise IadError(f"pooling = cls: {backbone.name} has no class token; use patch_mean or token_mean")
         return int(POOLINGS[pooling](prefix, patches).shape[1])
 
 
-def tokens_of(module: torch.nn.Module, pixels: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+def tokens_of(module: torch.nn.Module, features: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
     """The last layer's features as (prefix tokens `(B, P, D)`, patch tokens `(B, T, D)`), for CNNs (P = 0) and ViTs.
 
     The class token, where there is one, is the first prefix token; register tokens follow it.
     """
-    features = module.forward_features(pixels)  # type: ignore[operator]
     if features.ndim == 4:
         if getattr(module, "output_fmt", "NCHW") == "NCHW":
             features = features.permute(0, 2, 3, 1)  # (B, h, w, D)

@@ -29,6 +29,16 @@ class Method(Section):
     index: Literal["exact", "hnsw", "ivfpq"]
 
 
+class Patch(Section):
+    """The memory bank that every patch method shares."""
+
+    k: Count
+    coreset: Annotated[float, Field(gt=0, le=1)]
+    aggregate: Literal["max", "top"]
+    top_share: Annotated[float, Field(gt=0, le=1)]
+    calibration: Annotated[int, Field(ge=0)]
+
+
 class Refitted(Section):
     """A detector that is fitted anew for each fold of good pictures."""
 

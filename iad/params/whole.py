@@ -10,7 +10,7 @@ from iad.params.base import Count, Name, Section
 from iad.params.costs import Costs
 from iad.params.data import Data, Preprocess
 from iad.params.decision import Threshold
-from iad.params.detectors import Classical, Method, Reconstruction
+from iad.params.detectors import Classical, Method, Patch, Reconstruction
 from iad.params.evaluation import Evaluate
 from iad.params.gate import Gate
 from iad.params.models import Autoencoder, CnnBackbone, VitBackbone
@@ -46,6 +46,7 @@ class Params(Section):
     resnet: CnnBackbone
     vit: VitBackbone
     method: Method
+    patch: Patch
     classical: Classical
     threshold: Threshold
     costs: Costs

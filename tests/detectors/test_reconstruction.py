@@ -3,7 +3,8 @@
 import numpy as np
 import pytest
 
-from iad.detectors.reconstruction import STD_FLOOR, anomaly_maps, cell_means, good_errors, reconstruction_scores
+from iad.detectors.aggregation import aggregate_maps
+from iad.detectors.reconstruction import STD_FLOOR, anomaly_maps, cell_means, good_errors
 
 
 def oracle(maps, share):
@@ -19,12 +20,12 @@ MAPS = np.random.default_rng(0).random((7, 6, 10)).astype(np.float32)
 
 @pytest.mark.parametrize("share", [0.01, 0.1, 0.5, 1.0])
 def test_top_share_is_the_mean_of_the_worst_pixels(share):
-    ours = reconstruction_scores(anomaly_maps([MAPS[:3], MAPS[3:]], None), aggregate="top", top_share=share)
+    ours = aggregate_maps(anomaly_maps([MAPS[:3], MAPS[3:]], None), aggregate="top", top_share=share)
     np.testing.assert_allclose(ours, oracle(MAPS, share), rtol=1e-6)
 
 
 def test_mean_ignores_the_share():
-    ours = reconstruction_scores(MAPS, aggregate="mean", top_share=0.01)
+    ours = aggregate_maps(MAPS, aggregate="mean", top_share=0.01)
     np.testing.assert_allclose(ours, MAPS.mean(axis=(1, 2)), rtol=1e-6)
 
 
@@ -34,14 +35,14 @@ def test_one_hot_pixel_moves_the_top_share_more_than_the_mean():
     hot[0, 3, 4] = 4.0
 
     def rise(aggregate):
-        scores = [reconstruction_scores(m, aggregate=aggregate, top_share=0.01)[0] for m in (flat, hot)]
+        scores = [aggregate_maps(m, aggregate=aggregate, top_share=0.01)[0] for m in (flat, hot)]
         return scores[1] - scores[0]
 
     assert rise("top") > 50 * rise("mean") > 0
 
 
 def test_no_pictures_give_no_scores():
-    assert reconstruction_scores(anomaly_maps([], None), aggregate="mean", top_share=0.5).shape == (0,)
+    assert aggregate_maps(anomaly_maps([], None), aggregate="mean", top_share=0.5).shape == (0,)
 
 
 @pytest.mark.parametrize("cell", [1, 3, 4, 7])
@@ -73,7 +74,7 @@ def test_a_usual_large_error_no_longer_hides_an_unusual_small_one():
     part, bad = np.array([[[5.1, 0.1]]]), np.array([[[5.1, 0.3]]])
 
     def score(picture, good):
-        return reconstruction_scores(anomaly_maps([picture], good), aggregate="top", top_share=0.5)[0]
+        return aggregate_maps(anomaly_maps([picture], good), aggregate="top", top_share=0.5)[0]
 
     good = good_errors([usual])
     assert score(bad, good) > 10 * score(part, good)

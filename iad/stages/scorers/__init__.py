@@ -21,7 +21,7 @@ from iad.errors import unknown
 from iad.io import Table
 from iad.params import Params
 
-SCORERS = {"method": "knn", "reconstruction": "reconstruction"}
+SCORERS = {"method": "knn", "reconstruction": "reconstruction", "patch": "patch"}
 SCORERS |= {f"classical.{name}": "classical" for name in DETECTORS}
 
 Scheme: TypeAlias = Literal["split", "held_out", "leave_one_out", "jackknife", "k_fold"]

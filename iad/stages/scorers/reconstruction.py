@@ -11,7 +11,8 @@ from safetensors.torch import load_file
 
 from iad import paths
 from iad.data.manifest import rows_of
-from iad.detectors.reconstruction import anomaly_maps, cell_means, good_errors, reconstruction_scores
+from iad.detectors.aggregation import aggregate_maps
+from iad.detectors.reconstruction import anomaly_maps, cell_means, good_errors
 from iad.io import Table, open_array, read_json, read_table
 from iad.models.autoencoder import build_autoencoder, error_maps
 from iad.params import Params
@@ -46,9 +47,9 @@ def compute(params: Params, manifest: Table, source: Path) -> Scores:
     )
     return Scores(
         calibration_rows=calibration,
-        calibration=reconstruction_scores(found.calibration, **aggregation),
+        calibration=aggregate_maps(found.calibration, **aggregation),
         scheme="split" if len(rows_of(manifest, "calibration")) else "held_out",
-        test=reconstruction_scores(found.test, **aggregation),
+        test=aggregate_maps(found.test, **aggregation),
         detector={"name": "reconstruction", **settings},
         model={name: value for name, value in record.items() if name != "runtime"},
         runtime=runtime.record(),

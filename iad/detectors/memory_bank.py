@@ -1,0 +1,72 @@
+"""Patches of good pictures as a memory bank, and how far the patches of other pictures are from it.
+
+PatchCore (Roth et al., CVPR 2022) keeps a coreset of the patches; AnomalyDINO (Damm et al., WACV 2025) keeps all. The
+distance of each patch to its nearest good ones makes the anomaly map, and the map's worst part the picture's score.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from iad.detectors.coreset import greedy_coreset
+from iad.detectors.exact_search import ExactSearch
+from iad.errors import IadError
+from iad.progress import track
+
+
+class MemoryBank:
+    """Patches of good pictures.
+
+    Args:
+        patches: float16 or float32 `(N, h, w, D)`, of the good pictures; may be memory-mapped.
+        coreset: share of the patches that is kept, in (0, 1]; below 1 by greedy k-centre.
+        seed: of the coreset's first choice.
+
+    Raises:
+        IadError: if there is no picture, or a feature is not finite.
+
+    Attributes:
+        rows: int64 `(rows kept,)`, ascending: where each kept patch was among the `N * h * w` given.
+    """
+
+    def __init__(self, patches: np.ndarray, *, coreset: float = 1.0, seed: int = 0) -> None:
+        if not len(patches):
+            raise IadError("a memory bank needs at least one good picture")
+        self.per_picture = patches.shape[1] * patches.shape[2]
+        bank = np.ascontiguousarray(patches.reshape(-1, patches.shape[3]), dtype=np.float32)
+        if coreset < 1:
+            kept = greedy_coreset(bank, max(1, round(coreset * len(bank))), seed=seed)
+            self.rows = np.sort(kept)
+            bank = np.ascontiguousarray(bank[self.rows])
+        else:
+            self.rows = np.arange(len(bank))
+        self.search = ExactSearch(bank)
+
+    def distance_maps(self, pictures: np.ndarray, *, k: int, title: str, own: np.ndarray | None = None) -> np.ndarray:
+        """Mean Euclidean distance of each patch to its k nearest in the bank.
+
+        Args:
+            pictures: float16 or float32 `(M, h, w, D)`; may be memory-mapped.
+            k: number of neighbours.
+            title: of the progress bar.
+            own: int64 `(M,)`, the number of each picture among those of the bank, so that its own patches do not count
+                (leave one image out); None for pictures that are not in the bank.
+
+        Returns:
+            float32 `(M, h, w)`, higher = more anomalous.
+
+        Raises:
+            IadError: if fewer than k patches are left to compare with.
+        """
+        count, height, width, length = pictures.shape
+        maps = np.empty((count, height, width), dtype=np.float32)
+        for place in track(range(count), title, unit=" pictures"):
+            queries = np.ascontiguousarray(pictures[place].reshape(-1, length), dtype=np.float32)
+            hidden = (0, 0) if own is None else self._rows_of(own[place])
+            distances, _ = self.search.search(queries, k, hidden=hidden)
+            maps[place] = distances.mean(axis=1).reshape(height, width)
+        return maps
+
+    def _rows_of(self, picture: int) -> tuple[int, int]:
+        first, last = np.searchsorted(self.rows, [picture * self.per_picture, (picture + 1) * self.per_picture])
+        return int(first), int(last)

@@ -1,0 +1,67 @@
+"""Patch features and their nearest good patches."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from iad import paths
+from iad.data.manifest import rows_of
+from iad.detectors.aggregation import aggregate_maps
+from iad.detectors.memory_bank import MemoryBank
+from iad.errors import IadError
+from iad.io import Table, open_array, read_json
+from iad.params import Params
+from iad.stages._compute import start_compute
+from iad.stages.scorers import AnomalyMaps, Scheme, Scores
+
+
+def compute(params: Params, manifest: Table, source: Path) -> Scores:
+    """Score by distance to a bank of the training pictures' patches; these are scored without their own patches."""
+    start_compute(params)
+    chosen = params.patch
+    patches, record = _read(source)
+    train, own_split = rows_of(manifest, "train"), rows_of(manifest, "calibration")
+    bank = MemoryBank(patches[train], coreset=chosen.coreset, seed=params.seed)
+    left_out = None if len(own_split) else _sample(len(train), chosen.calibration, params.seed)
+    calibration = own_split if left_out is None else train[left_out]
+    maps = AnomalyMaps(
+        calibration=bank.distance_maps(patches[calibration], k=chosen.k, title="calibration pictures", own=left_out),
+        test=bank.distance_maps(patches[rows_of(manifest, "test")], k=chosen.k, title="test pictures"),
+    )
+    aggregation: dict[str, Any] = {"aggregate": chosen.aggregate, "top_share": chosen.top_share}
+    return Scores(
+        calibration_rows=calibration,
+        calibration=aggregate_maps(maps.calibration, **aggregation),
+        scheme="split" if left_out is None else _left_out(chosen.coreset),
+        test=aggregate_maps(maps.test, **aggregation),
+        detector={"name": "patch", "k": chosen.k, "coreset": chosen.coreset, **aggregation, "bank": len(bank.rows)},
+        model={name: value for name, value in record.items() if name != "runtime"},
+        runtime=record["runtime"],
+        maps=maps,
+    )
+
+
+def _read(source: Path) -> tuple[np.ndarray, dict[str, Any]]:
+    record = read_json(source / paths.BACKBONE_RECORD)
+    if not record["patches"]["layers"]:
+        section = source.name.removeprefix("extract_")
+        raise IadError(
+            f"{section}.patches.layers = []: {source.name} keeps no patch features, and a patch method reads them; "
+            f"name layers, for instance dvc exp run -S '{section}.patches.layers=[2,3]'"
+        )
+    return open_array(source / paths.PATCHES), record
+
+
+def _sample(pictures: int, most: int, seed: int) -> np.ndarray:
+    """Which training pictures calibrate, ascending: all, or `most` drawn at random (0: all)."""
+    if most == 0 or most >= pictures:
+        return np.arange(pictures)
+    return np.sort(np.random.default_rng(seed).choice(pictures, most, replace=False))
+
+
+def _left_out(coreset: float) -> Scheme:
+    # a distance to the nearest patches can only fall when a picture joins the whole bank; a coreset may change anywhere
+    return "leave_one_out" if coreset == 1 else "jackknife"
