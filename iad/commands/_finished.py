@@ -1,0 +1,116 @@
+"""Finished runs: those that DVC keeps as experiments, any other revision, and the one in the working tree."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypeAlias
+
+import numpy as np
+from ruamel.yaml import YAML
+
+from iad.commands._revisions import Files, commit_of, experiments, revision_files
+from iad.errors import IadError
+from iad.evaluation.categories import Scored
+from iad.paths import LOCK, PARAMS, REPORT, SCORES_CSV
+
+WORKSPACE = "workspace"
+Read: TypeAlias = Callable[[Path], bytes | None]
+"""Content of a file of one run, None where there is none."""
+
+
+@dataclass(frozen=True, eq=False)
+class Run:
+    """One finished run.
+
+    Attributes:
+        name: of the experiment or revision, or "workspace".
+        params: content of its `params.yaml`.
+        methods: what each of its methods said.
+    """
+
+    name: str
+    params: Mapping[str, Any]
+    methods: Mapping[str, Scored]
+
+    @property
+    def category(self) -> tuple[str, str]:
+        """Source and category of its pictures."""
+        data = self.params["data"]
+        return str(data["source"]), str(data["category"])
+
+
+def finished_runs(names: Sequence[str]) -> tuple[list[Run], list[str]]:
+    """Read the runs of these names; without names that of the working tree, then all experiments, newest first.
+
+    Returns:
+        The runs, and a note for each one that holds no results.
+
+    Raises:
+        IadError: for an unknown name, or where this is no Git repository.
+    """
+    runs, notes = [], []
+    with revision_files() as files:
+        wanted = [(name, commit_of(name)) for name in names] or [(one.name, one.commit) for one in experiments()]
+        readers = [(name, _reader(files, commit)) for name, commit in wanted]
+        if not names:
+            readers.insert(0, (WORKSPACE, lambda path: path.read_bytes() if path.is_file() else None))
+        for name, read in readers:
+            try:
+                runs.append(_run(name, read))
+            except IadError as error:
+                notes.append(f"left out: {error}")
+    return runs, notes
+
+
+def _reader(files: Files, commit: str) -> Read:
+    return lambda path: files.read(commit, path)
+
+
+def _run(name: str, read: Read) -> Run:
+    params, report = _yaml(name, PARAMS, read), _yaml(name, REPORT, read)
+    if "data" not in params or "methods" not in report:
+        raise IadError(f"{name}: no results; run `dvc repro` or `dvc exp run` there")
+    if name == WORKSPACE and (ran := _category_ran(_yaml(name, LOCK, read))) != _chosen(params):
+        raise IadError(f"{name}: its results are of {ran}, but {PARAMS} says {_chosen(params)}; run `dvc repro`")
+    return Run(name, params, dict(_scores(name, report["methods"], read)))
+
+
+def _scores(name: str, methods: Sequence[str], read: Read) -> Iterator[tuple[str, Scored]]:
+    for method in methods:
+        path = SCORES_CSV / f"{method}.csv"
+        content = read(path)
+        if content is None:
+            raise IadError(f"{name}: no {path}; run `dvc repro` there")
+        yield method, _scored(f"{name}: {path}", content.decode("utf-8"))
+
+
+def _scored(origin: str, text: str) -> Scored:
+    rows = list(csv.DictReader(io.StringIO(text)))
+    try:
+        labels, rejected = (np.array([int(row[column]) for row in rows]) for column in ("label", "rejected"))
+        return Scored(labels, np.array([float(row["score"]) for row in rows]), rejected == 1)
+    except (KeyError, ValueError, TypeError):
+        raise IadError(f"{origin}: not a table of scores; run `dvc repro` there") from None
+
+
+def _yaml(name: str, path: Path, read: Read) -> dict[str, Any]:
+    # JSON is YAML too
+    content = read(path)
+    if content is None:
+        raise IadError(f"{name}: no {path}; run `dvc repro` there")
+    values = YAML(typ="safe").load(content)
+    return values if isinstance(values, dict) else {}
+
+
+def _category_ran(lock: Mapping[str, Any]) -> str:
+    params = lock.get("stages", {}).get("download", {}).get("params", {}).get(PARAMS.name, {})
+    return _chosen(params)
+
+
+def _chosen(params: Mapping[str, Any]) -> str:
+    data = params.get("data", {})
+    return f"{data.get('source')}/{data.get('category')}"
