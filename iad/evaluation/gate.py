@@ -25,7 +25,6 @@ from iad.evaluation.metrics import auroc, average_precision, both_classes, confu
 from iad.evaluation.promise import excess_p
 
 ROUNDING = 1e-9  # 0.05 as a difference of two floats may lie just above 0.05
-NO_DIFFERENCE = Difference(0.0, 0.0, 0.0, 0.0, 1.0)
 
 
 class Ruling(StrEnum):
@@ -149,6 +148,8 @@ def compare(
 ) -> list[Check]:
     """Compare what two revisions say about the same pictures; measures without their class are left out.
 
+    Where nothing changed there is nothing to test, and no check: it would only cost the other tests power.
+
     Args:
         method: name for the checks.
         before: of the revision.
@@ -157,6 +158,8 @@ def compare(
         draws: of the paired bootstrap behind AP and F1; 0 gives them neither interval nor test.
         seed: of the draws.
     """
+    if before.equals(after):
+        return []
     checks = _metrics(method, before, after, tolerances, draws, seed) if both_classes(after.labels) else []
     for measure, label in (("misses", 1), ("false alarms", 0)):
         here = after.labels == label
@@ -198,7 +201,7 @@ def promise_check(
         method, "promise",
         before="-" if former is None else f"{100 * former:.1f} %",
         after=f"{100 * false_alarms / good:.1f} %",
-        change=f"{100 * excess:+.1f} % of promise",
+        change=f"{100 * excess:+.1f} points",
         evidence=f"promised {100 * promised_rate:.3g} %" + (f" from {n_calibration}" if n_calibration else ""),
         loss=excess, p=excess_p(false_alarms, good, promised_rate, n_calibration),
         tolerated=0.0, warned=tolerances.verdicts, limit=math.inf,
@@ -228,10 +231,10 @@ def _metrics(
     method: str, before: Pictures, after: Pictures, tolerances: Tolerances, draws: int, seed: int
 ) -> list[Check]:
     labels, values = after.labels, [_point(before), _point(after)]
-    bootstrapped = {} if before.equals(after) or not draws else _differences(before, after, values, draws, seed)
+    bootstrapped = _differences(before, after, values, draws, seed) if draws else {}
     tests: dict[str, Difference | None] = {
         "AUROC": delong(labels, after.scores, before.scores),
-        **{name: NO_DIFFERENCE if before.equals(after) else bootstrapped.get(name) for name in ("AP", "F1")},
+        **{name: bootstrapped.get(name) for name in ("AP", "F1")},
     }
     ranking = (tolerances.ranking, tolerances.ranking, tolerances.ranking_limit)
     verdicts = (tolerances.verdicts, tolerances.verdicts, tolerances.verdicts_limit)
