@@ -101,6 +101,8 @@ class _Selection:
             nearest[self.limit[pool] == 0] = 0
             self.limit[pool] = nearest
             pool, nearest = pool[nearest > 0], nearest[nearest > 0]
+            if not len(pool):
+                continue
             vectors = self.bank[pool].double() - self.mean
             chosen = _choose(_squared(vectors, vectors).numpy(), nearest.numpy().copy(), outside, count)
             if len(chosen):
