@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 from ruamel.yaml import YAML
+from ruamel.yaml.comments import CommentedSeq
 
 from tests.helpers import ROOT
 
@@ -88,7 +89,13 @@ def merge(values: dict, overlay: dict) -> None:
         if isinstance(value, dict) and isinstance(values.get(key), dict):
             merge(values[key], value)
         else:
-            values[key] = value
+            values[key] = in_one_line(value) if isinstance(value, list) else value
+
+
+def in_one_line(items: list) -> CommentedSeq:
+    sequence = CommentedSeq(items)
+    sequence.fa.set_flow_style()
+    return sequence
 
 
 def environment() -> dict[str, str]:

@@ -1,0 +1,47 @@
+"""Scores of anomaly maps against sorting by hand."""
+
+import numpy as np
+import pytest
+
+from iad.detectors.aggregation import aggregate_maps
+
+
+def oracle(maps, share):
+    scores = []
+    for anomaly_map in maps:
+        worst = sorted(anomaly_map.ravel().tolist(), reverse=True)[: max(1, round(share * anomaly_map.size))]
+        scores.append(sum(worst) / len(worst))
+    return np.array(scores)
+
+
+MAPS = np.random.default_rng(0).random((7, 6, 10)).astype(np.float32)
+
+
+@pytest.mark.parametrize("share", [0.001, 0.01, 0.1, 0.5, 1.0])
+def test_top_is_the_mean_of_the_worst_places(share):
+    ours = aggregate_maps(MAPS, aggregate="top", top_share=share)
+    np.testing.assert_allclose(ours, oracle(MAPS, share), rtol=1e-6)
+
+
+def test_mean_and_max_ignore_the_share():
+    mean, worst = (aggregate_maps(MAPS, aggregate=name, top_share=0.01) for name in ("mean", "max"))
+    np.testing.assert_allclose(mean, MAPS.mean(axis=(1, 2), dtype=np.float64), rtol=1e-12)
+    np.testing.assert_array_equal(worst, MAPS.max(axis=(1, 2)))
+    assert {mean.dtype, worst.dtype} == {np.dtype(np.float64)}
+
+
+def test_one_hot_place_moves_the_top_share_more_than_the_mean():
+    flat = np.full((1, 20, 20), 0.1, dtype=np.float32)
+    hot = flat.copy()
+    hot[0, 3, 4] = 4.0
+
+    def rise(aggregate):
+        scores = [aggregate_maps(maps, aggregate=aggregate, top_share=0.01)[0] for maps in (flat, hot)]
+        return scores[1] - scores[0]
+
+    assert rise("max") > rise("top") > 50 * rise("mean") > 0
+
+
+@pytest.mark.parametrize("aggregate", ["mean", "top", "max"])
+def test_no_pictures_give_no_scores(aggregate):
+    assert aggregate_maps(np.empty((0, 3, 3), np.float32), aggregate=aggregate, top_share=0.5).shape == (0,)

@@ -1,0 +1,102 @@
+"""`score` with a patch method on a tiny prepared folder. The oracle is a loop over patches."""
+
+import numpy as np
+import pytest
+
+from iad import paths
+from iad.data.manifest import read_manifest
+from iad.errors import IadError
+from iad.io import new_array, read_json, read_table, write_json
+from iad.stages.extract_vit import extract_vit
+from iad.stages.score import score
+from tests.conftest import set_params
+from tests.prepared import write_prepared
+
+FOLDER = paths.SCORE / "patch_vit"
+
+
+@pytest.fixture
+def prepare(tiny_template, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+
+    def write(**options):
+        write_prepared(tiny_template, tmp_path, **options)
+        rows = len(np.load(paths.IMAGES, mmap_mode="r"))
+        with new_array(paths.EXTRACT_VIT / paths.PATCHES, (rows, 2, 3, 4), np.float16) as patches:
+            patches[:] = np.random.default_rng(1).normal(size=patches.shape)
+        record = {"name": "net", "patches": {"layers": [2], "neighbourhood": 1}, "runtime": {"device": "cpu"}}
+        write_json(paths.EXTRACT_VIT / paths.BACKBONE_RECORD, record)
+
+    return write
+
+
+def rows_of(split):
+    return np.flatnonzero(read_manifest(paths.MANIFEST)["split"] == split)
+
+
+def oracle(row, bank):
+    patches = np.load(paths.EXTRACT_VIT / paths.PATCHES).astype(np.float64)
+    good = patches[[other for other in bank if other != row]].reshape(-1, 4)
+    return np.array([[np.linalg.norm(good - patch, axis=1).min() for patch in line] for line in patches[row]])
+
+
+def test_maps_and_scores_are_distances_to_the_patches_of_other_training_pictures(prepare):
+    prepare(patch={"aggregate": "max"})
+    score("patch_vit")
+    train = rows_of("train")
+    for split, maps, scores in (
+        ("train", paths.CALIBRATION_MAPS, paths.CALIBRATION_SCORES),
+        ("test", paths.TEST_MAPS, paths.TEST_SCORES),
+    ):
+        expected = np.stack([oracle(row, train) for row in rows_of(split)])
+        np.testing.assert_allclose(np.load(FOLDER / maps), expected, rtol=1e-6)
+        np.testing.assert_allclose(read_table(FOLDER / scores)["score"], expected.max(axis=(1, 2)), rtol=1e-6)
+    assert set(read_table(FOLDER / paths.CALIBRATION_SCORES)["scheme"]) == {"leave_one_out"}
+    assert read_json(FOLDER / paths.PROVENANCE)["detector"]["bank"] == len(train) * 6
+
+
+def test_no_more_pictures_calibrate_than_asked_for_and_they_are_training_pictures(prepare):
+    prepare(patch={"calibration": 5})
+    score("patch_vit")
+    ids = read_table(FOLDER / paths.CALIBRATION_SCORES)["image_id"]
+    train = read_manifest(paths.MANIFEST)["image_id"][rows_of("train")]
+    assert len(set(ids)) == 5
+    assert set(ids) < set(train)
+    everything = {row: oracle(row, rows_of("train")) for row in rows_of("train")}
+    by_id = dict(zip(train, everything.values(), strict=True))
+    np.testing.assert_allclose(
+        np.load(FOLDER / paths.CALIBRATION_MAPS), [by_id[image_id] for image_id in ids], rtol=1e-6
+    )
+
+
+def test_a_calibration_split_is_used_where_there_is_one(prepare):
+    prepare(calibration=3)
+    score("patch_vit")
+    table = read_table(FOLDER / paths.CALIBRATION_SCORES)
+    assert len(table["score"]) == 3
+    assert set(table["scheme"]) == {"split"}
+
+
+def test_scores_of_a_coreset_promise_less(prepare):
+    prepare(patch={"coreset": 0.5})
+    score("patch_vit")
+    assert set(read_table(FOLDER / paths.CALIBRATION_SCORES)["scheme"]) == {"jackknife"}
+    assert read_json(FOLDER / paths.PROVENANCE)["detector"]["bank"] == 36
+
+
+def test_a_backbone_that_keeps_no_patches_is_refused_with_the_way_to_keep_some(prepare):
+    prepare()
+    record = read_json(paths.EXTRACT_VIT / paths.BACKBONE_RECORD)
+    write_json(paths.EXTRACT_VIT / paths.BACKBONE_RECORD, record | {"patches": {"layers": [], "neighbourhood": 1}})
+    with pytest.raises(IadError, match=r"vit\.patches\.layers = \[\]: .*-S 'vit\.patches\.layers="):
+        score("patch_vit")
+
+
+def test_the_stage_before_it_writes_patches_only_where_layers_are_named(prepare):
+    prepare()
+    extract_vit()
+    assert np.load(paths.EXTRACT_VIT / paths.PATCHES, mmap_mode="r").shape == (21, 2, 2, 128)
+    (paths.EXTRACT_VIT / paths.PATCHES).unlink()
+    set_params(paths.PARAMS, paths.PARAMS, {"vit": {"patches": {"layers": []}}})
+    extract_vit()
+    assert not (paths.EXTRACT_VIT / paths.PATCHES).exists()
