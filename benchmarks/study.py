@@ -38,7 +38,8 @@ from iad.params import load_params
 
 HERE = Path(__file__).resolve().parents[1]
 HEADER = [
-    "method", "network", "AUROC [95 %]", "F1 [95 %]", "balanced accuracy [95 %]", "false alarms", "rate [95 %]", "found",
+    "method", "network", "AUROC [95 %]", "F1 [95 %]", "balanced accuracy [95 %]",
+    "false alarms", "rate [95 %]", "found",
 ]  # fmt: skip
 PUBLISHED = {"autoencoder": (0.6132, 0.0492), "ResNet-50 + kNN": (0.6932, 0.8530), "ViT-B/16 + kNN": (0.9344, 0.8530)}
 GOOD, DEFECTIVE = 41, 119  # test pictures of the whole category
