@@ -57,3 +57,4 @@ HISTOGRAMS = PLOTS / "histograms"  # one PNG per method
 CONFUSION = PLOTS / "confusion"  # one PNG per method
 MISSES = PLOTS / "misses"  # one PNG per method
 FALSE_ALARMS = PLOTS / "false_alarms"  # one PNG per method
+GALLERIES = PLOTS / "galleries"  # one PNG per method with anomaly maps

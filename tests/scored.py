@@ -5,15 +5,16 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
+from ruamel.yaml import YAML
 
 from iad import paths
-from iad.data.manifest import write_manifest
+from iad.data.manifest import read_manifest, write_manifest
 from iad.io import write_json, write_table
 from tests.conftest import set_params
 from tests.helpers import ROOT
 
 METHODS = ("ae", "resnet", "vit")
-SIDE = 24
+SIDE, CELL = 24, 4
 
 
 def write_scored(folder: Path, *, good: int = 12, defective: int = 18, train: int = 40, methods=METHODS) -> None:
@@ -31,9 +32,38 @@ def write_scored(folder: Path, *, good: int = 12, defective: int = 18, train: in
     write_json(folder / paths.DATA_REPORT, {"findings": []})
     np.save(folder / paths.IMAGES, generator.integers(0, 255, (len(labels), SIDE, SIDE, 3), dtype=np.uint8))
     set_params(ROOT / paths.PARAMS, folder / paths.PARAMS, {"evaluate": {"bootstrap": 100, "strip": 4}})
+    list_methods(folder / paths.PARAMS, methods)
     for row, method in enumerate(methods):
         scores = generator.normal(10, 1, len(labels)) + labels * (1.5 + row)
         write_scores(folder, method, manifest, scores)
+
+
+def list_methods(params: Path, methods) -> None:
+    """Leave these methods alone in the parameters."""
+    yaml = YAML(typ="rt")
+    values = yaml.load(params.read_text())
+    values["methods"] = {method: values["methods"][method] for method in methods}
+    with params.open("w") as file:
+        yaml.dump(values, file)
+
+
+def write_maps(folder: Path, method: str, *, raised: float = 3.0) -> None:
+    """Write coarse anomaly maps, higher by `raised` where a defect is, and a mask of every defective picture."""
+    manifest = read_manifest(folder / paths.MANIFEST)
+    cells = SIDE // CELL
+    generator = np.random.default_rng(1)
+    maps = generator.normal(0, 1, (len(manifest["label"]), cells, cells)).astype(np.float32)
+    masks = np.zeros((len(maps), SIDE, SIDE), dtype=np.uint8)
+    for row in np.flatnonzero(manifest["label"]):
+        top, left = generator.integers(0, cells - 1, 2)
+        maps[row, top : top + 2, left : left + 2] += raised
+        masks[row, CELL * top : CELL * (top + 2), CELL * left : CELL * (left + 2)] = 1
+    test = manifest["split"] == "test"
+    np.save(folder / paths.SCORE / method / paths.CALIBRATION_MAPS, maps[~test])
+    np.save(folder / paths.SCORE / method / paths.TEST_MAPS, maps[test])
+    np.save(folder / paths.MASKS, masks)
+    names = [f"masks/{row:03d}.png" if label else None for row, label in enumerate(manifest["label"])]
+    write_manifest(folder / paths.MANIFEST, manifest | {"mask": np.array(names, dtype=object)})
 
 
 def write_scores(folder: Path, method: str, manifest: dict[str, np.ndarray], scores: np.ndarray) -> None:

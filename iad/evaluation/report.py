@@ -96,6 +96,7 @@ def report_of(
     confidence: float,
     comparisons: Iterable[Comparison] = (),
     costs: Mapping[str, Any] | None = None,
+    pixels: Mapping[str, Mapping[str, Any]] | None = None,
 ) -> dict[str, Any]:
     """The content of `plots/report.json`.
 
@@ -104,10 +105,14 @@ def report_of(
         confidence: of all intervals, and of the differences called real.
         comparisons: of every pair of methods.
         costs: what verdicts cost on the line; None where the costs are undefined.
+        pixels: what is said of the anomaly maps of each method by its name.
     """
     return {
         "confidence": confidence,
-        "methods": {method: summary.details for method, summary in summaries.items()},
+        "methods": {
+            method: {**summary.details, "pixels": dict(pixels[method])} if pixels else summary.details
+            for method, summary in summaries.items()
+        },
         "comparisons": [asdict(found) for found in comparisons],
         "costs": costs and dict(costs),
     }

@@ -1,4 +1,4 @@
-"""The tables of results, differences and costs as text, from the files that `evaluate` wrote."""
+"""The tables of results, localisation, differences and costs as text, from the files that `evaluate` wrote."""
 
 from __future__ import annotations
 
@@ -84,6 +84,50 @@ def costs_table(report: Mapping[str, Any]) -> tuple[str, Sequence[str], list[lis
     return title, header, rows
 
 
+def localization_table(report: Mapping[str, Any]) -> tuple[str, Sequence[str], list[list[str]]] | None:
+    """What is said above the table of pixel metrics, its header and its rows; None where no method has any.
+
+    Args:
+        report: content of the report file.
+    """
+    found = {method: details.get("pixels", {}) for method, details in report["methods"].items()}
+    measured = {method: pixels for method, pixels in found.items() if "auroc" in pixels}
+    if not measured:
+        return None
+    pictures, threshold = (next(iter(measured.values()))[name] for name in ("pictures", "threshold"))
+    title = (
+        f"Where the defect is, pixel by pixel: {pictures['anomalous']} defective and {pictures['good']} good pictures. "
+        f"F1 and IoU at a threshold from good pictures alone ({threshold['strategy']}); "
+        "the oracle F1 is the best that any threshold could reach here."
+    )
+    level = f"[{100 * report['confidence']:g} %]"
+    header = ("method", f"pixel AUROC {level}", "pixel AP", f"AUPRO {level}", "AUPIMO", "F1", "IoU", "oracle F1")
+    return title, header, [_localization_row(method, pixels) for method, pixels in measured.items()]
+
+
+def localization_note(report: Mapping[str, Any]) -> str | None:
+    """The line that says why there are maps but no pixel metrics; None where there are some, or no maps.
+
+    Args:
+        report: content of the report file.
+    """
+    found = [details.get("pixels", {}) for details in report["methods"].values()]
+    reasons = {pixels.get("left_out") for pixels in found if "threshold" in pixels}
+    return None if None in reasons or not reasons else f"No pixel metrics: {'; '.join(sorted(map(str, reasons)))}."
+
+
+def _localization_row(method: str, pixels: Mapping[str, Any]) -> list[str]:
+    intervals = pixels["intervals"]
+    return [
+        method,
+        _with_interval(pixels["auroc"], intervals.get("pixel_auroc"), 3),
+        _shown(pixels["average_precision"]),
+        _with_interval(pixels["aupro"], intervals.get("aupro"), 3),
+        *(_shown(pixels[name]) for name in ("aupimo", "f1", "iou")),
+        _shown((pixels["oracle"] or {}).get("best_f1")),
+    ]
+
+
 def _compared(one: Mapping[str, Any] | None) -> str:
     if one is None:
         return "-"
@@ -97,8 +141,10 @@ def _p(value: float) -> str:
     return "< 0.001" if value < 0.001 else f"{value:.2g}"
 
 
-def _with_interval(value: float, interval: Sequence[float] | None) -> str:
-    return f"{value:.1f}" + (f" [{interval[0]:.1f}, {interval[1]:.1f}]" if interval else "")
+def _with_interval(value: float | None, interval: Sequence[float] | None, digits: int = 1) -> str:
+    if value is None:
+        return "-"
+    return f"{value:.{digits}f}" + (f" [{interval[0]:.{digits}f}, {interval[1]:.{digits}f}]" if interval else "")
 
 
 def _results_row(method: str, values: Mapping[str, float], details: Mapping[str, Any]) -> list[str]:

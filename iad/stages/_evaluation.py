@@ -54,6 +54,7 @@ def forget_unlisted(methods: Collection[str]) -> None:
         paths.CONFUSION,
         paths.MISSES,
         paths.FALSE_ALARMS,
+        paths.GALLERIES,
     ):
         for leftover in folder.glob("*.*"):
             if leftover.stem not in methods:
@@ -98,10 +99,10 @@ def one_class_note(outcome: Outcome) -> str | None:
     )
 
 
-def write_figure(path: Path, figure: Figure) -> None:
-    """Write a figure as PNG."""
+def write_figure(path: Path, figure: Figure, *, few_colours: bool = False) -> None:
+    """Write a figure as PNG; few colours make a smaller file of one that photos fill."""
     with replacing(path) as part:
-        part.write_bytes(png(figure))
+        part.write_bytes(png(figure, few_colours=few_colours))
 
 
 def histogram_of(outcome: Outcome) -> Figure:

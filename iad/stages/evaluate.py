@@ -24,6 +24,7 @@ from iad.stages._evaluation import (
     read_outcome,
     write_figure,
 )
+from iad.stages._localization import localization_notes, localize
 
 
 def evaluate() -> None:
@@ -50,8 +51,9 @@ def evaluate() -> None:
     write_figure(paths.COSTS, costs_figure(outcomes, roc, prices, limit))
     costs = costs_of(outcomes, summaries, prices, limit, chosen.confidence)
     write_json(paths.DATA_REPORT_COPY, read_json(paths.DATA_REPORT))
-    write_json(paths.REPORT, report_of(summaries, chosen.confidence, comparisons, costs))
-    tell(outcomes, summaries, costs_note(params.costs))
+    pixels = localize(outcomes, chosen, params.seed, gallery)
+    write_json(paths.REPORT, report_of(summaries, chosen.confidence, comparisons, costs, pixels))
+    tell(outcomes, summaries, [costs_note(params.costs), *localization_notes(pixels)])
 
 
 def write_method(outcome: Outcome, summary: Summary, gallery: Gallery, strip: int) -> None:
@@ -65,8 +67,8 @@ def write_method(outcome: Outcome, summary: Summary, gallery: Gallery, strip: in
     write_figure(paths.FALSE_ALARMS / picture, false_alarms_strip(outcome, gallery, strip))
 
 
-def tell(outcomes: list[Outcome], summaries: dict[str, Summary], note: str | None) -> None:
+def tell(outcomes: list[Outcome], summaries: dict[str, Summary], notes: list[str | None]) -> None:
     """Say what is missing and why, and how to see the results."""
-    for line in filter(None, [*map(one_class_note, outcomes), note]):
+    for line in filter(None, [*map(one_class_note, outcomes), *notes]):
         say(line)
     say(f"evaluate: {', '.join(summaries)} on {len(outcomes[0].labels)} test pictures; see `iad results`")

@@ -1,0 +1,83 @@
+"""Anomaly maps at the picture's own resolution, made from coarse ones one by one, so that memory stays bounded.
+
+As the field does (PatchCore: Roth et al. 2022, arXiv 2106.08265; anomalib), a map is enlarged by bilinear interpolation
+and smoothed by a Gaussian. Both are linear and act on rows and columns apart, so one picture takes two matrix products.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from iad.errors import IadError
+
+TRUNCATE = 4.0  # the Gaussian ends after so many sigmas
+
+
+class FullMaps(Sequence[np.ndarray]):
+    """Coarse maps that become full ones when read: item i is float32 `(size, size)`, higher = more anomalous."""
+
+    def __init__(self, coarse: np.ndarray, size: int, sigma: float, *, origin: str = "anomaly maps") -> None:
+        """Prepare the enlargement.
+
+        Args:
+            coarse: float32 `(K, h, w)`; each covers the whole picture evenly.
+            size: side of the picture in pixels.
+            sigma: of the Gaussian, in pixels of the picture; 0 smooths nothing.
+            origin: where the maps come from; a refusal begins with it.
+
+        Raises:
+            IadError: if the maps have no height or width.
+        """
+        if coarse.ndim != 3 or 0 in coarse.shape[1:]:
+            raise IadError(f"{origin}: shape {coarse.shape}; maps have the shape (pictures, height, width)")
+        self.coarse = coarse
+        self.rows, self.columns = (enlargement(side, size, sigma) for side in coarse.shape[1:])
+
+    def __len__(self) -> int:
+        return len(self.coarse)
+
+    def __getitem__(self, row: Any) -> Any:
+        """Full map of one picture, float32 `(size, size)`."""
+        return self.rows @ np.asarray(self.coarse[row], dtype=np.float32) @ self.columns.T
+
+
+class Rows(Sequence[np.ndarray]):
+    """Some rows of an array, read when asked: item i is `array[rows[i]]`."""
+
+    def __init__(self, array: np.ndarray | Sequence[np.ndarray], rows: np.ndarray) -> None:
+        self.array, self.rows = array, rows
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    def __getitem__(self, place: Any) -> Any:
+        return self.array[self.rows[place]]
+
+
+def enlargement(side: int, size: int, sigma: float) -> np.ndarray:
+    """What turns `side` values along a line into `size` values, float32 `(size, side)`; every row sums to 1.
+
+    Bilinear, the value of a cell standing at its middle and held constant beyond the outermost middles (as PyTorch's
+    `interpolate` with `align_corners=False`); then a Gaussian, mirrored at the edges.
+
+    Args:
+        side: number of cells.
+        size: number of pixels; fewer than cells samples the line.
+        sigma: of the Gaussian, in pixels.
+
+    >>> enlargement(2, 4, 0).tolist()
+    [[1.0, 0.0], [0.75, 0.25], [0.25, 0.75], [0.0, 1.0]]
+    """
+    places = np.clip((np.arange(size) + 0.5) * side / size - 0.5, 0, side - 1)
+    lower = np.minimum(places.astype(int), max(side - 2, 0))
+    weights = np.zeros((size, side))
+    weights[np.arange(size), lower] = 1 - (places - lower)
+    weights[np.arange(size), np.minimum(lower + 1, side - 1)] += places - lower
+    if sigma > 0:
+        from scipy.ndimage import gaussian_filter1d
+
+        weights = gaussian_filter1d(weights, sigma, axis=0, mode="reflect", truncate=TRUNCATE)
+    return weights.astype(np.float32)
