@@ -60,9 +60,9 @@ def newest_by_category(runs: Sequence[Run], notes: Sequence[str]) -> tuple[dict[
 
 
 def differences(chosen: Mapping[str, Run]) -> Iterator[str]:
-    """A line per parameter that differs between the categories, apart from those of section `data`."""
+    """A line per parameter that differs between the categories, apart from the sections `data` and `methods`."""
     flat = {category: dict(_leaves(run.params)) for category, run in chosen.items()}
-    keys = dict.fromkeys(key for leaves in flat.values() for key in leaves if not key.startswith("data."))
+    keys = dict.fromkeys(key for leaves in flat.values() for key in leaves if not key.startswith(("data.", "methods.")))
     differing = [key for key in keys if len({str(leaves.get(key)) for leaves in flat.values()}) > 1]
     for key in differing[:SHOWN_KEYS]:
         values = ", ".join(f"{category} {leaves.get(key, 'none')}" for category, leaves in flat.items())
