@@ -19,8 +19,8 @@ import os
 import subprocess
 import sys
 import tempfile
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from PIL import Image
@@ -28,7 +28,6 @@ from PIL import Image
 from iad import paths
 from iad.commands.preset import leaves, overlay
 from iad.decision.thresholds import is_anomalous, set_threshold
-from iad.errors import IadError
 from iad.evaluation.exact import Interval
 from iad.evaluation.intervals import bootstrap_intervals
 from iad.evaluation.metrics import auroc, confusion
@@ -203,41 +202,44 @@ def equalise(root: Path, target: Path) -> Path:
     return target
 
 
-def tables(parts: list[str], root: Path, scratch: Path) -> dict[str, list[list[str]]]:
-    """Rows by part; each table is printed as soon as it is there."""
-    found: dict[str, list[list[str]]] = {}
+def protocols(names: list[str], root: Path, folder: Path) -> Iterator[tuple[str, list[list[str]]]]:
+    """Rows by protocol, of pictures that are read once; the autoencoder is trained once."""
+    run = prepare(folder, root, 224) if names else None
+    for name, measure in PROTOCOLS.items():
+        if run and name in names:
+            yield name, measure(run)
 
-    def show(title: str, rows: list[list[str]]) -> None:
-        found[title] = rows
-        print(f"\n{title}\n\n{as_markdown(HEADER, rows)}\n", flush=True)
 
-    show("published", published())
+def tables(parts: list[str], root: Path, scratch: Path) -> Iterator[tuple[str, list[list[str]]]]:
+    """Rows by part."""
+    yield "published", published()
     if "controls" in parts:
-        show("controls", controls(scratch / "controls", root))
-    runs = {"": root} if {"study", "defaults"} & set(parts) else {}
+        yield "controls", controls(scratch / "controls", root)
+    yield from protocols([name for name in PROTOCOLS if name in parts], root, scratch / "own")
     if "equalised" in parts:
-        runs["equalised "] = equalise(root, scratch / "pictures" / "screw")
-    for title, pictures in runs.items():
-        run = prepare(scratch / f"{title.strip() or 'own'}", pictures, 224)
-        for name, measure in {"study": study, "defaults": defaults}.items():
-            if title or name in parts:
-                show(f"{title}{name}", measure(run))
+        copies = equalise(root, scratch / "pictures" / "screw")
+        for name, rows in protocols(list(PROTOCOLS), copies, scratch / "equalised"):
+            yield f"equalised {name}", rows
     for section in EXTRACT:
         if f"large_{section}" in parts:
-            show(f"large_{section}", large(scratch / section, root, section))
-    return found
+            yield f"large_{section}", large(scratch / section, root, section)
 
 
-PARTS = ["controls", "study", "defaults", "equalised", *(f"large_{section}" for section in EXTRACT)]
+PROTOCOLS = {"study": study, "defaults": defaults}
+PARTS = ["controls", *PROTOCOLS, "equalised", *(f"large_{section}" for section in EXTRACT)]
 
 
 def main(parts: list[str]) -> None:
-    """Measure and print."""
-    root = os.environ.get("IAD_SCREW")
+    """Measure, and print each table as soon as it is there."""
+    root, found = os.environ.get("IAD_SCREW"), {}
     if not root:
-        raise IadError("IAD_SCREW is not set; give the folder of MVTec AD's screws")
+        raise SystemExit("IAD_SCREW is not set; give the folder of MVTec AD's screws")
+    if unknown := set(parts) - set(PARTS):
+        raise SystemExit(f"no part {min(unknown)}; choose from {', '.join(PARTS)}")
     with tempfile.TemporaryDirectory() as scratch:
-        found: dict[str, Any] = tables(parts or PARTS, Path(root).resolve(), Path(scratch))
+        for title, rows in tables(parts or PARTS, Path(root).resolve(), Path(scratch)):
+            found[title] = rows
+            print(f"\n{title}\n\n{as_markdown(HEADER, rows)}\n", flush=True)
     print(json.dumps(found))
 
 
