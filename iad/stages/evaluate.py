@@ -34,6 +34,7 @@ def evaluate() -> None:
     forget_unlisted(params.methods)
     gallery = Gallery()
     outcomes = [read_outcome(method, gallery) for method in params.methods]
+    pixels = localize(outcomes, chosen, params.seed, gallery)
     summaries = {}
     for outcome in track(outcomes, "evaluate", unit=" methods"):
         summary = summarize(outcome, draws=chosen.bootstrap, confidence=chosen.confidence, seed=params.seed)
@@ -51,7 +52,6 @@ def evaluate() -> None:
     write_figure(paths.COSTS, costs_figure(outcomes, roc, prices, limit))
     costs = costs_of(outcomes, summaries, prices, limit, chosen.confidence)
     write_json(paths.DATA_REPORT_COPY, read_json(paths.DATA_REPORT))
-    pixels = localize(outcomes, chosen, params.seed, gallery)
     write_json(paths.REPORT, report_of(summaries, chosen.confidence, comparisons, costs, pixels))
     tell(outcomes, summaries, [costs_note(params.costs), *localization_notes(pixels)])
 

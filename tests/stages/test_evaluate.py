@@ -10,16 +10,20 @@ from contextlib import redirect_stdout
 import numpy as np
 import pytest
 from PIL import Image
+from scipy.ndimage import gaussian_filter
 from sklearn.metrics import average_precision_score, f1_score, roc_auc_score
+from torch import from_numpy
+from torch.nn.functional import interpolate
 
 from iad import paths
+from iad.data.manifest import read_manifest, write_manifest
 from iad.errors import IadError
 from iad.io import read_table, write_table
 from iad.stages.evaluate import evaluate
 from iad.stages.threshold import threshold
 from tests.conftest import set_params
 from tests.helpers import ROOT
-from tests.scored import METHODS, write_scored
+from tests.scored import METHODS, SIDE, write_maps, write_scored
 
 
 def start(folder, monkeypatch, **counts):
@@ -264,6 +268,114 @@ def test_every_pair_of_methods_is_compared_in_the_report_and_the_file(evaluated)
     assert len(rows) == len(report()["comparisons"]) == 9
     pairs = {frozenset((row["method"], row["against"])) for row in rows}
     assert pairs == {frozenset(pair) for pair in (("ae", "vit"), ("ae", "resnet"), ("resnet", "vit"))}
+
+
+@pytest.fixture(scope="module")
+def localized_once(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("localized")
+    with pytest.MonkeyPatch.context() as patch, redirect_stdout(io.StringIO()) as said:
+        start(folder, patch)
+        write_maps(folder, "ae")
+        evaluate()
+    return folder, said.getvalue()
+
+
+@pytest.fixture
+def localized(localized_once, monkeypatch):
+    """The current folder is one where `evaluate` has run on the maps of one method; the value is what it said."""
+    monkeypatch.chdir(localized_once[0])
+    return localized_once[1]
+
+
+def pixels_of(method):
+    return report()["methods"][method]["pixels"]
+
+
+def full_maps(name):
+    sigma, coarse = 0.015 * SIDE, np.load(paths.SCORE / "ae" / name)
+    enlarged = interpolate(from_numpy(coarse)[:, None], (SIDE, SIDE), mode="bilinear", align_corners=False)[:, 0]
+    return np.stack([gaussian_filter(one, sigma) for one in enlarged.numpy()])
+
+
+def test_pixel_metrics_are_those_of_scikit_learn_on_smoothed_full_maps(localized):
+    masks, maps = np.load(paths.MASKS)[-30:].ravel(), full_maps(paths.TEST_MAPS).ravel()
+    found = pixels_of("ae")
+    assert found["auroc"] == pytest.approx(roc_auc_score(masks, maps), abs=1e-4)
+    assert found["average_precision"] == pytest.approx(average_precision_score(masks, maps), abs=1e-4)
+    assert found["f1"] == pytest.approx(f1_score(masks, maps >= found["threshold"]["value"]), abs=1e-3)
+    assert found["intervals"]["pixel_auroc"][0] < found["auroc"] < found["intervals"]["pixel_auroc"][1]
+    assert found["pictures"] == {"good": 12, "anomalous": 18, "without_mask": 0}
+
+
+def test_pixel_thresholds_come_from_good_pictures_alone(localized):
+    good, found = full_maps(paths.CALIBRATION_MAPS), pixels_of("ae")
+    allowed = int(0.001 * good.size)
+    assert found["threshold"]["value"] == pytest.approx(np.sort(good.ravel())[-1 - allowed], abs=1e-4)
+    assert found["red"]["value"] == pytest.approx(np.sort(good.max(axis=(1, 2)))[38], abs=1e-4)  # ceil(0.95 x 41) = 39
+
+
+def test_only_methods_with_maps_have_a_gallery_and_the_others_say_why(localized):
+    assert [path.name for path in paths.GALLERIES.iterdir()] == ["ae.png"]
+    Image.open(paths.GALLERIES / "ae.png").verify()
+    assert pixels_of("vit") == {"left_out": "it writes no anomaly maps"}
+    assert "resnet, vit: no pixel metrics: it writes no anomaly maps" in localized
+    assert "ae: no aupimo: normal test pictures have 6912 pixels" in localized
+
+
+def test_a_gallery_goes_when_its_method_has_no_maps_any_more(project):
+    write_maps(project, "ae")
+    evaluate()
+    for name in (paths.TEST_MAPS, paths.CALIBRATION_MAPS):
+        (paths.SCORE / "ae" / name).unlink()
+    evaluate()
+    assert not list(paths.GALLERIES.iterdir())
+
+
+def test_maps_without_masks_give_a_gallery_and_the_reason(project, capsys):
+    write_maps(project, "ae")
+    paths.MASKS.unlink()
+    evaluate()
+    assert "ae: no pixel metrics: the data set has no masks" in capsys.readouterr().out
+    assert set(pixels_of("ae")) == {"map_sigma_pixels", "threshold", "red", "left_out"}
+    assert (paths.GALLERIES / "ae.png").is_file()
+
+
+def test_a_mask_without_any_defect_is_named_and_the_rest_is_written(project, capsys):
+    write_maps(project, "ae")
+    masks = np.load(paths.MASKS)
+    masks[60] = 0
+    np.save(paths.MASKS, masks)
+    evaluate()
+    assert "ae: no pixel metrics: the mask masks/060.png marks no pixel (1 such masks)" in capsys.readouterr().out
+    assert metrics_of("ae")["auroc"] > 0.5
+
+
+def test_defective_pictures_without_a_mask_are_left_out_and_counted(project, capsys):
+    write_maps(project, "ae")
+    manifest = read_manifest(paths.MANIFEST)
+    manifest["mask"][[60, 61]] = None
+    write_manifest(paths.MANIFEST, manifest)
+    evaluate()
+    assert pixels_of("ae")["pictures"] == {"good": 12, "anomalous": 16, "without_mask": 2}
+    line = "ae: left out of pixel metrics, since they have no mask: 2 defective test pictures"
+    assert line in capsys.readouterr().out
+
+
+def test_maps_of_other_pictures_than_were_scored_are_refused(project):
+    write_maps(project, "ae")
+    np.save(paths.SCORE / "ae" / paths.TEST_MAPS, np.zeros((29, 6, 6), np.float32))
+    with pytest.raises(IadError, match=r"test_maps\.npy: 29 maps for 30 scores; run `dvc repro`"):
+        evaluate()
+
+
+def test_maps_that_are_not_finite_are_refused_by_name(project):
+    write_maps(project, "ae")
+    maps = np.load(paths.SCORE / "ae" / paths.TEST_MAPS)
+    maps[3, 2, 2] = np.nan
+    np.save(paths.SCORE / "ae" / paths.TEST_MAPS, maps)
+    with pytest.raises(IadError, match=r"test_maps\.npy: \d+ of 576 pixels of pictures/043\.png are not finite"):
+        evaluate()
+    assert not paths.METRICS.exists()
 
 
 def test_importing_the_stage_loads_none_of_the_slow_packages():
