@@ -1,0 +1,163 @@
+"""This project beside FAISS, scikit-learn, PyTorch and anomalib: one run, the same arrays, the same machine.
+
+Run it from the repository's top folder, on a machine that does nothing else: python benchmarks/peers.py [--full]
+The first run makes an environment of its own in the user's cache folder (IAD_CACHE overrides), with faiss-cpu and
+anomalib 2.7 from the user's package index: about 6.5 GB on disk, most of it anomalib's PyTorch. Everything is measured
+in that environment, this project too, so that all run on the same PyTorch. It takes about 5 minutes, with --full about
+20. `--only search` (or radius, fit) measures one part again. Results: docs/peers.md and docs/peers.png (--out FOLDER).
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+from iad.io import cache_folder
+
+PACKAGES = ["faiss-cpu>=1.9", "anomalib==2.7.*", "scikit-learn"]
+NEEDED_GB = 14  # 6.5 installed, and as much again while pip unpacks and caches
+PARTS = ("radius", "search", "fit")
+INSIDE = Path(__file__).with_name("peers_inside.py")
+QUIET = {"TQDM_DISABLE": "1", "PYTHONWARNINGS": "ignore"}
+COLOURS = {
+    "iad": "#1f77b4", "iad, float32": "#17becf", "FAISS": "#d62728", "torch": "#ff7f0e", "scikit-learn": "#9467bd",
+    "anomalib": "#2ca02c",
+}  # fmt: skip
+
+
+def environment(folder: Path) -> Path:
+    """Python of the environment with the peers, made if it is not there."""
+    python = folder / "env" / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
+    if (folder / "ready").exists() and python.exists():
+        return python
+    folder.mkdir(parents=True, exist_ok=True)
+    if (free := shutil.disk_usage(folder).free / 1e9) < NEEDED_GB:
+        raise SystemExit(f"{folder}: {free:.0f} GB free, {NEEDED_GB} needed; set IAD_CACHE to a larger disk")
+    print(f"making an environment of about 6.5 GB in {folder / 'env'} ...", flush=True)
+    for command in (
+        [sys.executable, "-m", "venv", "--clear", folder / "env"],
+        [python, "-m", "pip", "install", "--quiet", *PACKAGES],
+        [python, "-c", "import faiss, sklearn, anomalib.models.components.sampling"],
+    ):
+        done = subprocess.run([str(part) for part in command], capture_output=True, text=True)
+        if done.returncode:
+            why = (done.stderr.strip().splitlines() or ["no message"])[-1]
+            raise SystemExit(f"the peers cannot be installed here, so nothing was compared: {why}")
+    (folder / "ready").write_text("\n".join(PACKAGES))
+    return python
+
+
+def table(head: list[str], rows: list[list[str]]) -> str:
+    """A Markdown table."""
+    lines = [head, ["---"] * len(head), *rows]
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines) + "\n"
+
+
+def search_table(cases: list[dict[str, Any]]) -> str:
+    """Milliseconds of every case, and how many times as fast as the fastest peer with the same precision."""
+    names = list(dict.fromkeys(name for case in cases for name in case["ms"]))
+    rows = []
+    for case in cases:
+        ms = case["ms"]
+        flat = min(ms[name] for name in ("FAISS", "torch"))
+        size = f"{case['queries']:,} in {case['bank']:,} x {case['dimensions']:,}"
+        times = [f"{ms[name]:.3g}" if name in ms else "" for name in names]
+        rows.append([size, str(case["k"]), *times, *(f"{flat / ms[name]:.2f}" for name in ("iad", "iad, float32"))])
+    return table(["queries in bank", "k", *(f"{name}, ms" for name in names), "iad", "iad, float32"], rows)
+
+
+def page(found: dict[str, Any], command: str) -> str:
+    """The whole page, of the parts that were measured."""
+    text = f"# Peers: `{command}`\n\n{found['machine']}\n"
+    if fits := found.get("fit"):
+        rows = [
+            [f"{r['pictures']:,}", r["method"], f"{r['kept']:,}", f"{r['fit']:.2f}", f"{1000 * r['picture']:.0f}",
+             f"{r['memory']:,.0f}", f"{r['radius']:.3f}" if "radius" in r else ""]
+            for r in fits
+        ]  # fmt: skip
+        text += (
+            "\n## Fit, one picture, memory\n\nA picture is 1,024 patches of 384 random float32 values; one picture is "
+            "the time for the distances of its patches and its score. `1 %` keeps a greedy k-centre coreset "
+            "(anomalib: `PatchcoreModel` with `KCenterGreedy`), `all` every patch. Memory is the peak of the "
+            "resident set beyond that after the imports, mapped pages of the bank included.\n\n"
+        )
+        head = ["pictures", "method", "rows kept", "fit, s", "one picture, ms", "memory, MB", "covering radius"]
+        text += table(head, rows)
+    if radius := found.get("radius"):
+        rows = [
+            [name, *(f"{value:.3f}" for value in values), f"{sum(values) / len(values):.3f}"]
+            for name, values in radius["radius"].items()
+        ]
+        text += f"\n## Covering radius of 1 % of {radius['bank']:,} x 384, per seed\n\nIn the original space.\n\n"
+        text += table(["method", *(str(seed) for seed in radius["seeds"]), "mean"], rows)
+    if cases := found.get("search"):
+        text += (
+            "\n## Exact search\n\nBest of several rounds in which all take turns; arrays in and out are NumPy's. The "
+            "last two columns are speeds relative to the faster of FAISS (`IndexFlatL2`) and torch (`addmm`, `topk`, "
+            "in float32): with 8-bit integers, and with low precision switched off. Distances of iad are exact in "
+            "float64, those of the others within the rounding of float32.\n\n"
+        )
+        text += search_table(cases)
+    return text + ("\n![Cost against bank size and number of pictures](peers.png)\n" if len(found) > 1 else "")
+
+
+def plot(found: dict[str, Any], file: Path) -> None:
+    """Four panels, each cost on a logarithmic scale."""
+    import matplotlib as mpl
+
+    mpl.use("Agg")
+    from matplotlib import pyplot as plt
+
+    figure, axes = plt.subplots(2, 2, figsize=(11, 8), layout="constrained")
+    for ax, key, title in (
+        (axes[0, 0], "fit", "Fit, s"), (axes[0, 1], "picture", "One picture, s"), (axes[1, 0], "memory", "Memory, MB"),
+    ):  # fmt: skip
+        for method in dict.fromkeys(r["method"] for r in found.get("fit", [])):
+            rows = [r for r in found["fit"] if r["method"] == method]
+            style = {"color": COLOURS[method.split()[0]], "linestyle": "-" if "1 %" in method else "--", "marker": "o"}
+            ax.plot([r["pictures"] for r in rows], [r[key] for r in rows], label=method, **style)
+        ax.set(title=title, xlabel="pictures of 1,024 patches", xscale="log", yscale="log")
+    panel = [c for c in found.get("search", []) if (c["queries"], c["dimensions"], c["k"]) == (1024, 384, 1)]
+    for name in dict.fromkeys(name for case in panel for name in case["ms"]):
+        points = [(case["bank"], case["ms"][name]) for case in panel if name in case["ms"]]
+        axes[1, 1].plot(*zip(*points, strict=True), marker="o", color=COLOURS[name], label=name)
+    axes[1, 1].set(title="1,024 nearest neighbours, D = 384, ms", xlabel="rows of the bank", xscale="log", yscale="log")
+    for ax in axes.flat:
+        ax.grid(visible=True, alpha=0.3)
+        if ax.lines:
+            ax.legend()
+    figure.savefig(file, dpi=110)
+
+
+def main() -> None:
+    """Make the environment, measure in it, and write the page."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--full", action="store_true", help="up to 327,680 x 384; anomalib alone takes 7 minutes")
+    parser.add_argument("--only", choices=PARTS, action="append", help="measure this part again, keep the others")
+    parser.add_argument("--out", type=Path, default=Path("docs"), help="folder of peers.md and peers.png")
+    wanted = parser.parse_args()
+    folder = cache_folder() / "peers"
+    python, results = environment(folder), folder / ("full.json" if wanted.full else "default.json")
+    found = json.loads(results.read_text()) if wanted.only and results.exists() else {}
+    for part in wanted.only or PARTS:
+        command = [python, INSIDE, part, "full" if wanted.full else "default", folder]
+        run = subprocess.run([str(word) for word in command], env=os.environ | QUIET | {"PYTHONPATH": str(Path.cwd())})
+        if run.returncode:
+            raise SystemExit(f"{part} ended with {run.returncode}; parts measured before it are in {wanted.out}")
+        found |= json.loads((folder / f"{part}.json").read_text())
+        results.write_text(json.dumps(found))
+        (wanted.out / "peers.md").write_text(
+            page(found, f"python benchmarks/peers.py{' --full' * wanted.full}"), encoding="utf-8"
+        )
+        plot(found, wanted.out / "peers.png")
+    print(f"wrote {wanted.out / 'peers.md'} and {wanted.out / 'peers.png'}")
+
+
+if __name__ == "__main__":
+    main()
