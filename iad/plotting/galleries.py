@@ -101,7 +101,7 @@ def map_gallery(
         title: the method.
         lines: left and right picture of each line; at least one line.
         scale: of the method.
-        notes: up to two quiet lines below the title.
+        notes: up to three quiet lines below the title.
     """
     masked = any(one is not None and one.mask is not None for line in lines for one in line)
     half = (4 if masked else 3) * (TILE + GAP) - GAP

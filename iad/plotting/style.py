@@ -84,14 +84,17 @@ def png(figure: Figure, *, few_colours: bool = False) -> bytes:
 
     Args:
         figure: what to write.
-        few_colours: keep the 256 colours that cover the figure best, for a file a fifth as large where photos fill it.
+        few_colours: keep the 256 colours that cover it best; where photos fill it, the file is a quarter as large.
     """
     buffer = io.BytesIO()
     if few_colours:
         canvas = FigureCanvasAgg(figure)
         canvas.draw()
-        drawn = Image.fromarray(np.asarray(canvas.buffer_rgba())[..., :3])
-        drawn.quantize(method=Image.Quantize.MAXCOVERAGE).save(buffer, format="png", optimize=True)
+        pixels = np.ascontiguousarray(np.asarray(canvas.buffer_rgba())[..., :3])
+        # the colours are refined, else grey would get a tint; every other pixel tells as much about them
+        palette = Image.fromarray(pixels[::2, ::2]).quantize(method=Image.Quantize.MAXCOVERAGE, kmeans=1)
+        drawn = Image.fromarray(pixels).quantize(palette=palette, dither=Image.Dither.NONE)
+        drawn.save(buffer, format="png", optimize=True)
     else:
         figure.savefig(buffer, format="png", dpi=DPI, metadata={"Software": None})
     return buffer.getvalue()

@@ -148,7 +148,7 @@ def draw_gallery(outcome: Outcome, maps: MethodMaps, masks: Masks, red: PixelThr
         for left, right in [_captions(outcome, pair)]
     ]
     usual = float(np.median(maps.calibration.coarse))
-    notes = [f"red from {red.value:.3g} on: {red.promise}" + (f"; {red.warning}" if red.warning else "")]
+    notes = [f"red from {red.value:.3g} on: {red.promise}", *([red.warning] if red.warning else [])]
     if hidden:
         notes.append(f"{hidden} more kinds of defect, found more easily, are not shown")
     title = f"{outcome.method}: pictures rejected from a score of {outcome.threshold['value']:.4g} on"

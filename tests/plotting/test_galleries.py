@@ -90,3 +90,18 @@ def test_the_same_numbers_give_the_same_small_file():
     assert first == second
     assert len(first) < len(png(drawn()))
     assert Image.open(io.BytesIO(first)).mode == "P"
+
+
+def test_few_colours_leave_grey_pictures_grey_and_red_pixels_red():
+    ramp = np.repeat(np.linspace(40, 200, 16).astype(np.uint8), 48).reshape(16, 16, 3)
+    figure = drawn([(shown(picture=ramp, mask=None), None)])
+    exact, small = (
+        np.asarray(Image.open(io.BytesIO(png(figure, few_colours=few))).convert("RGB")).astype(int)
+        for few in (False, True)
+    )
+    assert exact.shape == small.shape
+    grey = np.ptp(exact, axis=2) == 0
+    assert np.ptp(small[grey], axis=1).max() <= 8
+    assert np.abs(small - exact).max() <= 40
+    firmly = (exact[..., 0] > 180) & (exact[..., 1:].max(axis=2) < 100)
+    assert is_red(small[firmly].astype(float)).all()
