@@ -19,9 +19,10 @@ import torch
 GROUP = 16  # rows of the bank whose best product stands for all
 CHUNK = 2048  # rows of the bank in one product: their products stay in the processor's cache
 BLOCK = 64  # size of the Hadamard matrices
-NORM_COLUMNS = 16
+NORM_SHARE = 16  # one column for the norm per so many coordinates: they reach about half the mean squared norm
 LARGEST = 127
-REACH = 4.0  # coordinates are rounded up to this many times their root mean square, and cut off beyond
+REACH = 4.0  # coordinates are rounded up to this many times their root mean square in a long row, and cut off beyond
+LONG = 0.99  # part of a chunk's rows that are shorter than a long row
 FACTOR = 64  # integer that multiplies the columns of the norm, for a query as large as the bank's rows
 
 
@@ -68,7 +69,8 @@ class BankCodes:
         self.turn = _hadamard(BLOCK)
         self.mean = torch.stack([rows.double().sum(0) for rows in torch.split(bank, CHUNK)]).sum(0) / self.size
         groups = -(-self.size // 256) * 16
-        self.integers = torch.zeros(groups * GROUP, self.padded + NORM_COLUMNS, dtype=torch.int8)
+        self.norm_columns = -(-self.padded // (16 * NORM_SHARE)) * 16
+        self.integers = torch.zeros(groups * GROUP, self.padded + self.norm_columns, dtype=torch.int8)
         self.step, self.shift, self.norm, self.residual, self.rounding = torch.zeros(5, groups)
         self.typical_step = 0.0
         for start in range(0, self.size, CHUNK):
@@ -114,19 +116,21 @@ class BankCodes:
     def _fill(self, start: int, placed: torch.Tensor) -> None:
         halved = placed.square().sum(1) / 2
         shift = halved.mean()
-        step = float(REACH * (2 * shift / self.padded).sqrt() / LARGEST) or 1.0
+        long = 2 * torch.quantile(halved, LONG)
+        step = float(REACH * (long / self.padded).sqrt() / LARGEST) or 1.0
         self.typical_step = self.typical_step or step
         rows = self.integers[start : start + len(placed)]
         rounded = (placed / step).round_().clamp_(-LARGEST, LARGEST)
         rows[:, : self.padded] = rounded.to(torch.int8)
         unit = FACTOR * self.typical_step * step  # what 1 in a column of the norm is worth, times -1
-        coarse = ((halved - shift) / unit).round_().clamp_(-LARGEST * NORM_COLUMNS, LARGEST * NORM_COLUMNS)
+        reach = LARGEST * self.norm_columns
+        coarse = ((halved - shift) / unit).round_().clamp_(-reach, reach)
         limits = {
             "norm": placed.norm(dim=1),
             "residual": (placed - step * rounded).norm(dim=1),
             "rounding": (halved - shift - unit * coarse).abs(),
         }
-        for column in range(self.padded, self.padded + NORM_COLUMNS):
+        for column in range(self.padded, self.padded + self.norm_columns):
             digit = coarse.clamp(-LARGEST, LARGEST)
             rows[:, column] = (-digit).to(torch.int8)
             coarse -= digit

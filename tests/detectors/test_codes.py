@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from iad.detectors.codes import CHUNK, FACTOR, GROUP, LARGEST, NORM_COLUMNS, BankCodes
+from iad.detectors.codes import CHUNK, FACTOR, GROUP, LARGEST, BankCodes
 from tests.helpers import int8_products_are_exact
 
 
@@ -71,7 +71,7 @@ def test_norms_of_queries_are_those_of_what_was_rounded(scale):
     assert ((factor >= 1) & (factor <= LARGEST)).all()
     # a column of the norm, in a query's step and a row's, is worth FACTOR steps of both
     np.testing.assert_allclose(
-        factor * coded.step.double(), FACTOR * codes.typical_step * torch.ones(NORM_COLUMNS, 7), rtol=1e-6
+        factor * coded.step.double(), FACTOR * codes.typical_step * torch.ones(codes.norm_columns, 7), rtol=1e-6
     )
 
 
