@@ -292,7 +292,7 @@ def pixels_of(method):
 
 
 def full_maps(name):
-    sigma, coarse = 0.015 * SIDE, np.load(paths.SCORE / "ae" / name)
+    sigma, coarse = 0.012 * SIDE, np.load(paths.SCORE / "ae" / name)
     enlarged = interpolate(from_numpy(coarse)[:, None], (SIDE, SIDE), mode="bilinear", align_corners=False)[:, 0]
     return np.stack([gaussian_filter(one, sigma) for one in enlarged.numpy()])
 
