@@ -19,7 +19,8 @@ from typer.core import TyperGroup
 from iad.errors import IadError
 
 STAGE_ORDER = (
-    "download", "preprocess", "train_ae", "extract_resnet", "extract_vit", "score", "threshold", "evaluate",
+    "download", "preprocess", "train_ae", "extract_resnet", "extract_vit", "score", "align", "threshold",
+    "evaluate",
 )  # fmt: skip
 PANELS = {"stages": "Stages of the pipeline (dvc repro runs them)", "commands": "Commands"}
 PACKAGE = Path(__file__).parent

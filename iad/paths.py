@@ -40,6 +40,10 @@ CALIBRATION_MAPS = "calibration_maps.npy"  # in SCORE / method, where a method s
 TEST_MAPS = "test_maps.npy"  # in SCORE / method: float32 (test pictures, h, w), higher = more anomalous
 PROVENANCE = "provenance.json"  # in SCORE / method: what was computed, by what, on what
 
+ALIGN = STAGES / "align"  # files as in SCORE / method, by hybrid; maps have one more side, the members
+EVIDENCE = "evidence."  # before the name of each member, in the columns of its scores
+ALIGNMENT = "alignment.json"  # in ALIGN / hybrid: each member's scale and provenance
+
 THRESHOLD = STAGES / "threshold"
 THRESHOLD_FILE = "threshold.json"  # in THRESHOLD / method
 

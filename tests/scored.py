@@ -43,6 +43,7 @@ def list_methods(params: Path, methods) -> None:
     yaml = YAML(typ="rt")
     values = yaml.load(params.read_text())
     values["methods"] = {method: values["methods"][method] for method in methods}
+    values["hybrids"] = {}
     with params.open("w") as file:
         yaml.dump(values, file)
 

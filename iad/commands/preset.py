@@ -19,7 +19,7 @@ from iad.progress import say
 Key: TypeAlias = tuple[str, ...]
 """The place of a value in a YAML file: `("method", "k")` is `method.k`."""
 
-WHOLE: frozenset[Key] = frozenset({("methods",)})
+WHOLE: frozenset[Key] = frozenset({("methods",), ("hybrids",)})
 """Mappings that count as one value: a preset replaces them, since their keys are a choice and not settings."""
 
 
@@ -130,7 +130,7 @@ def _whole(text: str, start: int, end: int) -> tuple[int, int]:
 
 
 def _brief(key: Key, value: str) -> str:
-    return ", ".join(YAML(typ="safe").load(value)) if key in WHOLE else value
+    return ", ".join(YAML(typ="safe").load(value)) or "none" if key in WHOLE else value
 
 
 def _realigned(rest: str, gap: int) -> str:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import AfterValidator, Field, ValidationInfo, field_validator
 
-from iad.params.base import Count, Section, ShareCountOrNone, ShareOrCount
+from iad.params.base import Count, Name, Section, ShareCountOrNone, ShareOrCount
 
 
 class Reconstruction(Section):
@@ -37,6 +37,28 @@ class Patch(Section):
     aggregate: Literal["max", "top"]
     top_share: Annotated[float, Field(gt=0, le=1)]
     calibration: Annotated[int, Field(ge=0)]
+
+
+def _distinct(members: tuple[str, ...]) -> tuple[str, ...]:
+    if len(set(members)) < len(members):
+        raise ValueError("name each member once")
+    return members
+
+
+class Hybrid(Section):
+    """Methods whose scores are fused, and how; no weights means equal ones."""
+
+    members: Annotated[tuple[Name, ...], Field(min_length=2, max_length=4), AfterValidator(_distinct)]
+    how: Literal["mean", "max"]
+    weights: tuple[Annotated[float, Field(ge=0, allow_inf_nan=False)], ...]
+
+    @field_validator("weights")
+    @classmethod
+    def _fit_members(cls, weights: tuple[float, ...], info: ValidationInfo) -> tuple[float, ...]:
+        members = info.data.get("members", ())
+        if weights and (len(weights) != len(members) or not any(weights)):
+            raise ValueError(f"give one weight to each of {', '.join(members)}, not all 0; or [], which means equal")
+        return weights
 
 
 class Refitted(Section):

@@ -27,6 +27,8 @@ def first_problem(error: ValidationError) -> str:
         text = f"unknown parameter '{key}'{_suggestion(first['loc'])}"
     elif first["type"] == "missing":
         text = f"'{key}' is missing; add it (every parameter must be given)"
+    elif first["type"] == "unknown_member":
+        text = first["msg"]
     elif first["type"] in {"model_type", "dict_type"}:
         held = "nothing" if first["input"] is None else repr(first["input"])
         text = f"{key or 'the file'} must hold parameters; it holds {held}"

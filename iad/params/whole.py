@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import Field, ValidationInfo, field_validator
+from pydantic_core import PydanticCustomError
 
 from iad.params.base import Count, Name, Section
 from iad.params.costs import Costs
 from iad.params.data import Data, Preprocess
 from iad.params.decision import Threshold
-from iad.params.detectors import Classical, Method, Patch, Reconstruction
+from iad.params.detectors import Classical, Hybrid, Method, Patch, Reconstruction
 from iad.params.evaluation import Evaluate
 from iad.params.gate import Gate
 from iad.params.models import Autoencoder, CnnBackbone, VitBackbone
@@ -53,3 +54,18 @@ class Params(Section):
     evaluate: Evaluate
     gate: Gate
     methods: Annotated[dict[MethodName, MethodSpec], Field(min_length=1)]
+    hybrids: dict[MethodName, Hybrid]
+
+    @field_validator("hybrids")
+    @classmethod
+    def _members_are_methods(cls, hybrids: dict[str, Hybrid], info: ValidationInfo) -> dict[str, Hybrid]:
+        methods = info.data.get("methods")  # None where they are refused themselves
+        for name, hybrid in hybrids.items():
+            if absent := [member for member in hybrid.members if methods is not None and member not in methods]:
+                raise PydanticCustomError(
+                    "unknown_member",
+                    "hybrids.{name}: its member '{member}' is not among methods; switch the hybrid off too, "
+                    "-S '~hybrids.{name}' -S '~methods.{name}', or give it others, -S 'hybrids.{name}.members=[...]'",
+                    {"name": name, "member": absent[0]},
+                )
+        return hybrids

@@ -19,6 +19,7 @@ from iad.evaluation.metrics import auroc, confusion
 from iad.io import write_csv, write_json
 from tests.conftest import commit, environment, run, set_params
 from tests.helpers import ROOT, load_pipeline
+from tests.scored import list_methods
 
 IDS = [f"mono/{row:03d}.png" for row in range(300)]
 LABELS = np.repeat([0, 1], [120, 180])
@@ -55,11 +56,8 @@ def committed(tmp_path_factory):
     folder = tmp_path_factory.mktemp("gate") / "project"
     folder.mkdir()
     run(folder, "git", "init", "--quiet", "--initial-branch", "main")
-    overlay = {"methods": {}}
-    set_params(ROOT / paths.PARAMS, folder / paths.PARAMS, overlay)
-    text = (folder / paths.PARAMS).read_text()
-    listed = "".join(f"  {name}: {{reads: extract_{name}, params: method}}\n" for name in METHODS)
-    (folder / paths.PARAMS).write_text(text[: text.index("methods:\n")] + "methods:\n" + listed)
+    set_params(ROOT / paths.PARAMS, folder / paths.PARAMS, {})
+    list_methods(folder / paths.PARAMS, METHODS)
     write_results(folder, results())
     commit(folder, "results")
     commit(folder, "nothing")

@@ -85,7 +85,7 @@ def test_classical_switches_every_classical_detector_on_beside_the_usual_methods
     said = capsys.readouterr().out.splitlines()
     assert said == [
         "params.yaml now equals preset 'classical':",
-        f"  methods: ae, resnet, vit, patch_resnet, patch_vit -> {', '.join(params.methods)}",
+        f"  methods: ae, resnet, vit, patch_resnet, patch_vit, hybrid -> {', '.join(params.methods)}",
     ]
 
 

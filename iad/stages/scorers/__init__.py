@@ -23,6 +23,7 @@ from iad.params import Params
 
 SCORERS = {"method": "knn", "reconstruction": "reconstruction", "patch": "patch"}
 SCORERS |= {f"classical.{name}": "classical" for name in DETECTORS}
+SCORERS |= {"hybrids.*": "hybrid"}  # users name the sub-sections
 
 Scheme: TypeAlias = Literal["split", "held_out", "leave_one_out", "jackknife", "k_fold"]
 """How calibration scores came to be out of sample, which decides what a threshold may promise; all names and their
@@ -68,9 +69,10 @@ def load_scorer(section: str) -> Scorer:
     Raises:
         IadError: if no method is tuned by it.
     """
-    if section not in SCORERS:
+    group, _, name = section.partition(".")
+    module = SCORERS.get(section) or SCORERS.get(f"{group}.*")
+    if module is None:
         raise unknown("section to tune a method", section, SCORERS)
-    compute: Any = importlib.import_module(f"iad.stages.scorers.{SCORERS[section]}").compute
-    _, _, name = section.partition(".")
+    compute: Any = importlib.import_module(f"iad.stages.scorers.{module}").compute
     scorer: Scorer = partial(compute, name=name) if name else compute
     return scorer
