@@ -4,11 +4,12 @@ import json
 
 import pytest
 
+from iad import paths
 from iad.commands.results import results
 from iad.errors import IadError
 from iad.stages.evaluate import evaluate
 from iad.stages.threshold import threshold
-from tests.scored import METHODS, write_scored
+from tests.scored import METHODS, write_maps, write_scored
 
 
 def test_without_results_the_command_says_how_to_get_them(tmp_path, monkeypatch):
@@ -45,3 +46,21 @@ def test_the_table_holds_the_metrics_of_every_method_and_says_where_the_plots_ar
     assert markdown[1].startswith("|:--|:--|--:|")
     cells = [cell.strip() for cell in markdown[-1].strip("|").split("|")]
     assert "  ".join(cells).split() == table.splitlines()[-1].split()
+
+
+@pytest.mark.parametrize("masked", [True, False])
+def test_maps_add_a_table_of_pixel_metrics_or_the_reason_why_there_is_none(tmp_path, monkeypatch, capsys, masked):
+    write_scored(tmp_path)
+    write_maps(tmp_path, "ae")
+    monkeypatch.chdir(tmp_path)
+    for method in METHODS:
+        threshold(method)
+    if not masked:
+        paths.MASKS.unlink()
+    evaluate()
+    capsys.readouterr()
+    results()
+    blocks = capsys.readouterr().out.split("\n\n")
+    assert blocks[1].startswith("Where the defect is" if masked else "No pixel metrics: the data set has no masks")
+    found = json.loads(paths.REPORT.read_text())["methods"]["ae"]["pixels"]
+    assert (f"ae      {found.get('auroc', 0):.3f} [" in blocks[2]) == masked
