@@ -13,6 +13,8 @@ from iad.detectors.exact_search import ExactSearch
 from iad.errors import IadError
 from iad.progress import track
 
+SUPPORT = 9  # rows that PatchCore's reweighting looks at
+
 
 class MemoryBank:
     """Patches of good pictures.
@@ -66,6 +68,32 @@ class MemoryBank:
             distances, _ = self.search.search(queries, k, hidden=hidden)
             maps[place] = distances.mean(axis=1).reshape(height, width)
         return maps
+
+    def reweighted(self, pictures: np.ndarray, maps: np.ndarray, *, own: np.ndarray | None = None) -> np.ndarray:
+        """PatchCore's score (equation 7): the largest distance, less where the bank is sparse around its neighbour.
+
+        With x the patch of the largest distance, m its nearest row, and the 9 rows nearest to m (m among them), the
+        distance |x - m| is multiplied by 1 - exp |x - m| / (sum of exp |x - row| over those rows).
+
+        Args:
+            pictures: as in `distance_maps`.
+            maps: what that returned for them with k = 1.
+            own: as in `distance_maps`.
+
+        Returns:
+            float64 `(M,)`, higher = more anomalous.
+        """
+        scores = np.empty(len(pictures))
+        for number, (picture, found) in enumerate(zip(pictures, maps, strict=True)):
+            patch = picture.reshape(-1, picture.shape[-1])[found.argmax(), None].astype(np.float32)
+            hidden = (0, 0) if own is None else self._rows_of(own[number])
+            left = len(self.rows) - (hidden[1] - hidden[0])
+            distance, nearest = self.search.search(patch, 1, hidden=hidden)
+            bank = self.search.bank.numpy()
+            _, support = self.search.search(bank[nearest[0]], min(SUPPORT, left), hidden=hidden)
+            others = np.linalg.norm(bank[support[0]].astype(np.float64) - patch, axis=1)
+            scores[number] = (1 - np.exp(distance[0, 0]) / np.exp(others).sum()) * distance[0, 0]
+        return scores
 
     def _rows_of(self, picture: int) -> tuple[int, int]:
         first, last = np.searchsorted(self.rows, [picture * self.per_picture, (picture + 1) * self.per_picture])

@@ -34,8 +34,9 @@ class Patch(Section):
 
     k: Count
     coreset: Annotated[float, Field(gt=0, le=1)]
-    aggregate: Literal["max", "top"]
-    top_share: Annotated[float, Field(gt=0, le=1)]
+    aggregate: Literal["max", "top", "reweighted"]
+    top_places: Count
+    subtract_median: Annotated[float, Field(ge=0, le=1)]
     calibration: Annotated[int, Field(ge=0)]
 
 

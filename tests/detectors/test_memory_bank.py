@@ -50,6 +50,21 @@ def test_a_coreset_keeps_the_rows_that_greedy_selection_names_and_still_leaves_a
     np.testing.assert_allclose(bank.distance_maps(GOOD, k=1, title="test", own=own), oracle(GOOD, others, 1), rtol=1e-6)
 
 
+@pytest.mark.parametrize("own", [None, np.array([0, 2, 4])])
+def test_reweighting_follows_equation_7_of_patchcore(own):
+    pictures = OTHERS if own is None else GOOD[own]
+    bank = MemoryBank(GOOD)
+    scores = bank.reweighted(pictures, bank.distance_maps(pictures, k=1, title="test", own=own), own=own)
+    for number, picture in enumerate(pictures):
+        good = (GOOD if own is None else np.delete(GOOD, own[number], axis=0)).reshape(-1, 6).astype(np.float64)
+        to_good = np.linalg.norm(picture.reshape(-1, 1, 6).astype(np.float64) - good, axis=2)
+        worst = to_good.min(axis=1).argmax()
+        nearest = to_good[worst].argmin()
+        support = np.argsort(np.linalg.norm(good - good[nearest], axis=1))[:9]
+        weight = 1 - np.exp(to_good[worst, nearest]) / np.exp(to_good[worst, support]).sum()
+        np.testing.assert_allclose(scores[number], weight * to_good[worst, nearest], rtol=1e-6)
+
+
 def test_more_neighbours_than_other_pictures_have_patches_are_refused():
     with pytest.raises(IadError, match="k = 49"):
         MemoryBank(GOOD).distance_maps(GOOD[:1], k=49, title="test", own=np.array([0]))

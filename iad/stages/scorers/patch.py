@@ -14,6 +14,7 @@ from iad.detectors.memory_bank import MemoryBank
 from iad.errors import IadError
 from iad.io import Table, open_array, read_json
 from iad.params import Params
+from iad.params.detectors import Patch
 from iad.stages._compute import start_compute
 from iad.stages.scorers import AnomalyMaps, Scheme, Scores
 
@@ -27,17 +28,17 @@ def compute(params: Params, manifest: Table, source: Path) -> Scores:
     bank = MemoryBank(patches[train], coreset=chosen.coreset, seed=params.seed)
     left_out = None if len(own_split) else _sample(len(train), chosen.calibration, params.seed)
     calibration = own_split if left_out is None else train[left_out]
+    test = patches[rows_of(manifest, "test")]
     maps = AnomalyMaps(
         calibration=bank.distance_maps(patches[calibration], k=chosen.k, title="calibration pictures", own=left_out),
-        test=bank.distance_maps(patches[rows_of(manifest, "test")], k=chosen.k, title="test pictures"),
+        test=bank.distance_maps(test, k=chosen.k, title="test pictures"),
     )
-    aggregation: dict[str, Any] = {"aggregate": chosen.aggregate, "top_share": chosen.top_share}
     return Scores(
         calibration_rows=calibration,
-        calibration=aggregate_maps(maps.calibration, **aggregation),
-        scheme="split" if left_out is None else _left_out(chosen.coreset),
-        test=aggregate_maps(maps.test, **aggregation),
-        detector={"name": "patch", "k": chosen.k, "coreset": chosen.coreset, **aggregation, "bank": len(bank.rows)},
+        calibration=_scores(chosen, bank, patches[calibration], maps.calibration, left_out),
+        scheme="split" if left_out is None else _left_out(chosen),
+        test=_scores(chosen, bank, test, maps.test, None),
+        detector={"name": "patch", **chosen.model_dump(exclude={"calibration"}), "bank": len(bank.rows)},
         model={name: value for name, value in record.items() if name != "runtime"},
         runtime=record["runtime"],
         maps=maps,
@@ -62,6 +63,19 @@ def _sample(pictures: int, most: int, seed: int) -> np.ndarray:
     return np.sort(np.random.default_rng(seed).choice(pictures, most, replace=False))
 
 
-def _left_out(coreset: float) -> Scheme:
-    # a distance to the nearest patches can only fall when a picture joins the whole bank; a coreset may change anywhere
-    return "leave_one_out" if coreset == 1 else "jackknife"
+def _scores(
+    chosen: Patch, bank: MemoryBank, pictures: np.ndarray, maps: np.ndarray, own: np.ndarray | None
+) -> np.ndarray:
+    if chosen.aggregate == "reweighted":
+        scores = bank.reweighted(pictures, maps, own=own)
+    else:
+        share = chosen.top_places / (maps.shape[1] * maps.shape[2])
+        scores = aggregate_maps(maps, aggregate=chosen.aggregate, top_share=min(share, 1.0))
+    return np.asarray(scores - chosen.subtract_median * np.median(maps, axis=(1, 2)))
+
+
+def _left_out(chosen: Patch) -> Scheme:
+    # a distance to the nearest patches can only fall when a picture joins the whole bank; a coreset may change
+    # anywhere, and so may a difference of distances
+    falls = chosen.coreset == 1 and chosen.subtract_median == 0 and chosen.aggregate != "reweighted"
+    return "leave_one_out" if falls else "jackknife"

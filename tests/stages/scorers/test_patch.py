@@ -41,7 +41,7 @@ def oracle(row, bank):
 
 
 def test_maps_and_scores_are_distances_to_the_patches_of_other_training_pictures(prepare):
-    prepare(patch={"aggregate": "max"})
+    prepare(patch={"aggregate": "max", "subtract_median": 0})
     score("patch_vit")
     train = rows_of("train")
     for split, maps, scores in (
@@ -75,6 +75,15 @@ def test_a_calibration_split_is_used_where_there_is_one(prepare):
     table = read_table(FOLDER / paths.CALIBRATION_SCORES)
     assert len(table["score"]) == 3
     assert set(table["scheme"]) == {"split"}
+
+
+def test_the_worst_places_count_less_the_share_of_the_median(prepare):
+    prepare(patch={"aggregate": "top", "top_places": 2, "subtract_median": 0.5})
+    score("patch_vit")
+    maps = np.load(FOLDER / paths.TEST_MAPS).reshape(9, -1)
+    expected = np.sort(maps, axis=1)[:, -2:].mean(axis=1) - np.median(maps, axis=1) / 2
+    np.testing.assert_allclose(read_table(FOLDER / paths.TEST_SCORES)["score"], expected, rtol=1e-6)
+    assert set(read_table(FOLDER / paths.CALIBRATION_SCORES)["scheme"]) == {"jackknife"}
 
 
 def test_scores_of_a_coreset_promise_less(prepare):
