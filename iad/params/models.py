@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import AfterValidator, Field
+from pydantic import AfterValidator, Field, ValidationInfo, field_validator
 
 from iad.params.base import Count, Name, Section, Share
 
@@ -55,6 +55,17 @@ class Backbone(Section):
     weights: Annotated[str, Field(pattern=r"^(wheel|hub|file:.+)$")]
     normalize: Literal["model", "imagenet", "half"]
     patches: Patches
+    depth: Annotated[int, Field(ge=1)] | None
+    quantize: Literal["none", "int8"]
+
+    @field_validator("depth")
+    @classmethod
+    def _holds_the_patch_layers(cls, depth: int | None, info: ValidationInfo) -> int | None:
+        patches = info.data.get("patches")
+        if depth is not None and patches is not None and patches.layers and patches.layers[-1] >= depth:
+            last = patches.layers[-1]
+            raise ValueError(f"patches.layers asks for layer {last}, which is kept from depth {last + 1} on")
+        return depth
 
 
 class CnnBackbone(Backbone):

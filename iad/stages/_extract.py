@@ -22,7 +22,10 @@ def extract(params: Params, chosen: CnnBackbone | VitBackbone, folder: Path) -> 
     """Write `features.npy` and `backbone.json` of one backbone into `folder`."""
     runtime = start_compute(params)
     images = open_array(paths.IMAGES)
-    backbone = build_backbone(chosen.model, chosen.weights, image_size=images.shape[1], normalize=chosen.normalize)
+    backbone = build_backbone(
+        chosen.model, chosen.weights, image_size=images.shape[1],
+        normalize=chosen.normalize, depth=chosen.depth, quantize=chosen.quantize,
+    )  # fmt: skip
     size = feature_size(backbone, chosen.pooling)
     with ExitStack() as stack:
         features = stack.enter_context(new_array(folder / paths.FEATURES, (len(images), size), np.float32))

@@ -22,8 +22,8 @@ BY_HAND = {  # of (C, h, w) for CNNs, of (1 + T, D) with the class token first f
 }
 
 
-def build(name, weights, *, image_size=64, normalize="model"):
-    return build_backbone(name, f"file:{weights}", image_size=image_size, normalize=normalize)
+def build(name, weights, *, image_size=64, normalize="model", **options):
+    return build_backbone(name, f"file:{weights}", image_size=image_size, normalize=normalize, **options)
 
 
 def features_of(backbone, pooling, images=IMAGES, batch_size=2):
@@ -141,8 +141,30 @@ def test_the_record_holds_plain_values(tiny_weights):
     backbone = build(CNN, tiny_weights[CNN])
     assert backbone.record() == {
         "name": CNN, "weights_sha256": backbone.weights_sha256, "image_size": 64,
-        "mean": [0.5, 0.5, 0.5], "std": [0.5, 0.5, 0.5],
+        "mean": [0.5, 0.5, 0.5], "std": [0.5, 0.5, 0.5], "depth": None, "quantize": "none",
     }  # fmt: skip
+
+
+@pytest.mark.parametrize(("name", "pooling"), [(CNN, "avg"), (VIT, "cls")])
+def test_int8_features_are_near_those_in_float32_and_the_record_says_so(name, pooling, tiny_weights):
+    exact = features_of(build(name, tiny_weights[name]), pooling)
+    backbone = build(name, tiny_weights[name], quantize="int8")
+    found = features_of(backbone, pooling)
+    assert 0 < np.linalg.norm(found - exact) / np.linalg.norm(exact) < 0.05
+    assert backbone.record()["quantize"] == "int8"
+
+
+@pytest.mark.parametrize(("name", "pooling"), [(CNN, "avg"), (VIT, "patch_mean")])
+def test_a_backbone_cut_short_gives_the_features_of_its_last_layer(name, pooling, tiny_weights):
+    backbone = build(name, tiny_weights[name], depth=3, quantize="int8")
+    assert features_of(backbone, pooling).shape == (5, 48 if name == CNN else 64)
+    assert backbone.record()["depth"] == 3
+    assert backbone.weights_sha256 == build(name, tiny_weights[name]).weights_sha256
+
+
+def test_a_depth_that_is_not_there_is_refused(tiny_weights):
+    with pytest.raises(IadError, match=r"^depth = 7: test_vit has 6 layers; use 1 to 6, or null for all$"):
+        build(VIT, tiny_weights[VIT], depth=7)
 
 
 @pytest.mark.parametrize(
