@@ -106,14 +106,15 @@ class _Selection:
             vectors = self.bank[pool].double() - self.mean
             chosen = _choose(_squared(vectors, vectors).numpy(), nearest.numpy().copy(), outside, count)
             if len(chosen):
-                return pool.numpy()[chosen]
+                rows: np.ndarray = pool.numpy()[chosen]
+                return rows
 
 
 def _squared(left: torch.Tensor, right: torch.Tensor) -> torch.Tensor:
     """Squared distances, float64 `(n, m)`: of vectors that are far apart from products, else from differences."""
     sizes = left.square().sum(1)[:, None] + right.square().sum(1)
     found = torch.addmm(sizes, left, right.T, alpha=-2)
-    for pairs in torch.nonzero(found <= NEAR * sizes).split(PAIRS):
+    for pairs in torch.split(torch.nonzero(found <= NEAR * sizes), PAIRS):
         row, column = pairs.T
         found[row, column] = (left[row] - right[column]).square().sum(1)
     return found

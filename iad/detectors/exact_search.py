@@ -7,7 +7,8 @@ Three steps per block of queries:
    neighbour, so a group whose best row cannot reach that limit, the filter's error included, holds no neighbour.
 3. The rows of the groups that remain are measured, those that float32 cannot tell apart in float64.
 
-So the answer is that of brute force in float64, whatever the filter. Queries for which a filter leaves too many groups
+Few queries or few rows are multiplied at once, in float32, without groups that are measured first. So the answer is
+that of brute force in float64, whatever the filter. Queries for which a filter leaves too many groups
 (in a bank of copies, say) go to the next one, and at last to brute force.
 """
 
@@ -25,6 +26,8 @@ QUERIES = 1024  # queries answered together
 PAIRS = 256  # pairs of a query and a group measured together: their rows stay in the processor's cache
 PATIENCE = 48  # a filter that leaves more than this part of all groups is no help
 BRUTE_ROWS = 4096
+SMALL = 2**25  # queries times rows, up to which all products are taken at once
+EXACT = 256  # pairs of a query and a row measured together in float64
 
 
 class ExactSearch:
@@ -43,7 +46,8 @@ class ExactSearch:
         if not len(bank):
             raise IadError("bank: no rows; an exact search needs one at least")
         self.relative = 4 * ROUNDING * (bank.shape[1] + 4)  # twice what two squared distances in float32 differ by
-        self.filters: list[Filter] = [Float32Filter(self.bank)]
+        self.float32 = Float32Filter(self.bank)
+        self.filters: list[Filter] = [self.float32]
         if low_precision and int8_is_fast():
             self.filters.insert(0, Int8Filter(self.bank))
 
@@ -77,12 +81,16 @@ class ExactSearch:
     def _search(self, queries: torch.Tensor, k: int, hidden: tuple[int, int]) -> tuple[np.ndarray, np.ndarray]:
         squared, rows = np.empty((len(queries), k)), np.empty((len(queries), k), dtype=np.int64)
         left = torch.arange(len(queries))
+        if len(queries) * len(self.bank) <= SMALL:
+            query, row, done = self.float32.candidates(queries, k, hidden, PATIENCE + 4 * k)
+            squared[done.numpy()], rows[done.numpy()] = self._nearest(queries, query.numpy(), row.numpy(), k)
+            left = left[~done]
         for one in self.filters:
+            if not len(left):
+                return squared, rows
             done, *answer = self._through(one, queries[left], k, hidden)
             squared[left[done]], rows[left[done]] = answer
             left = left[~done]
-            if not len(left):
-                return squared, rows
         for query in left.tolist():
             squared[query], rows[query] = self._brute(queries[query], k, hidden)
         return squared, rows
@@ -135,21 +143,26 @@ class ExactSearch:
         close = squared[pair, place].numpy()
         order = np.lexsort((close, who))
         who, row, close = who[order], row[order], close[order]
-        first = np.searchsorted(who, np.unique(who))  # where each query's rows begin
+        first = np.flatnonzero(np.diff(who, prepend=-1))
         lengths = np.diff(np.append(first, len(who)))
         kth = np.repeat(close[first + k - 1], lengths)
         keep = close <= kth * (1 + self.relative) + TINY
-        who, row = who[keep], row[keep]
+        return self._nearest(queries, who[keep], row[keep], k)
+
+    def _nearest(
+        self, queries: torch.Tensor, who: np.ndarray, row: np.ndarray, k: int
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """The k nearest in float64 of the rows that may be; `who` ascends, and has k or more of each of its queries."""
         exact = self._exact(queries, who, row)
         order = np.lexsort((row, exact, who))
-        first = np.searchsorted(who, np.unique(who))
+        first = np.flatnonzero(np.diff(who, prepend=-1))  # where each query's rows begin
         chosen = order[first[:, None] + np.arange(k)]
         return exact[chosen], row[chosen]
 
     def _exact(self, queries: torch.Tensor, who: np.ndarray, row: np.ndarray) -> np.ndarray:
         exact = np.empty(len(who))
-        for start in range(0, len(who), PAIRS * GROUP):
-            part = slice(start, start + PAIRS * GROUP)
+        for start in range(0, len(who), EXACT):
+            part = slice(start, start + EXACT)
             vectors = self.bank[torch.from_numpy(row[part])].double()
             vectors -= queries[torch.from_numpy(who[part])]
             exact[part] = torch.linalg.vecdot(vectors, vectors).numpy()

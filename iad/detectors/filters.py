@@ -13,6 +13,7 @@ from typing import Protocol
 import torch
 
 from iad.detectors.codes import CHUNK, GROUP, BankCodes
+from iad.detectors.vectors import TINY
 
 SUPER = 16  # groups that are looked at together
 SLACK = 4e-6  # relative error of the few float32 operations that turn a product into a limit
@@ -138,18 +139,12 @@ class Float32Filter:
         size, dimensions = self.bank.shape
         count = len(queries)
         values = torch.full((self.groups, count), -torch.inf)
-        columns = queries.T.contiguous()
-        space = torch.full((CHUNK, count), -torch.inf)
         for start in range(0, size, CHUNK):
-            rows = self.bank[start : start + CHUNK]
-            product = torch.addmm(
-                self.halved[start : start + CHUNK, None], rows, columns, beta=-1, out=space[: len(rows)]
-            )
-            product[max(hidden[0] - start, 0) : max(hidden[1] - start, 0)] = -torch.inf
-            groups = -(-len(rows) // GROUP)
-            space[len(rows) : groups * GROUP] = -torch.inf
-            first = start // GROUP
-            torch.amax(space[: groups * GROUP].view(-1, GROUP, count), 1, out=values[first : first + groups])
+            product = self._values(queries, start, start + CHUNK, hidden)
+            if tail := -len(product) % GROUP:
+                product = torch.nn.functional.pad(product, (0, 0, 0, tail), value=-torch.inf)
+            groups = slice(start // GROUP, (start + len(product)) // GROUP)
+            torch.amax(product.view(-1, GROUP, count), 1, out=values[groups])
         norm = queries.double().norm(dim=1)
         error = ROUNDING * (dimensions + 4)
         return Ranked(
@@ -161,6 +156,61 @@ class Float32Filter:
             query_error=torch.stack([norm.float(), torch.ones(count)]),
             norm=norm.square(),
         )
+
+    def candidates(
+        self, queries: torch.Tensor, k: int, hidden: tuple[int, int], patience: int
+    ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+        """Every row that may be one of the k nearest, from all values at once: for few queries or few rows.
+
+        Row r belongs to the group r modulo the number of groups; the last rows, which fill no group, stand alone.
+
+        Returns:
+            Query and row of each candidate, int64 `(P,)`, and which queries have no more than `patience` groups of
+            them, bool `(M,)`; the others are left out.
+        """
+        size = len(self.bank)
+        groups = size // GROUP if size >= 8 * GROUP * k else 0
+        values = self._values(queries, 0, size, hidden)  # (N, M)
+        best = values[: groups * GROUP].view(GROUP, groups, len(queries)).amax(0)
+        best = torch.cat([best, values[groups * GROUP :]]).T.contiguous()  # (M, groups and single rows)
+        kth = best.amax(1) if k == 1 else best.topk(k, dim=1).values[:, -1]
+        norm, largest = queries.double().norm(dim=1), float(self.norm.max())
+        error = ROUNDING * (queries.shape[1] + 4) * largest * (norm + largest)  # of the k-th value, and of any other
+        least = (kth.double() - 2 * error - TINY).float()
+        hit = best >= least[:, None]
+        done = hit.sum(1) <= patience
+        query, group = torch.nonzero(hit & done[:, None], as_tuple=True)
+        rows = group[:, None] + groups * torch.arange(GROUP)  # (H, GROUP)
+        found = values[rows, query[:, None]]
+        single = (group[:, None] >= groups) & (torch.arange(GROUP) < GROUP - 1)
+        hit = (found >= least[query, None]) & (found > -torch.inf) & ~single
+        place, inside = torch.nonzero(hit, as_tuple=True)
+        return query[place], rows[place, inside], done
+
+    def _values(self, queries: torch.Tensor, start: int, stop: int, hidden: tuple[int, int]) -> torch.Tensor:
+        """t(x, y) of rows `start` to `stop` in float32 `(n, M)`; -inf if hidden."""
+        rows = self.bank[start:stop]
+        product = fast_product(rows, queries).sub_(self.halved[start:stop, None])
+        product[max(hidden[0] - start, 0) : max(hidden[1] - start, 0)] = -torch.inf
+        return product
+
+
+def fast_product(rows: torch.Tensor, queries: torch.Tensor) -> torch.Tensor:
+    """Products of float32 `(n, D)` and `(M, D)`, float32 `(n, M)`; oneDNN's where there are, mostly the fastest."""
+    if _has_onednn():
+        product: torch.Tensor = torch.ops.mkldnn._linear_pointwise(rows, queries, None, "none", [], "")
+        return product
+    return rows @ queries.T
+
+
+@cache
+def _has_onednn() -> bool:
+    values = torch.arange(32.0).view(4, 8)
+    try:
+        product = torch.ops.mkldnn._linear_pointwise(values, values, None, "none", [], "")
+    except (AttributeError, RuntimeError):
+        return False
+    return bool((product == values @ values.T).all())
 
 
 @cache

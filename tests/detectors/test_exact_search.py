@@ -10,7 +10,13 @@ from iad.detectors.filters import Float32Filter, Int8Filter
 from iad.errors import IadError
 from tests.helpers import int8_products_are_exact
 
-CHAINS = {"int8": [Int8Filter], "float32": [Float32Filter], "both": [Int8Filter, Float32Filter], "none": []}
+CHAINS = {
+    "direct": [],
+    "int8": [Int8Filter],
+    "float32": [Float32Filter],
+    "both": [Int8Filter, Float32Filter],
+    "none": [],
+}
 
 
 def oracle(bank, queries, hidden=(0, 0)):
@@ -25,7 +31,9 @@ def search(chain, bank, queries, k, hidden=(0, 0)):
         pytest.skip("this processor's products of 8-bit integers saturate or are not there")
     searched = ExactSearch(bank, low_precision=False)
     searched.filters = [one(searched.bank) for one in CHAINS[chain]]
-    return searched.search(queries, k, hidden=hidden)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(exact_search, "SMALL", exact_search.SMALL if chain == "direct" else 0)
+        return searched.search(queries, k, hidden=hidden)
 
 
 def assert_nearest(distances, rows, bank, queries, k, hidden=(0, 0)):
@@ -147,7 +155,7 @@ def test_no_row_is_found_twice_where_few_may_be_found(chain):
     assert_nearest(*search(chain, bank, bank[:9], 4, (3, 30)), bank, bank[:9], 4, (3, 30))
 
 
-@pytest.mark.parametrize("chain", ["int8", "float32"])
+@pytest.mark.parametrize("chain", ["direct", "int8", "float32"])
 def test_a_filter_settles_ordinary_queries_without_brute_force(chain, monkeypatch):
     bank, queries = normal(0, 4000, 96), normal(1, 50, 96)
 
@@ -172,6 +180,13 @@ def test_queries_are_answered_block_by_block(monkeypatch):
     parts = ExactSearch(bank).search(queries, 3)
     assert_nearest(*parts, bank, queries, 3)
     np.testing.assert_array_equal(whole[1], parts[1])
+
+
+@pytest.mark.parametrize("chain", CHAINS)
+def test_one_query_is_answered_like_many(chain):
+    for size, k in ((300, 5), (3000, 1), (1, 1)):
+        bank, queries = normal(0, size, 12), normal(1, 1, 12)
+        assert_nearest(*search(chain, bank, queries, k), bank, queries, k)
 
 
 def test_no_queries_give_no_neighbours():
