@@ -1,7 +1,7 @@
 """Patch features of a frozen backbone: what it sees at each place of a picture.
 
 Several layers may be joined. Each is averaged over its neighbourhood (PatchCore, Roth et al. 2022, section 3.1),
-brought to the grid of the finest layer chosen, scaled to unit length, and put beside the others, so that every layer
+brought to the grid of the coarsest layer chosen, scaled to unit length, and put beside the others, so that every layer
 weighs the same in a Euclidean distance. A transformer's class and register tokens are left out.
 """
 
@@ -74,16 +74,16 @@ def join_layers(maps: Sequence[torch.Tensor], neighbourhood: int) -> torch.Tenso
     """Join layers `(B, C, h, w)` into patch features, float32 `(B, h, w, D)`, each layer's part of unit length.
 
     Args:
-        maps: one tensor per layer; the finest grid is kept.
+        maps: one tensor per layer; finer ones are averaged over the places of the coarsest grid.
         neighbourhood: odd side of the square, in places of the layer's own grid, that each feature is averaged over.
     """
-    finest = max((layer.shape[-2:] for layer in maps), key=lambda grid: grid[0] * grid[1])
+    coarsest = min((layer.shape[-2:] for layer in maps), key=lambda grid: grid[0] * grid[1])
     joined = []
     for layer in maps:
         found = layer.float()
         if neighbourhood > 1:
             found = functional.avg_pool2d(found, neighbourhood, 1, neighbourhood // 2, count_include_pad=False)
-        if found.shape[-2:] != finest:
-            found = functional.interpolate(found, size=finest, mode="bilinear", align_corners=False)
+        if found.shape[-2:] != coarsest:
+            found = functional.adaptive_avg_pool2d(found, coarsest)
         joined.append(functional.normalize(found, dim=1))
     return torch.cat(joined, dim=1).permute(0, 2, 3, 1)
