@@ -26,7 +26,9 @@ QUERIES = 1024  # queries answered together
 PAIRS = 256  # pairs of a query and a group measured together: their rows stay in the processor's cache
 PATIENCE = 48  # a filter that leaves more than this part of all groups is no help
 BRUTE_ROWS = 4096
-SMALL = 2**25  # queries times rows, up to which all products are taken at once
+SMALL = 2**22  # queries times rows, up to which all products are taken at once, in the processor's cache
+MEDIUM = 2**25  # the same without 8-bit integers, in parts of SMALL
+FEW = 32  # queries that a part has at least
 EXACT = 256  # pairs of a query and a row measured together in float64
 
 
@@ -72,16 +74,20 @@ class ExactSearch:
                 f"k = {k}, but the bank has {available} rows to choose from; set k to {max(available, 1)} or less"
             )
         distances, rows = np.empty((len(queries), k)), np.empty((len(queries), k), dtype=np.int64)
-        for start in range(0, len(queries), QUERIES):
+        at_once = len(queries) * len(self.bank) <= (SMALL if len(self.filters) > 1 else MEDIUM)
+        step = min(QUERIES, max(FEW, SMALL // len(self.bank))) if at_once else QUERIES
+        for start in range(0, len(queries), step):
             with torch.autocast("cpu", enabled=False):
-                squared, found = self._search(tensor[start : start + QUERIES], k, hidden)
-            distances[start : start + QUERIES], rows[start : start + QUERIES] = np.sqrt(squared), found
+                squared, found = self._search(tensor[start : start + step], k, hidden, at_once=at_once)
+            distances[start : start + step], rows[start : start + step] = np.sqrt(squared), found
         return distances, rows
 
-    def _search(self, queries: torch.Tensor, k: int, hidden: tuple[int, int]) -> tuple[np.ndarray, np.ndarray]:
+    def _search(
+        self, queries: torch.Tensor, k: int, hidden: tuple[int, int], *, at_once: bool
+    ) -> tuple[np.ndarray, np.ndarray]:
         squared, rows = np.empty((len(queries), k)), np.empty((len(queries), k), dtype=np.int64)
         left = torch.arange(len(queries))
-        if len(queries) * len(self.bank) <= SMALL:
+        if at_once:
             query, row, done = self.float32.candidates(queries, k, hidden, PATIENCE + 4 * k)
             squared[done.numpy()], rows[done.numpy()] = self._nearest(queries, query.numpy(), row.numpy(), k)
             left = left[~done]

@@ -133,6 +133,7 @@ class Float32Filter:
         self.halved = halved.float()
         padded = torch.nn.functional.pad((2 * halved).sqrt().float(), (0, self.groups * GROUP - size))
         self.norm = padded.view(-1, GROUP).amax(1)
+        self.largest = float(self.norm.max())
 
     def rank(self, queries: torch.Tensor, hidden: tuple[int, int]) -> Ranked:
         """Rank for queries, float32 `(M, D)`; rows in [hidden[0], hidden[1]) take no part."""
@@ -174,7 +175,7 @@ class Float32Filter:
         best = values[: groups * GROUP].view(GROUP, groups, len(queries)).amax(0)
         best = torch.cat([best, values[groups * GROUP :]]).T.contiguous()  # (M, groups and single rows)
         kth = best.amax(1) if k == 1 else best.topk(k, dim=1).values[:, -1]
-        norm, largest = queries.double().norm(dim=1), float(self.norm.max())
+        norm, largest = queries.double().norm(dim=1), self.largest
         error = ROUNDING * (queries.shape[1] + 4) * largest * (norm + largest)  # of the k-th value, and of any other
         least = (kth.double() - 2 * error - TINY).float()
         hit = best >= least[:, None]

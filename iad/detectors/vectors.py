@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from contextlib import nullcontext
 
 import numpy as np
 import torch
@@ -31,9 +32,9 @@ def as_tensor(vectors: np.ndarray, what: str, dimensions: int | None = None) -> 
     if vectors.ndim != 2 or vectors.dtype != np.float32 or vectors.shape[1] != (dimensions or vectors.shape[1] or 1):
         wanted = f"(rows, {dimensions or 'dimensions'})"
         raise IadError(f"{what}: {vectors.dtype} of the shape {vectors.shape}; give float32 of the shape {wanted}")
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # PyTorch warns of memory that it must not write to
-        tensor = torch.from_numpy(np.ascontiguousarray(vectors))
+    vectors = np.ascontiguousarray(vectors)
+    with nullcontext() if vectors.flags.writeable else warnings.catch_warnings(action="ignore"):
+        tensor = torch.from_numpy(vectors)  # PyTorch warns of memory that it must not write to
     for start in range(0, len(tensor), CHUNK):
         low, high = torch.aminmax(tensor[start : start + CHUNK])
         if not max(-float(low), float(high)) <= LARGEST or low.isnan():

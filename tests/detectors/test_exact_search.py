@@ -32,7 +32,8 @@ def search(chain, bank, queries, k, hidden=(0, 0)):
     searched = ExactSearch(bank, low_precision=False)
     searched.filters = [one(searched.bank) for one in CHAINS[chain]]
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(exact_search, "SMALL", exact_search.SMALL if chain == "direct" else 0)
+        for limit in ("SMALL", "MEDIUM"):
+            patch.setattr(exact_search, limit, getattr(exact_search, limit) if chain == "direct" else 0)
         return searched.search(queries, k, hidden=hidden)
 
 
