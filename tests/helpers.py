@@ -47,14 +47,18 @@ class Stage:
 
 
 def load_pipeline(root: Path = ROOT) -> dict[str, Stage]:
-    """The stages of a repository's `dvc.yaml`, with `foreach` and `${...}` resolved by DVC itself."""
+    """The stages of a repository's `dvc.yaml`, with `foreach` and `${...}` resolved by DVC itself.
+
+    Each stands after the stages whose output it reads.
+    """
+    import networkx as nx
     from dvc.dependency import ParamsDependency
     from dvc.repo import Repo
 
     values = read_yaml(root / "params.yaml")
     stages = {}
     with Repo(str(root)) as repo:
-        for stage in repo.index.stages:
+        for stage in reversed(list(nx.topological_sort(repo.index.graph))):  # edges lead to dependencies
             files = {dep.def_path for dep in stage.deps if not isinstance(dep, ParamsDependency)}
             keys = [key for dep in stage.deps if isinstance(dep, ParamsDependency) for key in dep.params]
             outs = frozenset(out.def_path for out in stage.outs)

@@ -92,6 +92,15 @@ def test_dvc_resolves_groups_items_and_sections(tmp_path):
     assert stage.params == {"tune.k", "tune.deep.a", "methods.ae.reads", "methods.ae.params"}
 
 
+def test_a_stage_stands_after_those_whose_output_it_reads(tmp_path):
+    stage = "  {0}:\n    cmd: python -m iad {0}\n    deps: [{1}]\n    outs: [{2}]\n"
+    stages = [("last", "joined", "end"), ("middle", "parts", "joined"), ("first", "start", "parts/one")]
+    (tmp_path / "params.yaml").write_text("seed: 0\n")
+    (tmp_path / "dvc.yaml").write_text("stages:\n" + "".join(stage.format(*names) for names in stages))
+    Repo.init(str(tmp_path), no_scm=True).close()
+    assert list(load_pipeline(tmp_path)) == ["first", "middle", "last"]
+
+
 def test_a_file_is_declared_by_itself_or_by_a_folder_above_it():
     files = {"iad/io.py", "iad/data/manifest.py", "iad/database.py"}
     assert undeclared(files, {"iad/io.py", "iad/data"}) == {"iad/database.py"}
