@@ -16,8 +16,8 @@ from sklearn.metrics import roc_auc_score
 
 from iad import compute, paths
 from iad.data.manifest import split_good
-from iad.detectors.knn import knn_scores
 from iad.detectors.aggregation import aggregate_maps
+from iad.detectors.knn import knn_scores
 from iad.detectors.reconstruction import anomaly_maps, cell_means, good_errors
 from iad.io import open_array, read_table
 from iad.models.autoencoder import Autoencoder, build_autoencoder, error_maps

@@ -1,0 +1,167 @@
+"""Patch methods: AUROC with other options and layers, and the time of one picture.
+
+Run it from the repository's top folder after `dvc repro`: python benchmarks/patches.py [options] [layers] [picture]
+`options` scores the patches that the last run kept in other ways, `layers` extracts other layers, `picture` times one
+picture from its pixels to its score. All three without arguments.
+"""
+
+from __future__ import annotations
+
+import statistics
+import sys
+import time
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from iad import compute, paths
+from iad.data.manifest import read_manifest, rows_of
+from iad.decision.thresholds import is_anomalous, set_threshold
+from iad.detectors.aggregation import aggregate_maps
+from iad.detectors.memory_bank import MemoryBank
+from iad.evaluation.intervals import bootstrap_intervals
+from iad.evaluation.metrics import auroc, confusion
+from iad.evaluation.tables import as_markdown
+from iad.io import open_array
+from iad.models.backbones import build_backbone, extract_features, feature_size
+from iad.models.patches import PatchWriter, patch_shape
+from iad.params import load_params
+
+SOURCES = {"resnet": paths.EXTRACT_RESNET, "vit": paths.EXTRACT_VIT}
+LAYERS = {"resnet": [(1,), (2,), (3,), (2, 3)], "vit": [(3,), (5,), (7,), (9,), (11,), (5, 7), (3, 5, 7)]}
+SCORES = [(1, 0.0), (3, 0.0), (3, 0.25), (3, 0.5), (5, 0.0), (5, 0.25), (10, 0.0)]  # worst places, share of the median
+HEADER = ["backbone", "option", "AUROC [95 %]", "F1", "false alarms", "misses"]
+WARM_UP, TIMED = 3, 20
+
+
+class Case:
+    """One backbone of the last run, its manifest and its calibration pictures."""
+
+    def __init__(self, section: str) -> None:
+        self.section, self.params = section, load_params()
+        self.manifest, self.images = read_manifest(paths.MANIFEST), open_array(paths.IMAGES)
+        self.train, self.test = rows_of(self.manifest, "train"), rows_of(self.manifest, "test")
+        draws, most = np.random.default_rng(self.params.seed), self.params.patch.calibration
+        self.left_out = np.sort(draws.choice(len(self.train), min(most, len(self.train)), replace=False))
+        chosen = getattr(self.params, section)
+        self.pooling, self.kept = chosen.pooling, chosen.patches
+        self.backbone = build_backbone(
+            chosen.model, chosen.weights, image_size=self.images.shape[1], normalize=chosen.normalize
+        )
+        wanted = self.params.compute
+        self.runtime = compute.start(
+            device=wanted.device, precision=wanted.precision, threads=wanted.threads, seed=self.params.seed
+        )
+
+    def shape(self, layers: Sequence[int]) -> tuple[int, int, int]:
+        """Grid and length of patch features."""
+        return patch_shape(self.backbone.module, self.backbone.name, self.backbone.image_size, layers)
+
+    def extract(
+        self, rows: np.ndarray, layers: Sequence[int], shape: tuple[int, int, int], size: int, batch_size: int
+    ) -> np.ndarray:
+        """Patch features of pictures, float16 `(K, h, w, D)`; `size` is that of a pooled feature."""
+        patches = np.empty((len(rows), *shape), np.float16)
+        features = np.empty((len(rows), size), np.float32)
+        extract_features(
+            self.backbone, self.images[rows], features, pooling=self.pooling, runtime=self.runtime,
+            batch_size=batch_size, patches=PatchWriter(patches, layers, self.kept.neighbourhood),
+        )  # fmt: skip
+        return patches
+
+    def judge(self, option: str, calibration: np.ndarray, test: np.ndarray) -> list[str]:
+        """One row: the scores' AUROC, and what the default threshold makes of them."""
+        labels = self.manifest["label"][self.test]
+        threshold = set_threshold(calibration, "conformal", {"alpha": 0.05}, scheme="jackknife")
+        rejected = is_anomalous(test, threshold.value)
+        counted, draws = confusion(labels, rejected), self.params.evaluate.bootstrap
+        found = bootstrap_intervals(labels, test, rejected, draws=draws, confidence=0.95, seed=0)["auroc"]
+        shown = f"{auroc(labels, test):.4f} [{found.low:.3f}, {found.high:.3f}]"
+        row = [
+            self.section,
+            option,
+            shown,
+            f"{counted.f1:.3f}",
+            str(counted.false_positives),
+            str(counted.false_negatives),
+        ]
+        print("  " + "  ".join(row), flush=True)
+        return row
+
+    def distances(self, patches: np.ndarray, bank: MemoryBank, k: int = 1) -> tuple[np.ndarray, np.ndarray]:
+        """Maps of the calibration and of the test pictures."""
+        calibration = patches[self.train[self.left_out]]
+        return (
+            bank.distance_maps(calibration, k=k, title="calibration", own=self.left_out),
+            bank.distance_maps(patches[self.test], k=k, title="test"),
+        )
+
+
+def scores(maps: np.ndarray, places: int, share: float) -> np.ndarray:
+    """Mean of the worst places less a share of the median."""
+    worst = aggregate_maps(maps, aggregate="top", top_share=places / maps[0].size)
+    return np.asarray(worst - share * np.median(maps, axis=(1, 2)))
+
+
+def options() -> list[list[str]]:
+    """Other ways to score the same patches."""
+    rows = []
+    for section, source in SOURCES.items():
+        case, patches = Case(section), open_array(source / paths.PATCHES)
+        for coreset in (1.0, 0.1, 0.01):
+            bank = MemoryBank(patches[case.train], coreset=coreset)
+            kept, found = f"coreset {coreset:g}", case.distances(patches, bank)
+            for places, share in SCORES if coreset == 1 else SCORES[2:3]:
+                text = f"{kept}, {places} worst places less {share:g} x median"
+                rows.append(case.judge(text, *(scores(maps, places, share) for maps in found)))
+            pictures = (patches[case.train[case.left_out]], patches[case.test])
+            weighed = [
+                bank.reweighted(*given, own=own)
+                for *given, own in zip(pictures, found, (case.left_out, None), strict=True)
+            ]
+            rows.append(case.judge(f"{kept}, reweighted", *weighed))
+    return rows
+
+
+def layers() -> list[list[str]]:
+    """Other layers, with the default score."""
+    rows = []
+    for section, choices in LAYERS.items():
+        case = Case(section)
+        for chosen in choices:
+            size, batch_size = feature_size(case.backbone, case.pooling), case.params.compute.batch_size
+            patches = case.extract(np.arange(len(case.images)), chosen, case.shape(chosen), size, batch_size)
+            found = case.distances(patches, MemoryBank(patches[case.train]))
+            rows.append(case.judge(f"layers {list(chosen)}", *(scores(maps, 3, 0.25) for maps in found)))
+    return rows
+
+
+def picture() -> None:
+    """Milliseconds from the pixels of one picture to its score: network, search, aggregation."""
+    rows: list[list[Any]] = []
+    for section, source in SOURCES.items():
+        case, times = Case(section), []
+        bank = MemoryBank(open_array(source / paths.PATCHES)[case.train])
+        shape, size = case.shape(case.kept.layers), feature_size(case.backbone, case.pooling)
+        for number in range(WARM_UP + TIMED):
+            began = time.perf_counter()
+            patches = case.extract(case.test[number : number + 1], case.kept.layers, shape, size, 1)
+            scores(bank.distance_maps(patches, k=1, title="one"), 3, 0.25)
+            times.append(1000 * (time.perf_counter() - began))
+        side, wide = case.images.shape[1], bank.search.bank.shape
+        rows.append([section, f"{side} px", f"{wide[0]:,} x {wide[1]}", f"{statistics.median(times[WARM_UP:]):.0f}"])
+    print(as_markdown(["backbone", "picture", "bank", "median ms"], rows))
+
+
+def main(parts: Sequence[str]) -> None:
+    """Run the parts asked for and print their tables."""
+    for part in parts or ("picture", "options", "layers"):
+        if part == "picture":
+            picture()
+        else:
+            print(as_markdown(HEADER, {"options": options, "layers": layers}[part]()))
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])
