@@ -36,7 +36,10 @@ def environment(folder: Path) -> Path:
     python = folder / "env" / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
     if (folder / "ready").exists() and python.exists():
         return python
-    folder.mkdir(parents=True, exist_ok=True)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise SystemExit(f"{folder}: {error.strerror}; set IAD_CACHE to a folder that can be written") from None
     if (free := shutil.disk_usage(folder).free / 1e9) < NEEDED_GB:
         raise SystemExit(f"{folder}: {free:.0f} GB free, {NEEDED_GB} needed; set IAD_CACHE to a larger disk")
     print(f"making an environment of about 6.5 GB in {folder / 'env'} ...", flush=True)
@@ -69,7 +72,9 @@ def search_table(cases: list[dict[str, Any]]) -> str:
         size = f"{case['queries']:,} in {case['bank']:,} x {case['dimensions']:,}"
         times = [f"{ms[name]:.3g}" if name in ms else "" for name in names]
         rows.append([size, str(case["k"]), *times, *(f"{flat / ms[name]:.2f}" for name in ("iad", "iad, float32"))])
-    return table(["queries in bank", "k", *(f"{name}, ms" for name in names), "iad", "iad, float32"], rows)
+    return table(
+        ["queries in bank", "k", *(f"{name}, ms" for name in names), "iad, times", "iad, float32, times"], rows
+    )
 
 
 def page(found: dict[str, Any], command: str) -> str:
