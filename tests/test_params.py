@@ -112,3 +112,9 @@ def test_weights_from_a_file_keep_their_path(tmp_path):
     path = tmp_path / "params.yaml"
     path.write_text(changed("weights: wheel             #", "weights: 'file:my weights/a b.safetensors' #"))
     assert load_params(path).resnet.weights == "file:my weights/a b.safetensors"
+
+
+def test_a_depth_without_the_layers_of_the_patches_is_refused(refusal):
+    before, vit = TEXT.split("\nvit:\n")
+    text = before + "\nvit:\n" + vit.replace("depth: null", "depth: 6", 1)
+    assert refusal(text) == "vit.depth = 6: patches.layers asks for layer 7, which is kept from depth 8 on"

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Annotated, Literal
 
 from pydantic import AfterValidator, Field, ValidationInfo, field_validator
+from pydantic_core import PydanticCustomError
 
 from iad.params.base import Count, Name, Section, Share
 
@@ -64,7 +65,10 @@ class Backbone(Section):
         patches = info.data.get("patches")
         if depth is not None and patches is not None and patches.layers and patches.layers[-1] >= depth:
             last = patches.layers[-1]
-            raise ValueError(f"patches.layers asks for layer {last}, which is kept from depth {last + 1} on")
+            raise PydanticCustomError(
+                "depth", "patches.layers asks for layer {last}, which is kept from depth {least} on",
+                {"last": last, "least": last + 1},
+            )  # fmt: skip
         return depth
 
 
