@@ -49,7 +49,7 @@ def test_each_stage_declares_the_parameters_it_reads_and_nothing_more(project, m
     folder, _ = project
     monkeypatch.chdir(folder)
     # which leaves are read is decided before the source is asked, and two sources would need a network
-    options = {"train": 8, "good": 2, "defective": 1, "size": 64}
+    options = {"train": 12, "good": 2, "defective": 1, "size": 64}
     monkeypatch.setattr(
         "iad.stages.download.load_pictures",
         lambda _, category, *, seed, **__: load_pictures("synthetic", category, seed=seed, options=options),

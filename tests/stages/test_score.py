@@ -205,7 +205,8 @@ def test_two_runs_write_the_same_bytes(prepare):
         score("ae")
         written.append({path.name: path.read_bytes() for path in (paths.SCORE / "ae").iterdir()})
     assert written[0] == written[1]
-    assert set(written[0]) == {paths.CALIBRATION_SCORES, paths.TEST_SCORES, paths.PROVENANCE}
+    maps = {paths.CALIBRATION_MAPS, paths.TEST_MAPS}
+    assert set(written[0]) == {paths.CALIBRATION_SCORES, paths.TEST_SCORES, paths.PROVENANCE} | maps
 
 
 def test_an_unknown_method_is_refused_with_the_nearest_name(prepare):
