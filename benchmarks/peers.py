@@ -147,6 +147,7 @@ def main() -> None:
     parser.add_argument("--only", choices=PARTS, action="append", help="measure this part again, keep the others")
     parser.add_argument("--out", type=Path, default=Path("docs"), help="folder of peers.md and peers.png")
     wanted = parser.parse_args()
+    wanted.out.mkdir(parents=True, exist_ok=True)
     folder = cache_folder() / "peers"
     python, results = environment(folder), folder / ("full.json" if wanted.full else "default.json")
     found = json.loads(results.read_text()) if wanted.only and results.exists() else {}
