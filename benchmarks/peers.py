@@ -109,35 +109,43 @@ def page(found: dict[str, Any], command: str) -> str:
             "float64, those of the others within the rounding of float32.\n\n"
         )
         text += search_table(cases)
-    return text + ("\n![Cost against bank size and number of pictures](peers.png)\n" if len(found) > 1 else "")
+    drawn = found.get("search") or found.get("fit")
+    return text + ("\n![Cost against bank size and number of pictures](peers.png)\n" if drawn else "")
 
 
 def plot(found: dict[str, Any], file: Path) -> None:
-    """Four panels, each cost on a logarithmic scale."""
+    """A panel for each cost that was measured, on a logarithmic scale."""
     import matplotlib as mpl
 
     mpl.use("Agg")
     from matplotlib import pyplot as plt
 
-    figure, axes = plt.subplots(2, 2, figsize=(11, 8), layout="constrained")
-    for ax, key, title in (
-        (axes[0, 0], "fit", "Fit, s"), (axes[0, 1], "picture", "One picture, s"), (axes[1, 0], "memory", "Memory, MB"),
-    ):  # fmt: skip
-        for method in dict.fromkeys(r["method"] for r in found.get("fit", [])):
+    fitted = [("fit", "Fit, s"), ("picture", "One picture, s"), ("memory", "Memory, MB")] if found.get("fit") else []
+    count = len(fitted) + bool(found.get("search"))
+    columns = min(count, 2)
+    shape = (-(-count // columns), columns)
+    figure, axes = plt.subplots(*shape, figsize=(5.5 * columns, 4 * shape[0]), layout="constrained", squeeze=False)
+    for ax, (key, title) in zip(axes.flat, fitted, strict=False):
+        for method in dict.fromkeys(r["method"] for r in found["fit"]):
             rows = [r for r in found["fit"] if r["method"] == method]
             style = {"color": COLOURS[method.split()[0]], "linestyle": "-" if "1 %" in method else "--", "marker": "o"}
             ax.plot([r["pictures"] for r in rows], [r[key] for r in rows], label=method, **style)
         ax.set(title=title, xlabel="pictures of 1,024 patches", xscale="log", yscale="log")
-    panel = [c for c in found.get("search", []) if (c["queries"], c["dimensions"], c["k"]) == (1024, 384, 1)]
+    if found.get("search"):
+        search_panel(axes.flat[len(fitted)], found["search"])
+    for ax in axes.flat[:count]:
+        ax.grid(visible=True, alpha=0.3)
+        ax.legend()
+    figure.savefig(file, dpi=110)
+
+
+def search_panel(ax: Any, cases: list[dict[str, Any]]) -> None:
+    """Time of 1,024 queries against the size of the bank."""
+    panel = [c for c in cases if (c["queries"], c["dimensions"], c["k"]) == (1024, 384, 1)]
     for name in dict.fromkeys(name for case in panel for name in case["ms"]):
         points = [(case["bank"], case["ms"][name]) for case in panel if name in case["ms"]]
-        axes[1, 1].plot(*zip(*points, strict=True), marker="o", color=COLOURS[name], label=name)
-    axes[1, 1].set(title="1,024 nearest neighbours, D = 384, ms", xlabel="rows of the bank", xscale="log", yscale="log")
-    for ax in axes.flat:
-        ax.grid(visible=True, alpha=0.3)
-        if ax.lines:
-            ax.legend()
-    figure.savefig(file, dpi=110)
+        ax.plot(*zip(*points, strict=True), marker="o", color=COLOURS[name], label=name)
+    ax.set(title="1,024 nearest neighbours, D = 384, ms", xlabel="rows of the bank", xscale="log", yscale="log")
 
 
 def main() -> None:
