@@ -77,13 +77,13 @@ def join_layers(maps: Sequence[torch.Tensor], neighbourhood: int) -> torch.Tenso
         maps: one tensor per layer; finer ones are averaged over the places of the coarsest grid.
         neighbourhood: odd side of the square, in places of the layer's own grid, that each feature is averaged over.
     """
-    coarsest = min((layer.shape[-2:] for layer in maps), key=lambda grid: grid[0] * grid[1])
+    coarsest = min(((layer.shape[-2], layer.shape[-1]) for layer in maps), key=lambda grid: grid[0] * grid[1])
     joined = []
     for layer in maps:
         found = layer.float()
         if neighbourhood > 1:
             found = functional.avg_pool2d(found, neighbourhood, 1, neighbourhood // 2, count_include_pad=False)
-        if found.shape[-2:] != coarsest:
+        if tuple(found.shape[-2:]) != coarsest:
             found = functional.adaptive_avg_pool2d(found, coarsest)
         joined.append(functional.normalize(found, dim=1))
     return torch.cat(joined, dim=1).permute(0, 2, 3, 1)
