@@ -100,7 +100,8 @@ def common_pictures(image_ids: Mapping[str, np.ndarray]) -> np.ndarray:
         counts = ", ".join(f"{member}: {len(ids)}" for member, ids in image_ids.items())
         raise IadError(
             f"only {len(shared)} good pictures calibrate all members of the hybrid ({counts}), and it takes {FEWEST}; "
-            "add a calibration folder, which all methods share, or raise ae.held_out.calibration or patch.calibration"
+            "add good training pictures, or a calibration folder, which all methods share, or raise "
+            "ae.held_out.calibration or patch.calibration"
         )
     return np.array([image_id for image_id in lists[0] if image_id in shared], dtype=object)
 

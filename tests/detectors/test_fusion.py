@@ -109,7 +109,7 @@ def test_the_pictures_of_all_members_stand_in_the_order_of_the_first():
 
 def test_too_few_common_pictures_are_refused_with_what_to_do():
     assert len(common_pictures({"ae": ids(*range(10)), "vit": ids(*range(20))})) == 10
-    with pytest.raises(IadError, match=r"only 9 good pictures .* \(ae: 9, vit: 20\).* takes 10; add a calibration fol"):
+    with pytest.raises(IadError, match=r"only 9 good pictures .* \(ae: 9, vit: 20\).* takes 10; add good training pic"):
         common_pictures({"ae": ids(*range(9)), "vit": ids(*range(20))})
 
 
