@@ -27,6 +27,7 @@ from iad.io import open_array
 from iad.models.backbones import build_backbone, extract_features, feature_size
 from iad.models.patches import PatchWriter, patch_shape
 from iad.params import load_params
+from iad.stages.scorers.patch import draw_pictures
 
 SOURCES = {"resnet": paths.EXTRACT_RESNET, "vit": paths.EXTRACT_VIT}
 LAYERS = {"resnet": [(1,), (2,), (3,), (2, 3)], "vit": [(3,), (5,), (7,), (9,), (11,), (5, 7), (3, 5, 7)]}
@@ -42,8 +43,7 @@ class Case:
         self.section, self.params = section, load_params()
         self.manifest, self.images = read_manifest(paths.MANIFEST), open_array(paths.IMAGES)
         self.train, self.test = rows_of(self.manifest, "train"), rows_of(self.manifest, "test")
-        draws, most = np.random.default_rng(self.params.seed), self.params.patch.calibration
-        self.left_out = np.sort(draws.choice(len(self.train), min(most, len(self.train)), replace=False))
+        self.left_out = draw_pictures(len(self.train), self.params.patch.calibration, self.params.seed)
         chosen = getattr(self.params, section)
         self.pooling, self.kept = chosen.pooling, chosen.patches
         self.backbone = build_backbone(

@@ -2,24 +2,20 @@
 
 from __future__ import annotations
 
-import csv
-import io
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import Any
 
-import numpy as np
 from ruamel.yaml import YAML
 
-from iad.commands._revisions import Files, commit_of, experiments, revision_files
+from iad.commands._revisions import Reader, commit_of, experiments, read_here, revision_files
+from iad.commands._scores_csv import read_scores
 from iad.errors import IadError
-from iad.evaluation.categories import Scored
+from iad.evaluation.pictures import Pictures
 from iad.paths import LOCK, PARAMS, REPORT, SCORES_CSV
 
 WORKSPACE = "workspace"
-Read: TypeAlias = Callable[[Path], bytes | None]
-"""Content of a file of one run, None where there is none."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -34,7 +30,7 @@ class Run:
 
     name: str
     params: Mapping[str, Any]
-    methods: Mapping[str, Scored]
+    methods: Mapping[str, Pictures]
 
     @property
     def category(self) -> tuple[str, str]:
@@ -44,7 +40,7 @@ class Run:
 
 
 def finished_runs(names: Sequence[str]) -> tuple[list[Run], list[str]]:
-    """Read the runs of these names; without names that of the working tree, then all experiments, newest first.
+    """Reader the runs of these names; without names that of the working tree, then all experiments, newest first.
 
     Returns:
         The runs, and a note for each one that holds no results.
@@ -55,9 +51,9 @@ def finished_runs(names: Sequence[str]) -> tuple[list[Run], list[str]]:
     runs, notes = [], []
     with revision_files() as files:
         wanted = [(name, commit_of(name)) for name in names] or [(one.name, one.commit) for one in experiments()]
-        readers = [(name, _reader(files, commit)) for name, commit in wanted]
+        readers = [(name, files.at(commit)) for name, commit in wanted]
         if not names:
-            readers.insert(0, (WORKSPACE, lambda path: path.read_bytes() if path.is_file() else None))
+            readers.insert(0, (WORKSPACE, read_here))
         for name, read in readers:
             try:
                 runs.append(_run(name, read))
@@ -66,11 +62,7 @@ def finished_runs(names: Sequence[str]) -> tuple[list[Run], list[str]]:
     return runs, notes
 
 
-def _reader(files: Files, commit: str) -> Read:
-    return lambda path: files.read(commit, path)
-
-
-def _run(name: str, read: Read) -> Run:
+def _run(name: str, read: Reader) -> Run:
     params, report = _yaml(name, PARAMS, read), _yaml(name, REPORT, read)
     if "data" not in params or "methods" not in report:
         raise IadError(f"{name}: no results; run `dvc repro` or `dvc exp run` there")
@@ -79,25 +71,16 @@ def _run(name: str, read: Read) -> Run:
     return Run(name, params, dict(_scores(name, report["methods"], read)))
 
 
-def _scores(name: str, methods: Sequence[str], read: Read) -> Iterator[tuple[str, Scored]]:
+def _scores(name: str, methods: Sequence[str], read: Reader) -> Iterator[tuple[str, Pictures]]:
     for method in methods:
         path = SCORES_CSV / f"{method}.csv"
         content = read(path)
         if content is None:
             raise IadError(f"{name}: no {path}; run `dvc repro` there")
-        yield method, _scored(f"{name}: {path}", content.decode("utf-8"))
+        yield method, read_scores(content.decode("utf-8"), f"{name}: {path}")[1]
 
 
-def _scored(origin: str, text: str) -> Scored:
-    rows = list(csv.DictReader(io.StringIO(text)))
-    try:
-        labels, rejected = (np.array([int(row[column]) for row in rows]) for column in ("label", "rejected"))
-        return Scored(labels, np.array([float(row["score"]) for row in rows]), rejected == 1)
-    except (KeyError, ValueError, TypeError):
-        raise IadError(f"{origin}: not a table of scores; run `dvc repro` there") from None
-
-
-def _yaml(name: str, path: Path, read: Read) -> dict[str, Any]:
+def _yaml(name: str, path: Path, read: Reader) -> dict[str, Any]:
     # JSON is YAML too
     content = read(path)
     if content is None:

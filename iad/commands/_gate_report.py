@@ -7,7 +7,9 @@ from typing import Any
 
 import numpy as np
 
-from iad.evaluation.gate import Finding, Pictures, Ruling
+from iad.commands._flat import flat
+from iad.evaluation.gate import Finding, Ruling
+from iad.evaluation.pictures import Pictures
 from iad.evaluation.tables import as_padded_markdown
 
 SHOWN = 5  # pictures or parameters named in one line
@@ -76,13 +78,5 @@ def parameter_changes(before: Mapping[str, Any], after: Mapping[str, Any]) -> li
     >>> parameter_changes({"a": {"b": 1, "c": 2}}, {"a": {"b": 5, "c": 2}, "d": 3})
     ['a.b: 1 -> 5']
     """
-    former, now = dict(_leaves(before)), dict(_leaves(after))
+    former, now = flat(before), flat(after)
     return [f"{key}: {former[key]} -> {now[key]}" for key in now if key in former and former[key] != now[key]]
-
-
-def _leaves(values: Mapping[str, Any], above: str = "") -> Iterator[tuple[str, Any]]:
-    for key, value in values.items():
-        if isinstance(value, Mapping):
-            yield from _leaves(value, f"{above}{key}.")
-        else:
-            yield f"{above}{key}", value

@@ -6,18 +6,18 @@ DVC keeps every finished experiment as a commit under `refs/exps`, metrics and p
 
 from __future__ import annotations
 
-import csv
-import io
-import json
 import re
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, TypeAlias
 
 from iad.errors import IadError
+
+Reader: TypeAlias = Callable[[Path], bytes | None]
+"""Gives the content of a file by its path in the repository, or None where there is none."""
 
 EXPERIMENT = re.compile(r"refs/exps/[0-9a-f]{2}/[0-9a-f]+/(.+)")
 REF_FORMAT = "%(refname)%00%(objectname)%00%(committerdate:unix)"
@@ -51,22 +51,14 @@ class Files:
         self.answers.read(1)
         return content
 
-    def json(self, revision: str, path: Path) -> Any:
-        """A JSON file at a revision; None where there is none.
+    def at(self, revision: str) -> Reader:
+        """Reads files at one revision."""
+        return lambda path: self.read(revision, path)
 
-        Raises:
-            IadError: if it is not JSON.
-        """
-        content = self.read(revision, path)
-        try:
-            return None if content is None else json.loads(content)
-        except ValueError as error:
-            raise IadError(f"{path} at revision {revision}: not valid JSON ({error}); run it again") from None
 
-    def rows(self, revision: str, path: Path) -> list[dict[str, str]] | None:
-        """The rows of a CSV file at a revision, by the names in its header; None where there is none."""
-        content = self.read(revision, path)
-        return None if content is None else list(csv.DictReader(io.StringIO(content.decode("utf-8"))))
+def read_here(path: Path) -> bytes | None:
+    """The content of a file of the working tree; None where there is none."""
+    return path.read_bytes() if path.is_file() else None
 
 
 @contextmanager

@@ -2,30 +2,25 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import json
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import Any
 
 import numpy as np
 from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
 
 from iad import paths
+from iad.commands._revisions import Reader
+from iad.commands._scores_csv import read_scores
 from iad.errors import IadError
-from iad.evaluation.gate import Pictures
-from iad.evaluation.metrics import auroc, confusion, rank
+from iad.evaluation.metrics import auroc, confusion
+from iad.evaluation.pictures import Pictures
 from iad.params import yaml_problem
 
-Reader: TypeAlias = Callable[[Path], bytes | None]
-"""Gives the content of a file by its path in the repository, or None where there is none."""
-
-COLUMNS = ("image_id", "label", "score", "rejected")
-FLAGS = {"0", "1"}
 METRICS_DIGITS = 6
 
 
@@ -82,23 +77,9 @@ def read_snapshot(name: str, read: Reader) -> Snapshot:
 
 def _method(name: str, read: Reader, method: str, details: Mapping[str, Any]) -> MethodResults:
     path = paths.SCORES_CSV / f"{method}.csv"
-    rows = list(csv.DictReader(io.StringIO(_text(name, read, path))))
-    origin = f"{path} of {name}"
-    if not rows or any(row.get(column) is None for row in rows for column in COLUMNS):
-        raise IadError(f"{origin}: needs rows with {', '.join(COLUMNS)}; run `dvc repro` there")
-    image_ids = np.array([row["image_id"] for row in rows], dtype=object)
-    if len(set(image_ids)) < len(image_ids):
-        raise IadError(f"{origin}: the same image_id twice; run `dvc repro` there")
-    if not {row["rejected"] for row in rows} | {row["label"] for row in rows} <= FLAGS:
-        raise IadError(f"{origin}: label and rejected must be 0 or 1; run `dvc repro` there")
-    try:
-        scores = np.array([float(row["score"]) for row in rows])
-    except ValueError as error:
-        raise IadError(f"{origin}: {error}; run `dvc repro` there") from None
-    labels, rejected = (np.array([int(row[column]) for row in rows]) for column in ("label", "rejected"))
-    rank(labels, scores, origin=origin)  # refuses scores that are not finite
+    image_ids, pictures = read_scores(_text(name, read, path), f"{path} of {name}")
     metrics = _json(name, read, paths.METRICS / f"{method}.json")
-    return MethodResults(image_ids, Pictures(labels, scores, rejected == 1), metrics, details.get("threshold", {}))
+    return MethodResults(image_ids, pictures, metrics, details.get("threshold", {}))
 
 
 def _text(name: str, read: Reader, path: Path) -> str:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Annotated
 
 import numpy as np
@@ -12,7 +11,7 @@ import typer
 from iad import paths
 from iad.commands._baseline import baseline, commits_behind
 from iad.commands._gate_report import flips, named, parameter_changes, reasons, table
-from iad.commands._revisions import revision_files
+from iad.commands._revisions import read_here, revision_files
 from iad.commands._snapshot import MethodResults, Snapshot, read_snapshot
 from iad.errors import IadError
 from iad.evaluation.gate import Check, Ruling, Tolerances, compare, judge, promise_check, relabelled_check
@@ -43,8 +42,8 @@ def gate(
     params = load_params()
     name, commit = baseline(revision)
     with revision_files() as files:
-        before = read_snapshot(name, lambda path: files.read(commit, path))
-    after = read_snapshot(HERE, _read_here)
+        before = read_snapshot(name, files.at(commit))
+    after = read_snapshot(HERE, read_here)
     found = compare_snapshots(before, after, params)
     if behind := commits_behind(commit):
         found.notes.append(f"the checked-out commit lacks {behind} of {name}'s; merge them first where results differ")
@@ -169,10 +168,6 @@ def tolerances_of(params: Params) -> Tolerances:
 
 def _draws(pictures: int) -> int:
     return max(FEWEST_DRAWS, min(MOST_DRAWS, DRAWN_PICTURES // pictures))
-
-
-def _read_here(path: Path) -> bytes | None:
-    return path.read_bytes() if path.is_file() else None
 
 
 def _tell(found: Comparison, name: str, after: Snapshot, params: Params) -> bool:

@@ -5,11 +5,12 @@ from __future__ import annotations
 import csv
 import io
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
 from iad.commands._finished import Run, finished_runs
+from iad.commands._flat import flat
 from iad.errors import IadError, unknown
 from iad.evaluation.categories import TITLES, Cell, category_cells, category_rows
 from iad.evaluation.tables import as_markdown, as_text
@@ -61,22 +62,16 @@ def newest_by_category(runs: Sequence[Run], notes: Sequence[str]) -> tuple[dict[
 
 def differences(chosen: Mapping[str, Run]) -> Iterator[str]:
     """A line per parameter that differs between the categories, apart from the sections `data` and `methods`."""
-    flat = {category: dict(_leaves(run.params)) for category, run in chosen.items()}
-    keys = dict.fromkeys(key for leaves in flat.values() for key in leaves if not key.startswith(("data.", "methods.")))
-    differing = [key for key in keys if len({str(leaves.get(key)) for leaves in flat.values()}) > 1]
+    params = {category: flat(run.params) for category, run in chosen.items()}
+    keys = dict.fromkeys(
+        key for leaves in params.values() for key in leaves if not key.startswith(("data.", "methods."))
+    )
+    differing = [key for key in keys if len({str(leaves.get(key)) for leaves in params.values()}) > 1]
     for key in differing[:SHOWN_KEYS]:
-        values = ", ".join(f"{category} {leaves.get(key, 'none')}" for category, leaves in flat.items())
+        values = ", ".join(f"{category} {leaves.get(key, 'none')}" for category, leaves in params.items())
         yield f"categories differ in {key}: {values}"
     if len(differing) > SHOWN_KEYS:
         yield f"categories differ in {len(differing) - SHOWN_KEYS} more parameters"
-
-
-def _leaves(values: Mapping[str, Any], above: str = "") -> Iterator[tuple[str, Any]]:
-    for name, value in values.items():
-        if isinstance(value, Mapping):
-            yield from _leaves(value, f"{above}{name}.")
-        else:
-            yield f"{above}{name}", value
 
 
 def _legend(metric: str, categories: int, evaluate: Evaluate) -> str:

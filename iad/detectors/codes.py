@@ -17,6 +17,7 @@ from dataclasses import dataclass
 import torch
 
 GROUP = 16  # rows of the bank whose best product stands for all
+SUPER = 16  # groups that are looked at together
 CHUNK = 2048  # rows of the bank in one product: their products stay in the processor's cache
 BLOCK = 64  # size of the Hadamard matrices
 NORM_SHARE = 16  # one column for the norm per so many coordinates: they reach about half the mean squared norm
@@ -68,7 +69,7 @@ class BankCodes:
         self.order = torch.randperm(self.padded, generator=generator)
         self.turn = _hadamard(BLOCK)
         self.mean = torch.stack([rows.double().sum(0) for rows in torch.split(bank, CHUNK)]).sum(0) / self.size
-        groups = -(-self.size // 256) * 16
+        groups = -(-self.size // (GROUP * SUPER)) * SUPER
         self.norm_columns = -(-self.padded // (16 * NORM_SHARE)) * 16
         self.integers = torch.zeros(groups * GROUP, self.padded + self.norm_columns, dtype=torch.int8)
         self.step, self.shift, self.norm, self.residual, self.rounding = torch.zeros(5, groups)

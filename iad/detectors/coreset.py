@@ -16,13 +16,12 @@ from __future__ import annotations
 import numpy as np
 import torch
 
-from iad.detectors.vectors import TINY, as_tensor
+from iad.detectors.vectors import ROUNDING, TINY, as_tensor
 from iad.errors import IadError
 from iad.progress import bar
 
 CHUNK = 8192  # rows compared with new centres at once
 POOL = 2048
-ROUNDING = 2.0**-23  # twice the unit roundoff of float32
 NEAR = 1e-6  # squared distances below this part of the squared lengths are not taken from products, even in float64
 PAIRS = 4096
 

@@ -18,8 +18,8 @@ import numpy as np
 import torch
 
 from iad.detectors.codes import GROUP
-from iad.detectors.filters import ROUNDING, Filter, Float32Filter, Int8Filter, int8_is_fast
-from iad.detectors.vectors import TINY, as_tensor
+from iad.detectors.filters import Filter, Float32Filter, Int8Filter, int8_is_fast
+from iad.detectors.vectors import ROUNDING, TINY, as_tensor
 from iad.errors import IadError
 
 QUERIES = 1024  # queries answered together

@@ -12,12 +12,10 @@ from typing import Protocol
 
 import torch
 
-from iad.detectors.codes import CHUNK, GROUP, BankCodes
-from iad.detectors.vectors import TINY
+from iad.detectors.codes import CHUNK, GROUP, SUPER, BankCodes
+from iad.detectors.vectors import ROUNDING, TINY
 
-SUPER = 16  # groups that are looked at together
 SLACK = 4e-6  # relative error of the few float32 operations that turn a product into a limit
-ROUNDING = 2.0**-23  # twice the unit roundoff of float32
 
 
 @dataclass(frozen=True)

@@ -12,6 +12,7 @@ from iad.errors import IadError
 
 CHUNK = 8192  # rows looked at together
 LARGEST = 1e15  # squared distances of larger values may not fit float32
+ROUNDING = 2.0**-23  # twice the unit roundoff of float32
 TINY = 1e-30  # above all that a squared distance in float32 loses where squares fall below the range of the type
 
 

@@ -10,26 +10,12 @@ import numpy as np
 from iad.errors import unknown
 from iad.evaluation.intervals import bootstrap_samples, intervals_of, percentile_interval
 from iad.evaluation.metrics import auroc, average_precision, both_classes, confusion
+from iad.evaluation.pictures import Pictures
 
 TITLES = {
     "auroc": "AUROC", "average_precision": "AP", "f1": "F1", "precision": "precision", "recall": "recall",
     "false_alarm_rate": "false-alarm rate", "balanced_accuracy": "balanced accuracy",
 }  # fmt: skip
-
-
-@dataclass(frozen=True, eq=False)
-class Scored:
-    """What one method said about the test pictures of one category.
-
-    Attributes:
-        labels: int64 `(N,)`, 0 normal, 1 anomalous.
-        scores: float64 `(N,)`, higher = more anomalous.
-        rejected: bool `(N,)`, the verdicts.
-    """
-
-    labels: np.ndarray
-    scores: np.ndarray
-    rejected: np.ndarray
 
 
 @dataclass(frozen=True)
@@ -52,7 +38,7 @@ class Cell:
         return f"{self.value:.3f}{interval}"
 
 
-def metric_of(scored: Scored, metric: str) -> float | None:
+def metric_of(scored: Pictures, metric: str) -> float | None:
     """The metric of all test pictures; None where a class is missing that it needs.
 
     Raises:
@@ -69,7 +55,7 @@ def metric_of(scored: Scored, metric: str) -> float | None:
 
 
 def category_cells(
-    results: Mapping[str, Mapping[str, Scored]], metric: str, *, draws: int, confidence: float, seed: int
+    results: Mapping[str, Mapping[str, Pictures]], metric: str, *, draws: int, confidence: float, seed: int
 ) -> dict[str, dict[str, Cell]]:
     """The metric by category and method, and its mean over categories under the key "mean".
 
@@ -120,13 +106,13 @@ def category_rows(
     return ["category", "good + defective", *methods], rows
 
 
-def _samples(scored: Scored, draws: int, seed: int) -> dict[str, np.ndarray]:
+def _samples(scored: Pictures, draws: int, seed: int) -> dict[str, np.ndarray]:
     if not draws or not both_classes(scored.labels):
         return {}
     return bootstrap_samples(scored.labels, scored.scores, scored.rejected, draws=draws, seed=seed)
 
 
-def _cell(scored: Scored, metric: str, samples: Mapping[str, np.ndarray], confidence: float | None) -> Cell:
+def _cell(scored: Pictures, metric: str, samples: Mapping[str, np.ndarray], confidence: float | None) -> Cell:
     value = metric_of(scored, metric)
     if value is None or confidence is None:
         return Cell(value)

@@ -20,9 +20,10 @@ from enum import StrEnum
 import numpy as np
 
 from iad.evaluation.comparison import Difference, delong, holm, mcnemar, paired_bootstrap
+from iad.evaluation.false_alarm_excess import excess_p
 from iad.evaluation.intervals import bootstrap_samples
 from iad.evaluation.metrics import auroc, average_precision, both_classes, confusion
-from iad.evaluation.promise import excess_p
+from iad.evaluation.pictures import Pictures
 
 ROUNDING = 1e-9  # 0.05 as a difference of two floats may lie just above 0.05
 
@@ -54,30 +55,6 @@ class Tolerances:
     verdicts: float
     ranking_limit: float
     verdicts_limit: float
-
-
-@dataclass(frozen=True, eq=False)
-class Pictures:
-    """One revision's scores and verdicts.
-
-    Attributes:
-        labels: int64 `(N,)`, 0 normal, 1 anomalous.
-        scores: float64 `(N,)`, higher = more anomalous.
-        rejected: bool `(N,)`.
-    """
-
-    labels: np.ndarray
-    scores: np.ndarray
-    rejected: np.ndarray
-
-    def at(self, rows: np.ndarray) -> Pictures:
-        """The pictures of these rows, int64 `(M,)` or bool `(N,)`."""
-        return Pictures(self.labels[rows], self.scores[rows], self.rejected[rows])
-
-    def equals(self, other: Pictures) -> bool:
-        """Whether every label, score and verdict is the same."""
-        pairs = ((self.labels, other.labels), (self.scores, other.scores), (self.rejected, other.rejected))
-        return all(np.array_equal(mine, others) for mine, others in pairs)
 
 
 @dataclass(frozen=True)

@@ -164,9 +164,8 @@ def test_files_at_a_revision_are_read_relative_to_the_current_folder(project, mo
     with _revisions.revision_files() as files:
         assert files.read("HEAD", paths.PARAMS) == b"x: 1\n"
         assert files.read("HEAD", paths.SCORES_CSV) is None
-        assert files.rows("HEAD", paths.Path("a.csv")) == [{"a": "1", "b": "é"}]
-        with pytest.raises(IadError, match=r"a\.csv at revision HEAD: not valid JSON"):
-            files.json("HEAD", paths.Path("a.csv"))
+        assert files.read("HEAD", paths.Path("a.csv")) == "a,b\n1,é\n".encode()
+        assert files.at("HEAD")(paths.PARAMS) == b"x: 1\n"
     monkeypatch.chdir(project)
     with _revisions.revision_files() as files:
         assert files.read("HEAD", paths.SCORES_CSV) is None, "a folder is no file"

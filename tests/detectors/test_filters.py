@@ -8,8 +8,8 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
 from iad.detectors import filters
-from iad.detectors.codes import GROUP
-from iad.detectors.filters import SUPER, Float32Filter, Int8Filter
+from iad.detectors.codes import GROUP, SUPER
+from iad.detectors.filters import Float32Filter, Int8Filter
 from tests.helpers import int8_products_are_exact
 
 FILTERS = [

@@ -5,15 +5,16 @@ import pytest
 from sklearn.metrics import balanced_accuracy_score, f1_score, roc_auc_score
 
 from iad.errors import IadError
-from iad.evaluation.categories import Cell, Scored, category_cells, category_rows, metric_of
+from iad.evaluation.categories import Cell, category_cells, category_rows, metric_of
 from iad.evaluation.intervals import draw_weights
+from iad.evaluation.pictures import Pictures
 
 
 def scored(seed, good=20, defective=30, lift=1.5):
     generator = np.random.default_rng(seed)
     labels = np.array([0] * good + [1] * defective)
     scores = generator.normal(size=len(labels)) + lift * labels
-    return Scored(labels, scores, scores > 1)
+    return Pictures(labels, scores, scores > 1)
 
 
 RESULTS = {name: {"cnn": scored(seed), "vit": scored(10 + seed, lift=2)} for seed, name in enumerate("abc")}
@@ -53,7 +54,7 @@ def test_a_method_that_was_not_measured_everywhere_has_no_mean():
 
 
 def test_a_category_with_one_class_has_no_auroc_and_neither_has_the_mean():
-    one = Scored(np.zeros(4, int), np.arange(4.0), np.zeros(4, bool))
+    one = Pictures(np.zeros(4, int), np.arange(4.0), np.zeros(4, bool))
     cells = category_cells({"a": {"cnn": one}, "b": RESULTS["b"]}, "auroc", **OPTIONS)
     assert cells["a"]["cnn"] == cells["mean"]["cnn"] == Cell(None)
 

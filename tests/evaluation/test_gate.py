@@ -4,8 +4,9 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from iad.evaluation.gate import Check, Pictures, Tolerances, compare, judge, promise_check, relabelled_check
-from iad.evaluation.promise import excess_p
+from iad.evaluation.false_alarm_excess import excess_p
+from iad.evaluation.gate import Check, Tolerances, compare, judge, promise_check, relabelled_check
+from iad.evaluation.pictures import Pictures
 
 TOLERANCES = Tolerances(significance=0.05, ranking=0.01, verdicts=0.02, ranking_limit=0.05, verdicts_limit=0.1)
 

@@ -33,6 +33,16 @@ def start(folder, monkeypatch, **counts):
         threshold(method)
 
 
+def run_once(folder, *with_maps):
+    """Run `evaluate` in `folder`, on maps of these methods; the folder and what it said."""
+    with pytest.MonkeyPatch.context() as patch, redirect_stdout(io.StringIO()) as said:
+        start(folder, patch)
+        for method in with_maps:
+            write_maps(folder, method)
+        evaluate()
+    return folder, said.getvalue()
+
+
 @pytest.fixture
 def project(tmp_path, monkeypatch):
     start(tmp_path, monkeypatch)
@@ -41,11 +51,7 @@ def project(tmp_path, monkeypatch):
 
 @pytest.fixture(scope="module")
 def evaluated_once(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("evaluated")
-    with pytest.MonkeyPatch.context() as patch, redirect_stdout(io.StringIO()) as said:
-        start(folder, patch)
-        evaluate()
-    return folder, said.getvalue()
+    return run_once(tmp_path_factory.mktemp("evaluated"))
 
 
 @pytest.fixture
@@ -272,12 +278,7 @@ def test_every_pair_of_methods_is_compared_in_the_report_and_the_file(evaluated)
 
 @pytest.fixture(scope="module")
 def localized_once(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("localized")
-    with pytest.MonkeyPatch.context() as patch, redirect_stdout(io.StringIO()) as said:
-        start(folder, patch)
-        write_maps(folder, "ae")
-        evaluate()
-    return folder, said.getvalue()
+    return run_once(tmp_path_factory.mktemp("localized"), "ae")
 
 
 @pytest.fixture

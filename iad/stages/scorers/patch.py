@@ -26,7 +26,7 @@ def compute(params: Params, manifest: Table, source: Path) -> Scores:
     patches, record = _read(source)
     train, own_split = rows_of(manifest, "train"), rows_of(manifest, "calibration")
     bank = MemoryBank(patches[train], coreset=chosen.coreset, seed=params.seed)
-    left_out = None if len(own_split) else _sample(len(train), chosen.calibration, params.seed)
+    left_out = None if len(own_split) else draw_pictures(len(train), chosen.calibration, params.seed)
     calibration = own_split if left_out is None else train[left_out]
     test = patches[rows_of(manifest, "test")]
     maps = AnomalyMaps(
@@ -56,7 +56,7 @@ def _read(source: Path) -> tuple[np.ndarray, dict[str, Any]]:
     return open_array(source / paths.PATCHES), record
 
 
-def _sample(pictures: int, most: int, seed: int) -> np.ndarray:
+def draw_pictures(pictures: int, most: int, seed: int) -> np.ndarray:
     """Which training pictures calibrate, ascending: all, or `most` drawn at random (0: all)."""
     if most == 0 or most >= pictures:
         return np.arange(pictures)
