@@ -61,7 +61,8 @@ def anomaly_maps(maps: Iterable[np.ndarray], good: GoodErrors | None) -> np.ndar
 
     With `good`, what good pictures show, each map is the excess over it; None leaves the squared error.
     """
-    found = [(good.excess(batch) if good else batch).astype(np.float32) for batch in maps]
+    largest = np.finfo(np.float32).max  # where good pictures show no error at all, an excess may be beyond the type
+    found = [np.minimum(good.excess(batch) if good else batch, largest).astype(np.float32) for batch in maps]
     return np.concatenate(found) if found else np.empty((0, 1, 1), dtype=np.float32)
 
 

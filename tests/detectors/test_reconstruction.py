@@ -54,3 +54,10 @@ def test_a_usual_large_error_no_longer_hides_an_unusual_small_one():
     good = good_errors([usual])
     assert score(bad, good) > 10 * score(part, good)
     assert score(bad, None) == score(part, None)
+
+
+def test_any_error_where_good_pictures_show_none_is_finite_and_ranks_above_none():
+    good = good_errors([np.zeros((3, 1, 2))])
+    maps = anomaly_maps([np.array([[[0.0, 2.0]], [[0.0, 0.0]]])], good)
+    assert np.isfinite(maps).all()
+    assert maps[0, 0, 1] > maps[1].max() == 0
