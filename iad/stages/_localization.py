@@ -151,7 +151,7 @@ def draw_gallery(outcome: Outcome, maps: MethodMaps, masks: Masks, red: PixelThr
     notes = [f"red from {red.value:.3g} on: {red.promise}", *([red.warning] if red.warning else [])]
     if hidden:
         notes.append(f"{hidden} more kinds of defect, found more easily, are not shown")
-    title = f"{outcome.method}: pictures rejected from a score of {outcome.threshold['value']:.4g} on"
+    title = f"{outcome.method}: rejected from a score of {outcome.threshold['value']:.4g} on"
     return map_gallery(title, lines, MapScale(usual, red.value), notes)
 
 
