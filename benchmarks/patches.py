@@ -20,6 +20,7 @@ from iad.data.manifest import read_manifest, rows_of
 from iad.decision.thresholds import is_anomalous, set_threshold
 from iad.detectors.aggregation import aggregate_maps
 from iad.detectors.memory_bank import MemoryBank
+from iad.detectors.patch_scores import draw_pictures
 from iad.evaluation.intervals import bootstrap_intervals
 from iad.evaluation.metrics import auroc, confusion
 from iad.evaluation.tables import as_markdown
@@ -27,7 +28,6 @@ from iad.io import open_array
 from iad.models.backbones import build_backbone, extract_features, feature_size
 from iad.models.patches import PatchWriter, patch_shape
 from iad.params import load_params
-from iad.stages.scorers.patch import draw_pictures
 
 SOURCES = {"resnet": paths.EXTRACT_RESNET, "vit": paths.EXTRACT_VIT}
 LAYERS = {"resnet": [(1,), (2,), (3,), (2, 3)], "vit": [(3,), (5,), (7,), (9,), (11,), (5, 7), (3, 5, 7)]}

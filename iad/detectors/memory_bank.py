@@ -44,6 +44,23 @@ class MemoryBank:
             self.rows = np.arange(len(bank))
         self.search = ExactSearch(bank)
 
+    @classmethod
+    def of_rows(cls, bank: np.ndarray, rows: np.ndarray, *, per_picture: int) -> MemoryBank:
+        """Make a bank of patches that were chosen before.
+
+        Args:
+            bank: float16 or float32 `(rows kept, D)`.
+            rows: int64 `(rows kept,)`, ascending, as the attribute `rows`.
+            per_picture: patches of each picture, `h * w`.
+
+        Raises:
+            IadError: if there is no row, or a feature is not finite.
+        """
+        made = cls.__new__(cls)
+        made.per_picture, made.rows = per_picture, rows
+        made.search = ExactSearch(np.ascontiguousarray(bank, dtype=np.float32))
+        return made
+
     def distance_maps(self, pictures: np.ndarray, *, k: int, title: str, own: np.ndarray | None = None) -> np.ndarray:
         """Mean Euclidean distance of each patch to its k nearest in the bank.
 

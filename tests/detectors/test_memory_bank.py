@@ -50,6 +50,16 @@ def test_a_coreset_keeps_the_rows_that_greedy_selection_names_and_still_leaves_a
     np.testing.assert_allclose(bank.distance_maps(GOOD, k=1, title="test", own=own), oracle(GOOD, others, 1), rtol=1e-6)
 
 
+def test_a_bank_of_rows_chosen_before_is_the_bank_that_chose_them():
+    first = MemoryBank(GOOD, coreset=0.4, seed=3)
+    again = MemoryBank.of_rows(GOOD.reshape(-1, 6)[first.rows], first.rows, per_picture=12)
+    own = np.arange(5)
+    for pictures, number in ((OTHERS, None), (GOOD, own)):
+        maps = [bank.distance_maps(pictures, k=2, title="test", own=number) for bank in (first, again)]
+        np.testing.assert_array_equal(*maps)
+        np.testing.assert_array_equal(*[bank.reweighted(pictures, maps[0], own=number) for bank in (first, again)])
+
+
 @pytest.mark.parametrize("own", [None, np.array([0, 2, 4])])
 def test_reweighting_follows_equation_7_of_patchcore(own):
     pictures = OTHERS if own is None else GOOD[own]

@@ -9,8 +9,8 @@ import numpy as np
 
 from iad import paths
 from iad.data.manifest import rows_of
-from iad.detectors.aggregation import aggregate_maps
 from iad.detectors.memory_bank import MemoryBank
+from iad.detectors.patch_scores import draw_pictures, only_falls, patch_scores
 from iad.errors import IadError
 from iad.io import Table, open_array, read_json
 from iad.params import Params
@@ -56,26 +56,15 @@ def _read(source: Path) -> tuple[np.ndarray, dict[str, Any]]:
     return open_array(source / paths.PATCHES), record
 
 
-def draw_pictures(pictures: int, most: int, seed: int) -> np.ndarray:
-    """Which training pictures calibrate, ascending: all, or `most` drawn at random (0: all)."""
-    if most == 0 or most >= pictures:
-        return np.arange(pictures)
-    return np.sort(np.random.default_rng(seed).choice(pictures, most, replace=False))
-
-
 def _scores(
     chosen: Patch, bank: MemoryBank, pictures: np.ndarray, maps: np.ndarray, own: np.ndarray | None
 ) -> np.ndarray:
-    if chosen.aggregate == "reweighted":
-        scores = bank.reweighted(pictures, maps, own=own)
-    else:
-        share = chosen.top_places / (maps.shape[1] * maps.shape[2])
-        scores = aggregate_maps(maps, aggregate=chosen.aggregate, top_share=min(share, 1.0))
-    return np.asarray(scores - chosen.subtract_median * np.median(maps, axis=(1, 2)))
+    return patch_scores(
+        bank, pictures, maps,
+        aggregate=chosen.aggregate, top_places=chosen.top_places, subtract_median=chosen.subtract_median, own=own,
+    )  # fmt: skip
 
 
 def _left_out(chosen: Patch) -> Scheme:
-    # a distance to the nearest patches can only fall when a picture joins the whole bank; a coreset may change
-    # anywhere, and so may a difference of distances
-    falls = chosen.coreset == 1 and chosen.subtract_median == 0 and chosen.aggregate != "reweighted"
+    falls = only_falls(aggregate=chosen.aggregate, subtract_median=chosen.subtract_median, coreset=chosen.coreset)
     return "leave_one_out" if falls else "jackknife"
