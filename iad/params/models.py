@@ -47,6 +47,10 @@ class Patches(Section):
 
     layers: Annotated[tuple[Annotated[int, Field(ge=0)], ...], AfterValidator(_ascending)]
     neighbourhood: Annotated[int, Field(ge=1, le=15), AfterValidator(_odd)]
+    tile: Annotated[int, Field(ge=0)]
+    overlap: Annotated[float, Field(ge=0, le=0.75)]
+    turns: Annotated[int, Field(ge=1, le=72)]
+    mirror: bool
 
 
 class Backbone(Section):

@@ -1,52 +1,108 @@
-"""What `extract_resnet` and `extract_vit` share: one feature vector per picture from a frozen backbone."""
+"""What `extract_resnet` and `extract_vit` share: features of pictures and of their places, from a frozen backbone."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from collections.abc import Sequence
+from contextlib import ExitStack
 from pathlib import Path
 
 import numpy as np
 
 from iad import paths
+from iad.compute import Runtime
+from iad.data.manifest import read_manifest, rows_of
 from iad.io import new_array, open_array, write_json
 from iad.models.backbones import Backbone, build_backbone, extract_features, feature_size
 from iad.models.patches import PatchWriter, patch_shape
+from iad.models.tiles import Tiles, place_tiles
+from iad.models.turns import Turned, orientations
 from iad.params import Params
-from iad.params.models import CnnBackbone, Patches, VitBackbone
+from iad.params.models import CnnBackbone, VitBackbone
 from iad.progress import say
 from iad.stages._compute import start_compute
 
 
+class Extractor:
+    """A backbone used as one section of params.yaml says, on pictures of one size.
+
+    Attributes:
+        size: length D of a pooled feature.
+        shape: (h, w, D) of a picture's patch features; None if no layer is chosen.
+        tiles: where the tiles of a picture lie; None: the backbone sees whole pictures.
+    """
+
+    def __init__(self, chosen: CnnBackbone | VitBackbone, section: str, image_size: int, *, batch_size: int) -> None:
+        kept = chosen.patches
+        self.chosen, self.batch_size = chosen, batch_size
+        self.backbone: Backbone = build_backbone(
+            chosen.model, chosen.weights, image_size=kept.tile or image_size,
+            normalize=chosen.normalize, depth=chosen.depth, quantize=chosen.quantize,
+            size_key=f"{section}.patches.tile" if kept.tile else "preprocess.image_size",
+        )  # fmt: skip
+        self.size = feature_size(self.backbone, chosen.pooling)
+        self.shape: tuple[int, int, int] | None = None
+        self.tiles: Tiles | None = None
+        if kept.layers:
+            self.shape = patch_shape(self.backbone.module, self.backbone.name, self.backbone.image_size, kept.layers)
+        if kept.tile:
+            places = self.shape[0] if self.shape else kept.tile
+            self.tiles = place_tiles(image_size, kept.tile, kept.overlap, places, section=section)
+            side = self.tiles.grid(places)
+            self.shape = (side, side, self.shape[2]) if self.shape else None
+
+    def run(
+        self,
+        images: np.ndarray | Sequence[np.ndarray],
+        features: np.ndarray,
+        patches: np.ndarray | None,
+        runtime: Runtime,
+    ) -> None:
+        """Fill features float32 `(N, D)` and, if there are any, patches float16 `(N, h, w, D)`, from N pictures."""
+        kept = self.chosen.patches
+        extract_features(
+            self.backbone, images, features, pooling=self.chosen.pooling, runtime=runtime, batch_size=self.batch_size,
+            patches=None if patches is None else PatchWriter(patches, kept.layers, kept.neighbourhood),
+            tiles=self.tiles,
+        )  # fmt: skip
+
+
 def extract(params: Params, chosen: CnnBackbone | VitBackbone, folder: Path) -> None:
-    """Write `features.npy` and `backbone.json` of one backbone into `folder`."""
+    """Write the features, the patches and their turned copies where they are wanted, and the record of one backbone."""
     runtime = start_compute(params)
     images = open_array(paths.IMAGES)
-    backbone = build_backbone(
-        chosen.model, chosen.weights, image_size=images.shape[1],
-        normalize=chosen.normalize, depth=chosen.depth, quantize=chosen.quantize,
-    )  # fmt: skip
-    size = feature_size(backbone, chosen.pooling)
+    section, batch_size = folder.name.removeprefix("extract_"), params.compute.batch_size
+    extractor = Extractor(chosen, section, images.shape[1], batch_size=batch_size)
     with ExitStack() as stack:
-        features = stack.enter_context(new_array(folder / paths.FEATURES, (len(images), size), np.float32))
-        patches = stack.enter_context(patch_writer(folder / paths.PATCHES, backbone, len(images), chosen.patches))
-        extract_features(
-            backbone, images, features,
-            pooling=chosen.pooling, runtime=runtime, batch_size=params.compute.batch_size, patches=patches,
-        )  # fmt: skip
-    kept = {"layers": list(chosen.patches.layers), "neighbourhood": chosen.patches.neighbourhood}
-    record = backbone.record() | {"weights": chosen.weights, "pooling": chosen.pooling, "dimensions": size}
-    record["patches"] = kept
+        features = stack.enter_context(new_array(folder / paths.FEATURES, (len(images), extractor.size), np.float32))
+        patches = None
+        if extractor.shape:
+            shape = (len(images), *extractor.shape)
+            patches = stack.enter_context(new_array(folder / paths.PATCHES, shape, np.float16))
+        extractor.run(images, features, patches, runtime)
+        copies = write_copies(extractor, images, folder / paths.COPIES, runtime)
+    record = extractor.backbone.record() | {"image_size": images.shape[1], "weights": chosen.weights}
+    record |= {"pooling": chosen.pooling, "dimensions": extractor.size}
+    record["patches"] = chosen.patches.model_dump() | {"layers": list(chosen.patches.layers)}
     write_json(folder / paths.BACKBONE_RECORD, record | {"runtime": runtime.record()})
-    say(f"{folder.name}: {len(images)} pictures -> {size} numbers each ({backbone.name}, {runtime.precision})")
+    tiles = f", {extractor.tiles.count} tiles each" if extractor.tiles else ""
+    turned = f", {copies} turned copies of training pictures" if copies else ""
+    made = f"{len(images)} pictures -> {extractor.size} numbers each"
+    say(f"{folder.name}: {made} ({extractor.backbone.name}, {runtime.precision}{tiles}{turned})")
 
 
-@contextmanager
-def patch_writer(path: Path, backbone: Backbone, pictures: int, chosen: Patches) -> Iterator[PatchWriter | None]:
-    """Yield where the patch features of so many pictures go; None if no layer is chosen."""
-    if not chosen.layers:
-        yield None
-        return
-    shape = patch_shape(backbone.module, backbone.name, backbone.image_size, chosen.layers)
-    with new_array(path, (pictures, *shape), np.float16) as patches:
-        yield PatchWriter(patches, chosen.layers, chosen.neighbourhood)
+def write_copies(extractor: Extractor, images: np.ndarray, path: Path, runtime: Runtime) -> int:
+    """Write the patch features of the training pictures' turned copies, and return how many copies there are.
+
+    The file holds float16 `(training pictures, copies of each, h, w, D)`; where there are none, an older one goes.
+    """
+    kept = extractor.chosen.patches
+    others = orientations(kept.turns, mirror=kept.mirror)[1:]
+    if not others or extractor.shape is None:
+        path.unlink(missing_ok=True)
+        return 0
+    train = rows_of(read_manifest(paths.MANIFEST), "train")
+    pooled = np.empty((len(train), extractor.size), np.float32)  # not kept: only patch methods know copies
+    with new_array(path, (len(train), len(others), *extractor.shape), np.float16) as copies:
+        for number, orientation in enumerate(others):
+            extractor.run(Turned(images, train, orientation), pooled, copies[:, number], runtime)
+    return len(train) * len(others)

@@ -7,6 +7,7 @@ import torch
 
 from iad.errors import IadError
 from iad.models.patches import PatchWriter, join_layers, layers_of, patch_shape
+from iad.models.tiles import Tiles
 
 FINE = torch.randn(2, 3, 4, 4, generator=torch.Generator().manual_seed(0))
 COARSE = torch.randn(2, 5, 2, 2, generator=torch.Generator().manual_seed(1))
@@ -69,6 +70,6 @@ def test_a_layer_that_is_not_there_is_refused_by_name():
 
 def test_features_are_written_to_the_rows_of_their_pictures():
     patches = np.zeros((5, 2, 2, 8), np.float16)
-    PatchWriter(patches, (0, 1), 1).write(2, [FINE, COARSE])
+    PatchWriter(patches, (0, 1), 1).write(2, [FINE, COARSE], Tiles(32, (0,)))
     np.testing.assert_array_equal(patches[2:4], join_layers([FINE, COARSE], 1).half().numpy())
     assert not patches[[0, 1, 4]].any()

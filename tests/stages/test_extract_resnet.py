@@ -46,7 +46,8 @@ def test_the_record_says_which_network_saw_the_pictures_and_how(prepare, tiny_we
     assert record == {
         "name": "test_resnet", "image_size": 32, "mean": [0.5, 0.5, 0.5], "std": [0.5, 0.5, 0.5],
         "weights": f"file:{tiny_weights['test_resnet']}", "pooling": "avg", "dimensions": 96,
-        "patches": {"layers": [1, 2], "neighbourhood": 3}, "depth": None, "quantize": "none",
+        "patches": {"layers": [1, 2], "neighbourhood": 3, "tile": 0, "overlap": 0.25, "turns": 1, "mirror": False},
+        "depth": None, "quantize": "none",
         "runtime": {"device": "cpu", "hardware": "cpu", "precision": "fp32", "threads": 1},
     }  # fmt: skip
     assert sorted(path.name for path in paths.EXTRACT_RESNET.iterdir()) == [RECORD.name, FEATURES.name, paths.PATCHES]

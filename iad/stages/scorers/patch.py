@@ -25,7 +25,7 @@ def compute(params: Params, manifest: Table, source: Path) -> Scores:
     chosen = params.patch
     patches, record = _read(source)
     train, own_split = rows_of(manifest, "train"), rows_of(manifest, "calibration")
-    bank = MemoryBank(patches[train], coreset=chosen.coreset, seed=params.seed)
+    bank = MemoryBank(with_copies(patches[train], source), coreset=chosen.coreset, seed=params.seed)
     left_out = None if len(own_split) else draw_pictures(len(train), chosen.calibration, params.seed)
     calibration = own_split if left_out is None else train[left_out]
     test = patches[rows_of(manifest, "test")]
@@ -54,6 +54,22 @@ def _read(source: Path) -> tuple[np.ndarray, dict[str, Any]]:
             f"name layers, for instance dvc exp run -S '{section}.patches.layers=[2,3]'"
         )
     return open_array(source / paths.PATCHES), record
+
+
+def with_copies(good: np.ndarray, source: Path) -> np.ndarray:
+    """Patches of the training pictures and of their turned copies, one picture's after the other.
+
+    Args:
+        good: float16 `(n, h, w, D)`, of the training pictures.
+        source: folder of the stage that wrote them, and the copies if there are any.
+
+    Returns:
+        float16 `(n, copies * h, w, D)`, so that a bank hides all copies of a picture together.
+    """
+    if not (source / paths.COPIES).is_file():
+        return good
+    together = np.concatenate([good[:, None], open_array(source / paths.COPIES)], axis=1)  # (n, copies, h, w, D)
+    return together.reshape(len(good), -1, *good.shape[2:])
 
 
 def _scores(

@@ -1,0 +1,130 @@
+"""Large pictures as overlapping square tiles, each small enough for one pass through a network.
+
+Where two tiles overlap, each place of the patch grid takes the features of the tile whose centre is nearest: that one
+sees most around the place, and features are neither mixed nor scaled again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+
+import numpy as np
+
+from iad.errors import IadError
+
+
+@dataclass(frozen=True)
+class Tiles:
+    """Where the tiles of every picture lie. They are numbered through: picture by picture, in each line by line.
+
+    Attributes:
+        side: of a tile in pixels.
+        origins: where tiles begin along either side of a picture, in pixels, ascending.
+    """
+
+    side: int
+    origins: tuple[int, ...]
+
+    @property
+    def count(self) -> int:
+        """Number of tiles of one picture."""
+        return len(self.origins) ** 2
+
+    def cut(self, images: np.ndarray | Sequence[np.ndarray], start: int, most: int) -> np.ndarray:
+        """Tiles from number `start` on, at most so many.
+
+        Args:
+            images: uint8 `(N, S, S, 3)`; each picture is read once.
+            start: number of the first tile.
+            most: number of tiles.
+
+        Returns:
+            uint8 `(B, side, side, 3)`, a copy.
+        """
+        tiles, read, picture = [], -1, np.empty(0)
+        for number in range(start, min(start + most, len(images) * self.count)):
+            if number // self.count != read:
+                read = number // self.count
+                picture = images[read]
+            row, column = (self.origins[place] for place in divmod(number % self.count, len(self.origins)))
+            tiles.append(picture[row : row + self.side, column : column + self.side])
+        return np.stack(tiles)
+
+    def pool(self, parts: np.ndarray, start: int, features: np.ndarray) -> None:
+        """Write the mean over each picture's tiles.
+
+        Args:
+            parts: float32 `(B, D)`, pooled features of the tiles from number `start` on.
+            start: number of the first tile. Calls must follow each other without a gap.
+            features: float32 `(N, D)`, of the pictures; filled here.
+        """
+        for number, part in enumerate(parts, start):
+            if number % self.count:
+                features[number // self.count] += part / self.count
+            else:
+                features[number // self.count] = part / self.count
+
+    def stitch(self, parts: np.ndarray, start: int, patches: np.ndarray) -> None:
+        """Write the patch features that each tile answers for.
+
+        Args:
+            parts: `(B, h, w, D)`, of the tiles from number `start` on.
+            start: number of the first tile.
+            patches: `(N, H, W, D)`, of the pictures, on the grid that `grid` tells; filled here.
+        """
+        rows, columns = self._shares(parts.shape[1]), self._shares(parts.shape[2])
+        for number, part in enumerate(parts, start):
+            row, column = divmod(number % self.count, len(self.origins))
+            (to_row, from_row), (to_column, from_column) = rows[row], columns[column]
+            patches[number // self.count, to_row, to_column] = part[from_row, from_column]
+
+    def grid(self, places: int) -> int:
+        """Places along a side of a whole picture, given those along a side of a tile."""
+        return self.origins[-1] * places // self.side + places
+
+    def _shares(self, places: int) -> list[tuple[slice, slice]]:
+        """For each origin, the places that its tile answers for: in the picture's grid, and in the tile's own."""
+        firsts = [origin * places // self.side for origin in self.origins]
+        middles = [(first + after + places) // 2 for first, after in pairwise(firsts)]  # between two tiles' centres
+        borders = pairwise([0, *middles, firsts[-1] + places])
+        return [
+            (slice(low, high), slice(low - first, high - first))
+            for first, (low, high) in zip(firsts, borders, strict=True)
+        ]
+
+
+def place_tiles(size: int, side: int, overlap: float, places: int, *, section: str) -> Tiles:
+    """Place as few tiles as the overlap allows, evenly, so that they cover a picture and meet its patch grid.
+
+    Args:
+        size: side of the picture in pixels.
+        side: of a tile in pixels.
+        overlap: share of a tile's side that neighbours have in common at least, in [0, 1).
+        places: along a side of the patch grid of one tile; tiles begin on the borders of such places.
+        section: of params.yaml, for refusals, as "resnet".
+
+    Raises:
+        IadError: if the tile is larger than the picture, or either is no whole number of places.
+
+    >>> place_tiles(1024, 448, 0.25, 28, section="resnet").origins
+    (0, 288, 576)
+    """
+    key = f"{section}.patches.tile = {side}"
+    if side > size:
+        raise IadError(f"{key}: larger than the picture ({size} px); lower it, or raise preprocess.image_size")
+    stride = max(1, round(side / places))
+    if side != stride * places:
+        raise IadError(f"{key}: must be a multiple of {stride} px, one place of the features; {_near(side, stride)}")
+    if size % stride:
+        near = _near(size, stride)
+        raise IadError(f"preprocess.image_size = {size}: with {key} it must be a multiple of {stride}; {near}")
+    rest, furthest = size // stride - places, max(1, int(places * (1 - overlap) + 1e-9))  # in places
+    steps = -(-rest // furthest)
+    return Tiles(side, tuple(stride * ((2 * step * rest + steps) // (2 * steps or 1)) for step in range(steps + 1)))
+
+
+def _near(side: int, stride: int) -> str:
+    lower = max(side // stride, 1) * stride
+    return f"take {lower} or {lower + stride}"
