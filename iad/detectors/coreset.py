@@ -9,14 +9,19 @@ pool, contain the next centre as long as one of them stays as far as every row o
 Within a pool, centres are chosen from distances among its own rows. When none of them is that far any more, all rows
 are compared with the new centres in one matrix product, and the next pool is made. That product, in float32, gives
 upper limits; choices are made from distances in float64.
+
+The bank is only ever read in chunks, so it may be larger than the memory: what is kept of every row is 16 bytes.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import numpy as np
 import torch
 
-from iad.detectors.vectors import ROUNDING, TINY, as_tensor
+from iad.detectors.patch_view import PatchView
+from iad.detectors.vectors import ROUNDING, TINY, full_precision, refuse_unfit
 from iad.errors import IadError
 from iad.progress import bar
 
@@ -24,31 +29,35 @@ CHUNK = 8192  # rows compared with new centres at once
 POOL = 2048
 NEAR = 1e-6  # squared distances below this part of the squared lengths are not taken from products, even in float64
 PAIRS = 4096
+CENTRES = 2048  # centres that a pool is compared with at once
 
 
-def greedy_coreset(bank: np.ndarray, count: int, *, seed: int = 0) -> np.ndarray:
+def greedy_coreset(bank: np.ndarray | PatchView, count: int, *, seed: int = 0, device: str = "cpu") -> np.ndarray:
     """Choose rows by greedy k-centre, in the order of the choice.
 
     The first row is drawn; each next one is the farthest from those before it, by Euclidean distance between the given
     vectors (no random projection); of rows equally far, always the same one.
 
     Args:
-        bank: float32 `(N, D)`; may be memory-mapped, and is read in chunks.
+        bank: float16 or float32 `(N, D)`, or patches whose rows are meant; may be memory-mapped.
         count: number of rows to choose.
         seed: of the first choice.
+        device: "cpu" or "cuda", where distances are computed.
 
     Returns:
         Rows, int64 `(count,)`, or fewer if the bank has fewer different rows.
 
     Raises:
-        IadError: if `count` is not between 1 and N, or the bank is not float32, finite and of two dimensions.
+        IadError: if `count` is not between 1 and N, or the bank is not float16 or float32, finite and of two
+            dimensions.
     """
-    if not 1 <= count <= len(bank):
-        raise IadError(f"a coreset of {count} rows from a bank of {len(bank)}: choose from 1 to {len(bank)}")
-    selection = _Selection(as_tensor(bank, "bank"))
-    new = np.random.default_rng(seed).integers(len(bank), size=1)
+    view = bank if isinstance(bank, PatchView) else _as_view(bank)
+    if not 1 <= count <= view.rows:
+        raise IadError(f"a coreset of {count} rows from a bank of {view.rows}: choose from 1 to {view.rows}")
+    new = np.random.default_rng(seed).integers(view.rows, size=1)
     chosen, left = [new], count - 1
-    with bar("coreset", count) as shown:
+    with bar("coreset", count) as shown, full_precision(device):
+        selection = _Selection(view, torch.device(device))
         shown.update(1)
         while left and len(new):
             selection.add(torch.from_numpy(new))
@@ -59,16 +68,27 @@ def greedy_coreset(bank: np.ndarray, count: int, *, seed: int = 0) -> np.ndarray
     return np.concatenate(chosen)
 
 
+def _as_view(bank: np.ndarray) -> PatchView:
+    if bank.ndim != 2:
+        raise IadError(f"bank: the shape {bank.shape}; give (rows, dimensions)")
+    return PatchView(bank[:, None, None])
+
+
 class _Selection:
     """A bank, its centres so far, and an upper limit of every row's squared distance to the nearest of them."""
 
-    def __init__(self, bank: torch.Tensor) -> None:
-        self.bank = bank
-        chunks = torch.split(bank, CHUNK)
-        self.mean = (torch.stack([rows.double().sum(0) for rows in chunks]).sum(0) / len(bank)).float()
-        self.squared = torch.cat([(rows.double() - self.mean).square().sum(1) for rows in chunks])
-        self.centres = torch.empty(0, bank.shape[1], dtype=torch.float64)  # less the mean, as all that is compared here
-        self.limit = torch.full((len(bank),), torch.inf, dtype=torch.float64)
+    def __init__(self, view: PatchView, device: torch.device) -> None:
+        self.view, self.device = view, device
+        self.size, self.dimensions = view.rows, view.shape[3]
+        sums = []
+        for start, rows in self._chunks():
+            refuse_unfit(rows, "bank", start)
+            sums.append(rows.double().sum(0))
+        self.mean = (torch.stack(sums).sum(0) / self.size).float()
+        self.squared = torch.cat([(rows.double() - self.mean).square().sum(1) for _, rows in self._chunks()])
+        # centres and pools are compared less the mean, in float64
+        self.centres = torch.empty(0, self.dimensions, dtype=torch.float64, device=device)
+        self.limit = torch.full((self.size,), torch.inf, dtype=torch.float64, device=device)
 
     def add(self, rows: torch.Tensor) -> None:
         """Lower every row's limit by these new centres.
@@ -76,14 +96,15 @@ class _Selection:
         In float32 <x, c> - |c|^2 / 2 is wrong by no more than g |x| |c| + g |c|^2 / 2 <= g |x|^2 / 2 + g |c|^2; adding
         both parts keeps every limit above the true squared distance.
         """
-        self.centres = torch.cat([self.centres, self.bank[rows].double() - self.mean])
-        error = ROUNDING * (self.bank.shape[1] + 8)  # 2 g
+        new = self.view.take(rows).to(self.device)
+        rows = rows.to(self.device)
+        self.centres = torch.cat([self.centres, new.double() - self.mean])
+        error = ROUNDING * (self.dimensions + 8)  # 2 g
         halved = (self.squared[rows] * (0.5 + error / 2)).float()
-        columns = (self.bank[rows] - self.mean).T.contiguous()
-        space = torch.empty(CHUNK, len(rows))
-        for start in range(0, len(self.bank), CHUNK):
-            part = self.bank[start : start + CHUNK] - self.mean
-            product = torch.addmm(halved, part, columns, beta=-1, out=space[: len(part)])
+        columns = (new - self.mean).T.contiguous()
+        space = torch.empty(CHUNK, len(rows), device=self.device)
+        for start, part in self._chunks():
+            product = torch.addmm(halved, part - self.mean, columns, beta=-1, out=space[: len(part)])
             found = self.squared[start : start + CHUNK] * (1 + error) + TINY - 2 * product.amax(1)
             torch.minimum(self.limit[start : start + CHUNK], found, out=self.limit[start : start + CHUNK])
         self.limit[rows] = 0
@@ -91,22 +112,29 @@ class _Selection:
     def farthest(self, count: int) -> np.ndarray:
         """Up to `count` next centres, int64, at least one; none if every row coincides with a centre."""
         while True:
-            top = self.limit.topk(min(POOL + 1, len(self.bank)))
+            top = self.limit.topk(min(POOL + 1, self.size))
             if float(top.values[0]) == 0:
                 return np.empty(0, dtype=np.int64)
             pool = top.indices[:POOL].sort().values
             outside = float(top.values[POOL]) if len(top.values) > POOL else -1.0
-            nearest = _squared(self.bank[pool].double() - self.mean, self.centres).amin(1)
+            vectors = self.view.take(pool.cpu()).to(self.device).double() - self.mean
+            parts = torch.split(self.centres, CENTRES)
+            nearest = torch.stack([_squared(vectors, part).amin(1) for part in parts]).amin(0)
             nearest[self.limit[pool] == 0] = 0
             self.limit[pool] = nearest
-            pool, nearest = pool[nearest > 0], nearest[nearest > 0]
+            left = nearest > 0
+            pool, nearest, vectors = pool[left], nearest[left], vectors[left]
             if not len(pool):
                 continue
-            vectors = self.bank[pool].double() - self.mean
-            chosen = _choose(_squared(vectors, vectors).numpy(), nearest.numpy().copy(), outside, count)
+            between = _squared(vectors, vectors).cpu().numpy()
+            chosen = _choose(between, nearest.cpu().numpy(), outside, count)
             if len(chosen):
-                rows: np.ndarray = pool.numpy()[chosen]
+                rows: np.ndarray = pool.cpu().numpy()[chosen]
                 return rows
+
+    def _chunks(self) -> Iterator[tuple[int, torch.Tensor]]:
+        for start in range(0, self.size, CHUNK):
+            yield start, self.view.read(start, start + CHUNK).to(self.device)
 
 
 def _squared(left: torch.Tensor, right: torch.Tensor) -> torch.Tensor:

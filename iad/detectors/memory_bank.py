@@ -10,6 +10,7 @@ import numpy as np
 
 from iad.detectors.coreset import greedy_coreset
 from iad.detectors.exact_search import ExactSearch
+from iad.detectors.patch_view import PatchView
 from iad.errors import IadError
 from iad.progress import track
 
@@ -19,8 +20,10 @@ SUPPORT = 9  # rows that PatchCore's reweighting looks at
 class MemoryBank:
     """Patches of good pictures.
 
+    With a coreset, only the patches that are kept are ever in memory together.
+
     Args:
-        patches: float16 or float32 `(N, h, w, D)`, of the good pictures; may be memory-mapped.
+        patches: float16 or float32 `(N, h, w, D)`, of the good pictures; may be memory-mapped, and a view of them.
         coreset: share of the patches that is kept, in (0, 1]; below 1 by greedy k-centre.
         seed: of the coreset's first choice.
 
@@ -31,17 +34,17 @@ class MemoryBank:
         rows: int64 `(rows kept,)`, ascending: where each kept patch was among the `N * h * w` given.
     """
 
-    def __init__(self, patches: np.ndarray, *, coreset: float = 1.0, seed: int = 0) -> None:
+    def __init__(self, patches: np.ndarray | PatchView, *, coreset: float = 1.0, seed: int = 0) -> None:
         if not len(patches):
             raise IadError("a memory bank needs at least one good picture")
-        self.per_picture = patches.shape[1] * patches.shape[2]
-        bank = np.ascontiguousarray(patches.reshape(-1, patches.shape[3]), dtype=np.float32)
+        view = patches if isinstance(patches, PatchView) else PatchView(patches)
+        self.per_picture = view.per_picture
         if coreset < 1:
-            kept = greedy_coreset(bank, max(1, round(coreset * len(bank))), seed=seed)
-            self.rows = np.sort(kept)
-            bank = np.ascontiguousarray(bank[self.rows])
+            self.rows = np.sort(greedy_coreset(view, max(1, round(coreset * view.rows)), seed=seed))
+            bank = view.gather(self.rows)
         else:
-            self.rows = np.arange(len(bank))
+            self.rows = np.arange(view.rows)
+            bank = view.gather()
         self.search = ExactSearch(bank)
 
     @classmethod
@@ -61,11 +64,13 @@ class MemoryBank:
         made.search = ExactSearch(np.ascontiguousarray(bank, dtype=np.float32))
         return made
 
-    def distance_maps(self, pictures: np.ndarray, *, k: int, title: str, own: np.ndarray | None = None) -> np.ndarray:
+    def distance_maps(
+        self, pictures: np.ndarray | PatchView, *, k: int, title: str, own: np.ndarray | None = None
+    ) -> np.ndarray:
         """Mean Euclidean distance of each patch to its k nearest in the bank.
 
         Args:
-            pictures: float16 or float32 `(M, h, w, D)`; may be memory-mapped.
+            pictures: float16 or float32 `(M, h, w, D)`; may be memory-mapped, and a view.
             k: number of neighbours.
             title: of the progress bar.
             own: int64 `(M,)`, the number of each picture among those of the bank, so that its own patches do not count
@@ -86,7 +91,9 @@ class MemoryBank:
             maps[place] = distances.mean(axis=1).reshape(height, width)
         return maps
 
-    def reweighted(self, pictures: np.ndarray, maps: np.ndarray, *, own: np.ndarray | None = None) -> np.ndarray:
+    def reweighted(
+        self, pictures: np.ndarray | PatchView, maps: np.ndarray, *, own: np.ndarray | None = None
+    ) -> np.ndarray:
         """PatchCore's score (equation 7): the largest distance, less where the bank is sparse around its neighbour.
 
         With x the patch of the largest distance, m its nearest row, and the 9 rows nearest to m (m among them), the
@@ -101,7 +108,8 @@ class MemoryBank:
             float64 `(M,)`, higher = more anomalous.
         """
         scores = np.empty(len(pictures))
-        for number, (picture, found) in enumerate(zip(pictures, maps, strict=True)):
+        for number, found in enumerate(maps):
+            picture = pictures[number]
             patch = picture.reshape(-1, picture.shape[-1])[found.argmax(), None].astype(np.float32)
             hidden = (0, 0) if own is None else self._rows_of(own[number])
             left = len(self.rows) - (hidden[1] - hidden[0])

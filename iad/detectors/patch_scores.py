@@ -6,6 +6,7 @@ import numpy as np
 
 from iad.detectors.aggregation import aggregate_maps
 from iad.detectors.memory_bank import MemoryBank
+from iad.detectors.patch_view import PatchView
 
 
 def draw_pictures(pictures: int, most: int, seed: int) -> np.ndarray:
@@ -17,7 +18,7 @@ def draw_pictures(pictures: int, most: int, seed: int) -> np.ndarray:
 
 def patch_scores(
     bank: MemoryBank,
-    pictures: np.ndarray,
+    pictures: np.ndarray | PatchView,
     maps: np.ndarray,
     *,
     aggregate: str,
@@ -29,7 +30,7 @@ def patch_scores(
 
     Args:
         bank: what the maps are distances to.
-        pictures: float16 or float32 `(M, h, w, D)`; read by "reweighted" alone.
+        pictures: float16 or float32 `(M, h, w, D)`, or a view; read by "reweighted" alone.
         maps: float32 `(M, h, w)`, from `bank.distance_maps`.
         aggregate: "max", "top" (mean of the worst places) or "reweighted" (PatchCore's).
         top_places: number of places that count as worst.

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import warnings
-from contextlib import nullcontext
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
 
 import numpy as np
 import torch
@@ -33,14 +34,35 @@ def as_tensor(vectors: np.ndarray, what: str, dimensions: int | None = None) -> 
     if vectors.ndim != 2 or vectors.dtype != np.float32 or vectors.shape[1] != (dimensions or vectors.shape[1] or 1):
         wanted = f"(rows, {dimensions or 'dimensions'})"
         raise IadError(f"{what}: {vectors.dtype} of the shape {vectors.shape}; give float32 of the shape {wanted}")
-    vectors = np.ascontiguousarray(vectors)
-    with nullcontext() if vectors.flags.writeable else warnings.catch_warnings(action="ignore"):
-        tensor = torch.from_numpy(vectors)  # PyTorch warns of memory that it must not write to
+    tensor = without_copy(np.ascontiguousarray(vectors))
     for start in range(0, len(tensor), CHUNK):
-        low, high = torch.aminmax(tensor[start : start + CHUNK])
-        if not max(-float(low), float(high)) <= LARGEST or low.isnan():
-            raise IadError(
-                f"{what}: a value in rows {start} to {min(start + CHUNK, len(tensor)) - 1} is not finite or beyond "
-                f"{LARGEST:g}; leave such rows out"
-            )
+        refuse_unfit(tensor[start : start + CHUNK], what, start)
     return tensor
+
+
+def without_copy(array: np.ndarray) -> torch.Tensor:
+    """The same memory as a tensor; never to be written to."""
+    with nullcontext() if array.flags.writeable else warnings.catch_warnings(action="ignore"):
+        return torch.from_numpy(array)  # PyTorch warns of memory that it must not write to
+
+
+def refuse_unfit(rows: torch.Tensor, what: str, start: int) -> None:
+    """Refuse float32 `(n, D)`, rows `start` and following of `what`, if a value is not finite or beyond 1e15."""
+    low, high = torch.aminmax(rows)
+    if not max(-float(low), float(high)) <= LARGEST or low.isnan():
+        raise IadError(
+            f"{what}: a value in rows {start} to {start + len(rows) - 1} is not finite or beyond {LARGEST:g}; "
+            "leave such rows out"
+        )
+
+
+@contextmanager
+def full_precision(device: str) -> Iterator[None]:
+    """Compute float32 products of the block in float32, whatever precision was allowed outside (TF32, bf16)."""
+    before = torch.get_float32_matmul_precision()
+    torch.set_float32_matmul_precision("highest")
+    try:
+        with torch.autocast(device, enabled=False):
+            yield
+    finally:
+        torch.set_float32_matmul_precision(before)
