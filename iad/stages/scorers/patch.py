@@ -11,6 +11,7 @@ from iad import paths
 from iad.data.manifest import rows_of
 from iad.detectors.memory_bank import MemoryBank
 from iad.detectors.patch_scores import draw_pictures, only_falls, patch_scores
+from iad.detectors.patch_view import PatchView
 from iad.errors import IadError
 from iad.io import Table, open_array, read_json
 from iad.params import Params
@@ -25,17 +26,17 @@ def compute(params: Params, manifest: Table, source: Path) -> Scores:
     chosen = params.patch
     patches, record = _read(source)
     train, own_split = rows_of(manifest, "train"), rows_of(manifest, "calibration")
-    bank = MemoryBank(with_copies(patches[train], source), coreset=chosen.coreset, seed=params.seed)
+    bank = MemoryBank(_good_patches(patches, train, source), coreset=chosen.coreset, seed=params.seed)
     left_out = None if len(own_split) else draw_pictures(len(train), chosen.calibration, params.seed)
     calibration = own_split if left_out is None else train[left_out]
-    test = patches[rows_of(manifest, "test")]
+    known, test = PatchView(patches, calibration), PatchView(patches, rows_of(manifest, "test"))
     maps = AnomalyMaps(
-        calibration=bank.distance_maps(patches[calibration], k=chosen.k, title="calibration pictures", own=left_out),
+        calibration=bank.distance_maps(known, k=chosen.k, title="calibration pictures", own=left_out),
         test=bank.distance_maps(test, k=chosen.k, title="test pictures"),
     )
     return Scores(
         calibration_rows=calibration,
-        calibration=_scores(chosen, bank, patches[calibration], maps.calibration, left_out),
+        calibration=_scores(chosen, bank, known, maps.calibration, left_out),
         scheme="split" if left_out is None else _left_out(chosen),
         test=_scores(chosen, bank, test, maps.test, None),
         detector={"name": "patch", **chosen.model_dump(exclude={"calibration"}), "bank": len(bank.rows)},
@@ -56,24 +57,14 @@ def _read(source: Path) -> tuple[np.ndarray, dict[str, Any]]:
     return open_array(source / paths.PATCHES), record
 
 
-def with_copies(good: np.ndarray, source: Path) -> np.ndarray:
-    """Patches of the training pictures and of their turned copies, one picture's after the other.
-
-    Args:
-        good: float16 `(n, h, w, D)`, of the training pictures.
-        source: folder of the stage that wrote them, and the copies if there are any.
-
-    Returns:
-        float16 `(n, copies * h, w, D)`, so that a bank hides all copies of a picture together.
-    """
-    if not (source / paths.COPIES).is_file():
-        return good
-    together = np.concatenate([good[:, None], open_array(source / paths.COPIES)], axis=1)  # (n, copies, h, w, D)
-    return together.reshape(len(good), -1, *good.shape[2:])
+def _good_patches(patches: np.ndarray, train: np.ndarray, source: Path) -> PatchView:
+    """Patches of the training pictures, and of their turned copies if the stage wrote any: hidden together."""
+    file = source / paths.COPIES
+    return PatchView(patches, train, copies=open_array(file) if file.is_file() else None)
 
 
 def _scores(
-    chosen: Patch, bank: MemoryBank, pictures: np.ndarray, maps: np.ndarray, own: np.ndarray | None
+    chosen: Patch, bank: MemoryBank, pictures: PatchView, maps: np.ndarray, own: np.ndarray | None
 ) -> np.ndarray:
     return patch_scores(
         bank, pictures, maps,
