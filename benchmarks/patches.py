@@ -3,6 +3,9 @@
 Run it from the repository's top folder after `dvc repro`: python benchmarks/patches.py [options] [layers] [picture]
 `options` scores the patches that the last run kept in other ways, `layers` extracts other layers, `picture` times one
 picture from its pixels to its score. All three without arguments.
+
+python benchmarks/patches.py turns [resnet] [vit] [1] [2m] [4] ... adds turned copies of the training pictures to the
+bank, so many directions, m: each mirrored too. It needs `dvc repro preprocess` alone, and extracts what it compares.
 """
 
 from __future__ import annotations
@@ -21,19 +24,23 @@ from iad.decision.thresholds import is_anomalous, set_threshold
 from iad.detectors.aggregation import aggregate_maps
 from iad.detectors.memory_bank import MemoryBank
 from iad.detectors.patch_scores import draw_pictures
+from iad.evaluation.comparison import delong
 from iad.evaluation.intervals import bootstrap_intervals
 from iad.evaluation.metrics import auroc, confusion
 from iad.evaluation.tables import as_markdown
 from iad.io import open_array
 from iad.models.backbones import build_backbone, extract_features, feature_size
 from iad.models.patches import PatchWriter, patch_shape
+from iad.models.turns import Orientation, Turned, orientations
 from iad.params import load_params
 
 SOURCES = {"resnet": paths.EXTRACT_RESNET, "vit": paths.EXTRACT_VIT}
+TURNS = ("1", "2m", "4", "4m")
 LAYERS = {"resnet": [(1,), (2,), (3,), (2, 3)], "vit": [(3,), (5,), (7,), (9,), (11,), (5, 7), (3, 5, 7)]}
 SCORES = [(1, 0.0), (3, 0.0), (3, 0.25), (3, 0.5), (5, 0.0), (5, 0.25), (10, 0.0)]  # worst places, share of the median
 HEADER = ["backbone", "option", "AUROC [95 %]", "F1", "false alarms", "misses"]
 WARM_UP, TIMED = 3, 20
+AS_TAKEN = Orientation(0, mirrored=False)
 
 
 class Case:
@@ -59,13 +66,19 @@ class Case:
         return patch_shape(self.backbone.module, self.backbone.name, self.backbone.image_size, layers)
 
     def extract(
-        self, rows: np.ndarray, layers: Sequence[int], shape: tuple[int, int, int], size: int, batch_size: int
+        self,
+        rows: np.ndarray,
+        layers: Sequence[int],
+        shape: tuple[int, int, int],
+        size: int,
+        batch_size: int,
+        orientation: Orientation = AS_TAKEN,
     ) -> np.ndarray:
         """Patch features of pictures, float16 `(K, h, w, D)`; `size` is that of a pooled feature."""
         patches = np.empty((len(rows), *shape), np.float16)
         features = np.empty((len(rows), size), np.float32)
         extract_features(
-            self.backbone, self.images[rows], features, pooling=self.pooling, runtime=self.runtime,
+            self.backbone, Turned(self.images, rows, orientation), features, pooling=self.pooling, runtime=self.runtime,
             batch_size=batch_size, patches=PatchWriter(patches, layers, self.kept.neighbourhood),
         )  # fmt: skip
         return patches
@@ -96,6 +109,17 @@ class Case:
             bank.distance_maps(calibration, k=k, title="calibration", own=self.left_out),
             bank.distance_maps(patches[self.test], k=k, title="test"),
         )
+
+    def with_copies(self, laid: Sequence[np.ndarray], test: np.ndarray) -> tuple[np.ndarray, np.ndarray, float]:
+        """Scores of calibration and of test pictures, and seconds per picture, where the bank holds these copies.
+
+        `laid` are patches of the training pictures, the first as they were taken.
+        """
+        bank, began = MemoryBank(np.concatenate(laid, axis=1)), time.perf_counter()  # (n, copies * h, w, D)
+        good = bank.distance_maps(laid[0][self.left_out], k=1, title="calibration", own=self.left_out)
+        found = bank.distance_maps(test, k=1, title="test")
+        seconds = (time.perf_counter() - began) / (len(good) + len(found))
+        return scores(good, 3, 0.25), scores(found, 3, 0.25), seconds
 
 
 def scores(maps: np.ndarray, places: int, share: float) -> np.ndarray:
@@ -137,6 +161,32 @@ def layers() -> list[list[str]]:
     return rows
 
 
+def turns(wanted: Sequence[str]) -> list[list[str]]:
+    """The default score with turned copies of the training pictures in the bank; gains are against the first choice."""
+    rows = []
+    choices = [one for one in wanted if one not in SOURCES] or TURNS
+    for section in [name for name in SOURCES if name in wanted] or SOURCES:
+        case, first = Case(section), None
+        labels, given = case.manifest["label"][case.test], (case.kept.layers, case.shape(case.kept.layers))
+        size, batch_size = feature_size(case.backbone, case.pooling), case.params.compute.batch_size
+        test = case.extract(case.test, *given, size, batch_size)
+        laid: dict[Orientation, tuple[np.ndarray, float]] = {}
+        for choice in choices:
+            every = orientations(int(choice.removesuffix("m")), mirror=choice.endswith("m"))
+            for orientation in [one for one in every if one not in laid]:
+                began = time.perf_counter()
+                patches = case.extract(case.train, *given, size, batch_size, orientation)
+                laid[orientation] = patches, time.perf_counter() - began
+            good, found, searched = case.with_copies([laid[one][0] for one in every], test)
+            row = case.judge(f"{choice}: {len(every)} orientations", good, found)
+            first = found if first is None else first
+            gain = delong(labels, found, first)
+            shown = "-" if found is first or gain is None else f"{gain.value:+.4f} (p = {gain.p:.3f})"
+            rows.append([*row, shown, f"{sum(laid[one][1] for one in every):.0f}", f"{1000 * searched:.0f}"])
+            print("  " + "  ".join(rows[-1][-3:]), flush=True)
+    return rows
+
+
 def picture() -> None:
     """Milliseconds from the pixels of one picture to its score: network, search, aggregation."""
     rows: list[list[Any]] = []
@@ -156,6 +206,10 @@ def picture() -> None:
 
 def main(parts: Sequence[str]) -> None:
     """Run the parts asked for and print their tables."""
+    if parts[:1] == ["turns"]:
+        header = [*HEADER, "AUROC gained", "seconds to extract the training pictures", "ms to search for one"]
+        print(as_markdown(header, turns(parts[1:])))
+        return
     for part in parts or ("picture", "options", "layers"):
         if part == "picture":
             picture()

@@ -1,0 +1,265 @@
+"""Large pictures: whole at a small size against overlapping tiles, and what tiles change in the features.
+
+Run it from the repository's top folder: python benchmarks/tiles.py draw FOLDER | pipeline FOLDER [case ...] | seams
+`draw` writes carpets of 4,096 x 3,000 px, half of the test pictures with one defect 10 to 25 px across, as a data set
+into FOLDER (minutes). `pipeline` runs the stages on it, in a folder of its own, once per case: side of the picture and
+of a tile, as 448:0 or 1792:448. Times and private memory (RssAnon of /proc, Linux) are those of whole stages, start-up
+included. `seams` compares overlaps, and two ways to join tiles, on carpets of 1,344 px.
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from itertools import pairwise
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+from ruamel.yaml import YAML
+
+from iad import compute
+from iad.data import carpet
+from iad.detectors.memory_bank import MemoryBank
+from iad.evaluation.tables import as_markdown
+from iad.models.backbones import Backbone, build_backbone, extract_features, feature_size
+from iad.models.patches import PatchWriter, patch_shape
+from iad.models.tiles import Tiles, place_tiles
+from iad.params import load_params
+
+WIDTH, HEIGHT = 4096, 3000
+THREADS = 170  # along the width: 24 px each
+TRAIN, GOOD, DEFECTIVE = 12, 8, 12
+SMALLEST, LARGEST = 10, 25  # extent of a defect in pixels
+WINDOWS = {"color": 100, "cut": 80, "hole": 175, "metal_contamination": 350, "thread": 40}  # px that a kind is drawn in
+CASES = ("448:0", "1792:448", "2688:448")
+STAGES = (("download",), ("preprocess",), ("extract_resnet",), ("score", "patch_resnet"), ("threshold", "patch_resnet"),
+          ("evaluate",))  # fmt: skip
+FIGURES = ("auroc", "auroc_low", "auroc_high", "false_alarms", "misses")
+SIZE, TILE, OVERLAPS = 1344, 448, (0.0, 0.125, 0.25, 0.5)  # of `seams`
+SEAM_TRAIN, SEAM_TEST = 6, 3
+NEAR = 2  # places on either side of a seam
+PIPELINE_HEADER = [
+    "picture : tile", "AUROC [95 %]", "false alarms", "misses", "pixel AUROC", "AUPRO", "extract, s a picture",
+    "score, s a picture", "peak MiB: preprocess", "extract", "score", "evaluate",
+]  # fmt: skip
+SEAMS_HEADER = [
+    "tiles", "overlap", "distance to one pass", "at seams", "at seams, 99 %", "nearest good patch: elsewhere",
+    "at seams", "99 %: at seams / elsewhere",
+]  # fmt: skip
+
+
+def draw(folder: Path) -> None:
+    """Write the data set in MVTec layout, as JPEG with masks as PNG."""
+    carpet.MOST_THREADS = THREADS
+    for stream, (split, count) in enumerate((("train/good", TRAIN), ("test/good", GOOD), ("test/defect", DEFECTIVE))):
+        for index in range(count):
+            picture = carpet.draw(0, stream, index, WIDTH, None)[0][:HEIGHT]
+            name = f"{index:03d}"
+            if split == "test/defect":
+                picture, mask = with_defect(picture, np.random.default_rng((1, index)))
+                target = folder / "ground_truth/defect" / f"{name}_mask.png"
+                target.parent.mkdir(parents=True, exist_ok=True)
+                Image.fromarray(mask * 255).save(target)
+            (folder / split).mkdir(parents=True, exist_ok=True)
+            Image.fromarray(picture).save(folder / split / f"{name}.jpg", quality=95)
+            print(f"{split}/{name}", flush=True)
+
+
+def with_defect(picture: np.ndarray, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
+    """The picture with one small defect, and its mask, uint8 `(H, W)`."""
+    while True:
+        kind = str(rng.choice(sorted(WINDOWS)))
+        side = WINDOWS[kind]
+        top, left = (int(rng.integers(0, extent - side)) for extent in picture.shape[:2])
+        before = picture[top : top + side, left : left + side].astype(np.float32)
+        steps = (np.arange(side, dtype=np.float32) + 0.5) / side
+        after = carpet.DEFECTS[kind](before, (steps[:, None], steps[None, :]), rng)
+        changed = np.abs(after - before).max(axis=2) >= carpet.VISIBLE
+        extent = max((np.ptp(places) + 1 for places in np.nonzero(changed) if len(places)), default=0)
+        if SMALLEST <= extent <= LARGEST:
+            break
+    found, mask = picture.copy(), np.zeros(picture.shape[:2], np.uint8)
+    found[top : top + side, left : left + side] = np.clip(np.rint(after), 0, 255).astype(np.uint8)
+    mask[top : top + side, left : left + side] = changed
+    return found, mask
+
+
+@dataclass(frozen=True)
+class Cost:
+    """Of one stage: wall seconds, and the peak of its private memory in MiB."""
+
+    seconds: float
+    mib: float
+
+
+def measured(command: list[str], folder: Path) -> Cost:
+    """Run a command and watch it."""
+    began, peak = time.perf_counter(), 0.0
+    process = subprocess.Popen(command, cwd=folder, stdout=subprocess.DEVNULL)
+    while process.poll() is None:
+        try:
+            status = Path(f"/proc/{process.pid}/status").read_text()
+        except (FileNotFoundError, ProcessLookupError):
+            break
+        peak = max([peak, *(int(line.split()[1]) / 1024 for line in status.splitlines() if line.startswith("RssAnon"))])
+        time.sleep(0.02)
+    if process.wait():
+        raise SystemExit(f"{' '.join(command)} ended with {process.returncode}")
+    return Cost(time.perf_counter() - began, peak)
+
+
+def pipeline(data: Path, cases: list[str]) -> None:
+    """Run the stages once per case and print a table."""
+    rows = []
+    for case in cases:
+        with tempfile.TemporaryDirectory() as name:
+            folder = Path(name)
+            project(folder, data, *(int(part) for part in case.split(":")))
+            costs = {}
+            for stage in STAGES:
+                costs[stage[0]] = measured([sys.executable, "-m", "iad", *stage], folder)
+                print(
+                    f"{case:10} {stage[0]:15} {costs[stage[0]].seconds:7.1f} s {costs[stage[0]].mib:6.0f} MiB",
+                    flush=True,
+                )
+            found = json.loads((folder / "metrics/patch_resnet.json").read_text())
+            report = json.loads((folder / "plots/report.json").read_text())
+            (gallery,) = (folder / "plots/galleries").glob("*.png")
+            shutil.copy(gallery, data.parent / f"gallery_{case.replace(':', '_')}.png")
+        pixels = report["pixels"]["patch_resnet"]
+        print(json.dumps({"case": case, "metrics": found, "pixels": pixels}), flush=True)
+        rows.append(row_of(case, costs, found, pixels))
+    print(as_markdown(PIPELINE_HEADER, rows))
+
+
+def row_of(case: str, costs: dict[str, Cost], found: dict[str, float], pixels: dict[str, object]) -> list[str]:
+    """One line of the table."""
+    auroc, low, high, alarms, misses = (found[name] for name in FIGURES)
+    each = (
+        costs["extract_resnet"].seconds / (TRAIN + GOOD + DEFECTIVE),
+        costs["score"].seconds / (TRAIN + GOOD + DEFECTIVE),
+    )
+    peaks = [f"{costs[stage].mib:.0f}" for stage in ("preprocess", "extract_resnet", "score", "evaluate")]
+    shown = [f"{pixels[name]:.4f}" if name in pixels else "-" for name in ("auroc", "aupro")]
+    return [case, f"{auroc:.3f} [{low:.3f}, {high:.3f}]", f"{alarms} of {GOOD}", f"{misses} of {DEFECTIVE}", *shown,
+            *(f"{seconds:.1f}" for seconds in each), *peaks]  # fmt: skip
+
+
+def project(folder: Path, data: Path, size: int, tile: int) -> None:
+    """A copy of this project on that data set, with one method."""
+    shutil.copytree("iad", folder / "iad")
+    (folder / "data").mkdir()
+    (folder / "data/large").symlink_to(data.resolve())
+    yaml = YAML()
+    values = yaml.load(Path("params.yaml"))
+    values["data"] |= {"source": "folder", "category": "large"}
+    values["preprocess"]["image_size"] = size
+    values["resnet"]["patches"]["tile"] = tile
+    values["methods"] = {"patch_resnet": values["methods"]["patch_resnet"]}
+    values["hybrids"] = {}
+    yaml.dump(values, folder / "params.yaml")
+
+
+@dataclass(frozen=True)
+class Blended(Tiles):
+    """Tiles that are mixed where they overlap, each with a weight that falls towards its border."""
+
+    def stitch(self, parts: np.ndarray, start: int, patches: np.ndarray) -> None:
+        """Add each tile's features with its weights; all weights of a place sum to 1."""
+        places = parts.shape[1]
+        ramp = np.minimum(np.arange(places) + 0.5, places - np.arange(places) - 0.5)
+        firsts = [origin * places // self.side for origin in self.origins]
+        total = np.zeros(self.grid(places))
+        for first in firsts:
+            total[first : first + places] += ramp
+        lines = [ramp / total[first : first + places] for first in firsts]
+        for number, part in enumerate(parts.astype(np.float32), start):
+            row, column = divmod(number % self.count, len(self.origins))
+            weights = (lines[row][:, None] * lines[column])[:, :, None].astype(np.float32)
+            patches[
+                number // self.count, firsts[row] : firsts[row] + places, firsts[column] : firsts[column] + places
+            ] += part * weights
+
+
+def seams() -> None:
+    """Features by tiles against those of one pass, and distances of good pictures at seams against elsewhere."""
+    carpet.MOST_THREADS = THREADS * SIZE // WIDTH
+    images = np.stack([carpet.draw(0, 0, index, SIZE, None)[0] for index in range(SEAM_TRAIN + SEAM_TEST)])
+    chosen = load_params().resnet
+    whole = build_backbone(chosen.model, chosen.weights, image_size=SIZE, normalize=chosen.normalize)
+    tiled = replace(whole, image_size=TILE)
+    layers, neighbourhood = chosen.patches.layers, chosen.patches.neighbourhood
+
+    def extract(backbone: Backbone, tiles: Tiles | None) -> np.ndarray:
+        height, _, length = patch_shape(backbone.module, backbone.name, backbone.image_size, layers)
+        side = tiles.grid(height) if tiles else height
+        patches = np.zeros((len(images), side, side, length), np.float32)
+        features = np.empty((len(images), feature_size(backbone, chosen.pooling)), np.float32)
+        runtime = compute.start(device="cpu", precision="auto", threads=0, seed=0)
+        extract_features(
+            backbone, images, features, pooling=chosen.pooling, runtime=runtime, batch_size=4,
+            patches=PatchWriter(patches, layers, neighbourhood), tiles=tiles,
+        )  # fmt: skip
+        return patches
+
+    expected = extract(whole, None)
+    places = patch_shape(tiled.module, tiled.name, TILE, layers)[0]
+    rows = [row_of_seams("one pass", expected, expected, None, None)]
+    kinds: tuple[tuple[str, Callable[[int, tuple[int, ...]], Tiles]], ...] = (
+        ("nearest centre", Tiles),
+        ("mixed", Blended),
+    )
+    for overlap in OVERLAPS:
+        tiles = place_tiles(SIZE, TILE, overlap, places, section="resnet")
+        for name, kind in kinds[: 2 if overlap else 1]:
+            found = extract(tiled, kind(tiles.side, tiles.origins))
+            text = f"{len(tiles.origins)} x {len(tiles.origins)}, {name}"
+            rows.append(row_of_seams(text, found, expected, tiles, places))
+            print(rows[-1], flush=True)
+    print(as_markdown(SEAMS_HEADER, rows))
+
+
+def row_of_seams(
+    name: str, found: np.ndarray, expected: np.ndarray, tiles: Tiles | None, places: int | None
+) -> list[str]:
+    """One line: Euclidean distances, of features whose layers have unit length each."""
+    bank = MemoryBank(found[:SEAM_TRAIN])
+    maps = bank.distance_maps(found[SEAM_TRAIN:], k=1, title="good pictures")
+    apart = np.linalg.norm(found - expected, axis=3)
+    if tiles is None or places is None:
+        return [name, "-", "0", "-", "-", f"{maps.mean():.4f}", "-", "-"]
+    firsts = [origin * places // tiles.side for origin in tiles.origins]
+    at = np.zeros(found.shape[1], bool)
+    for first, after in pairwise(firsts):
+        middle = (first + after + places) // 2
+        at[middle - NEAR : middle + NEAR] = True
+    seam = at[:, None] | at
+    overlap = (firsts[0] + places - firsts[1]) / places
+    ratio = np.quantile(maps[:, seam], 0.99) / np.quantile(maps[:, ~seam], 0.99)
+    return [name, f"{overlap:.2f}", f"{apart.mean():.4f}", f"{apart[:, seam].mean():.4f}",
+            f"{np.quantile(apart[:, seam], 0.99):.4f}", f"{maps[:, ~seam].mean():.4f}", f"{maps[:, seam].mean():.4f}",
+            f"{ratio:.3f}"]  # fmt: skip
+
+
+def main(arguments: list[str]) -> None:
+    """Run one of the three parts."""
+    match arguments:
+        case ["draw", folder]:
+            draw(Path(folder))
+        case ["pipeline", folder, *cases]:
+            pipeline(Path(folder), cases or list(CASES))
+        case ["seams"]:
+            seams()
+        case _:
+            raise SystemExit(__doc__)
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])
