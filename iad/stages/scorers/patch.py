@@ -9,6 +9,8 @@ import numpy as np
 
 from iad import paths
 from iad.data.manifest import rows_of
+from iad.detectors.foreground import Foreground, fit_foreground
+from iad.detectors.foreground_scores import foreground_scores
 from iad.detectors.memory_bank import MemoryBank
 from iad.detectors.patch_scores import draw_pictures, only_falls, patch_scores
 from iad.detectors.patch_view import PatchView
@@ -16,6 +18,7 @@ from iad.errors import IadError
 from iad.io import Table, open_array, read_json
 from iad.params import Params
 from iad.params.detectors import Patch
+from iad.progress import say
 from iad.stages._compute import start_compute
 from iad.stages.scorers import AnomalyMaps, Scheme, Scores
 
@@ -30,19 +33,18 @@ def compute(params: Params, manifest: Table, source: Path) -> Scores:
     left_out = None if len(own_split) else draw_pictures(len(train), chosen.calibration, params.seed)
     calibration = own_split if left_out is None else train[left_out]
     known, test = PatchView(patches, calibration), PatchView(patches, rows_of(manifest, "test"))
-    maps = AnomalyMaps(
-        calibration=bank.distance_maps(known, k=chosen.k, title="calibration pictures", own=left_out),
-        test=bank.distance_maps(test, k=chosen.k, title="test pictures"),
-    )
+    foreground = None if chosen.foreground == "none" else learn_foreground(patches, manifest)
+    calibration_maps, calibration_scores = _judge(chosen, bank, foreground, known, "calibration pictures", left_out)
+    test_maps, test_scores = _judge(chosen, bank, foreground, test, "test pictures")
     return Scores(
         calibration_rows=calibration,
-        calibration=_scores(chosen, bank, known, maps.calibration, left_out),
+        calibration=calibration_scores,
         scheme="split" if left_out is None else _left_out(chosen),
-        test=_scores(chosen, bank, test, maps.test, None),
+        test=test_scores,
         detector={"name": "patch", **chosen.model_dump(exclude={"calibration"}), "bank": len(bank.rows)},
         model={name: value for name, value in record.items() if name != "runtime"},
         runtime=record["runtime"],
-        maps=maps,
+        maps=AnomalyMaps(calibration=calibration_maps, test=test_maps),
     )
 
 
@@ -63,15 +65,50 @@ def _good_patches(patches: np.ndarray, train: np.ndarray, source: Path) -> Patch
     return PatchView(patches, train, copies=open_array(file) if file.is_file() else None)
 
 
-def _scores(
-    chosen: Patch, bank: MemoryBank, pictures: PatchView, maps: np.ndarray, own: np.ndarray | None
-) -> np.ndarray:
-    return patch_scores(
-        bank, pictures, maps,
-        aggregate=chosen.aggregate, top_places=chosen.top_places, subtract_median=chosen.subtract_median, own=own,
-    )  # fmt: skip
+def learn_foreground(patches: np.ndarray, manifest: Table) -> Foreground:
+    """Learn from the training pictures which places show the object, and say in one line how many do.
+
+    Args:
+        patches: float16 `(N, h, w, D)`, rows as in the manifest.
+        manifest: of all pictures.
+
+    Raises:
+        IadError: if a training or calibration picture shows no object although others do.
+    """
+    train = rows_of(manifest, "train")
+    foreground = fit_foreground(PatchView(patches, train))
+    good = np.concatenate([train, rows_of(manifest, "calibration")])
+    masks = foreground.masks(PatchView(patches, good))
+    empty = manifest["image_id"][good[~masks.any(axis=(1, 2))]].tolist()
+    if empty:
+        more = f" and {len(empty) - 3} more" if len(empty) > 3 else ""
+        raise IadError(
+            f"patch.foreground = pca: empty foreground: no object in {', '.join(empty[:3])}{more}, where other good "
+            "pictures show one; take them out, or set patch.foreground to none"
+        )
+    counted = f"every place counts: {foreground.reason}" if foreground.reason else f"{masks.mean():.0%} of places count"
+    say(f"patch.foreground = pca: {counted}")
+    return foreground
+
+
+def _judge(
+    chosen: Patch, bank: MemoryBank, foreground: Foreground | None, pictures: PatchView, title: str,
+    own: np.ndarray | None = None,
+) -> tuple[np.ndarray, np.ndarray]:  # fmt: skip
+    """Maps and scores of pictures."""
+    maps = bank.distance_maps(pictures, k=chosen.k, title=title, own=own)
+    aggregate, top_places, subtract_median = chosen.aggregate, chosen.top_places, chosen.subtract_median
+    if foreground is not None:
+        return foreground_scores(
+            bank, foreground, pictures, maps,
+            k=chosen.k, aggregate=aggregate, top_places=top_places, subtract_median=subtract_median, own=own,
+        )  # fmt: skip
+    return maps, patch_scores(
+        bank, pictures, maps, aggregate=aggregate, top_places=top_places, subtract_median=subtract_median, own=own
+    )
 
 
 def _left_out(chosen: Patch) -> Scheme:
     falls = only_falls(aggregate=chosen.aggregate, subtract_median=chosen.subtract_median, coreset=chosen.coreset)
-    return "leave_one_out" if falls else "jackknife"
+    # a picture that joins may also change what counts as foreground
+    return "leave_one_out" if falls and chosen.foreground == "none" else "jackknife"

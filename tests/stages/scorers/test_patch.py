@@ -109,3 +109,51 @@ def test_the_stage_before_it_writes_patches_only_where_layers_are_named(prepare)
     set_params(paths.PARAMS, paths.PARAMS, {"vit": {"patches": {"layers": []}}})
     extract_vit()
     assert not (paths.EXTRACT_VIT / paths.PATCHES).exists()
+
+
+def with_objects(empty=()):
+    """Patches of a wide grid with an object in the middle of each picture, unless its row is among the empty."""
+    rows = len(np.load(paths.IMAGES, mmap_mode="r"))
+    with new_array(paths.EXTRACT_VIT / paths.PATCHES, (rows, 10, 10, 4), np.float16) as patches:
+        patches[:] = np.random.default_rng(1).normal(size=patches.shape) * 0.1
+        shown = np.setdiff1d(np.arange(rows), empty)
+        patches[shown, 3:7, 3:7, 0] += 5 + np.random.default_rng(2).normal(size=(len(shown), 4, 4))
+
+
+def test_only_the_foreground_counts_and_a_test_picture_without_an_object_is_the_worst(prepare, capsys):
+    prepare(patch={"foreground": "pca"})
+    empty = rows_of("test")[4]
+    with_objects([empty])
+    score("patch_vit")
+    assert "patch.foreground = pca: 36% of places count" in capsys.readouterr().out
+    for maps in (paths.CALIBRATION_MAPS, paths.TEST_MAPS):
+        outside = np.delete(np.load(FOLDER / maps), 4, axis=0)
+        outside[:, 2:8, 2:8] = 0
+        np.testing.assert_array_equal(outside, 0)
+    scores = read_table(FOLDER / paths.TEST_SCORES)["score"]
+    assert scores.argmax() == 4
+    assert scores[4] > read_table(FOLDER / paths.CALIBRATION_SCORES)["score"].max()
+    assert read_json(FOLDER / paths.PROVENANCE)["detector"]["foreground"] == "pca"
+
+
+def test_pictures_that_the_object_fills_are_scored_as_without_a_foreground(prepare, capsys):
+    found = {}
+    for foreground in ("none", "pca"):
+        prepare(patch={"foreground": foreground, "subtract_median": 0})
+        score("patch_vit")
+        found[foreground] = [
+            (FOLDER / name).read_bytes() for name in (paths.CALIBRATION_MAPS, paths.TEST_MAPS, paths.TEST_SCORES)
+        ]
+        scheme = {"none": "leave_one_out", "pca": "jackknife"}[foreground]  # which places count is learned from all
+        assert set(read_table(FOLDER / paths.CALIBRATION_SCORES)["scheme"]) == {scheme}
+    assert found["none"] == found["pca"]
+    assert "patch.foreground = pca: every place counts: " in capsys.readouterr().out
+
+
+def test_a_training_picture_without_an_object_is_refused_by_name(prepare):
+    prepare(patch={"foreground": "pca"})
+    empty = rows_of("train")[3]
+    with_objects([empty])
+    with pytest.raises(IadError, match=rf"empty foreground: no object in {empty:03d}\.png, where other"):
+        score("patch_vit")
+    assert not FOLDER.exists()
