@@ -27,6 +27,11 @@ class Runtime:
         """The type in which convolutions and matrix products run."""
         return PRECISIONS[self.precision]
 
+    @property
+    def float64_device(self) -> str:
+        """Where float64 can be computed: the same device, but for mps, which has no such type, the CPU."""
+        return "cpu" if self.device == "mps" else self.device
+
     def record(self) -> dict[str, str | int]:
         """The same as plain values for a JSON file; `hardware` names the card, or "cpu"."""
         hardware = torch.cuda.get_device_name() if self.device == "cuda" else self.device

@@ -43,6 +43,11 @@ def test_auto_takes_cuda_before_the_processor(monkeypatch):
     assert start(device="auto", precision="auto").device == "cuda"
 
 
+def test_float64_is_computed_on_the_device_but_for_mps_which_has_none():
+    devices = {name: compute.Runtime(name, "fp32", 1).float64_device for name in ("cpu", "cuda", "mps")}
+    assert devices == {"cpu": "cpu", "cuda": "cuda", "mps": "cpu"}
+
+
 def test_a_missing_device_is_refused_with_those_there_are(monkeypatch):
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
     with pytest.raises(IadError, match=r"compute.device = cuda: not on this machine, which has .*cpu"):

@@ -19,6 +19,8 @@ import torch
 GROUP = 16  # rows of the bank whose best product stands for all
 SUPER = 16  # groups that are looked at together
 CHUNK = 2048  # rows of the bank in one product: their products stay in the processor's cache
+CARD = 16  # a card has no such cache, but a price for each call: it takes this many times as much at once
+COLUMNS = 8  # a card's 8-bit products want a multiple of so many queries
 BLOCK = 64  # size of the Hadamard matrices
 NORM_SHARE = 16  # one column for the norm per so many coordinates: they reach about half the mean squared norm
 LARGEST = 127
@@ -50,7 +52,7 @@ class BankCodes:
     """The rows of a bank as integers; the norms that limit the error are kept as the largest of each group.
 
     Args:
-        bank: float32 `(N, D)`; may be memory-mapped; read twice, in chunks.
+        bank: float32 `(N, D)`, on the device where products are taken; may be memory-mapped; read twice, in chunks.
 
     Attributes:
         integers: int8 `(groups * GROUP, K)`.
@@ -64,15 +66,17 @@ class BankCodes:
     def __init__(self, bank: torch.Tensor) -> None:
         self.size, self.dimensions = bank.shape
         self.padded = -(-self.dimensions // BLOCK) * BLOCK
-        generator = torch.Generator().manual_seed(0)
-        self.signs = torch.randint(0, 2, (self.padded,), generator=generator).double() * 2 - 1
-        self.order = torch.randperm(self.padded, generator=generator)
-        self.turn = _hadamard(BLOCK)
+        self.device = bank.device
+        generator = torch.Generator("cpu").manual_seed(0)  # the same numbers on every device
+        signs = torch.randint(0, 2, (self.padded,), generator=generator, device="cpu").double() * 2 - 1
+        order = torch.randperm(self.padded, generator=generator, device="cpu")
+        self.signs, self.order, self.turn = (one.to(self.device) for one in (signs, order, _hadamard(BLOCK)))
         self.mean = torch.stack([rows.double().sum(0) for rows in torch.split(bank, CHUNK)]).sum(0) / self.size
         groups = -(-self.size // (GROUP * SUPER)) * SUPER
         self.norm_columns = -(-self.padded // (16 * NORM_SHARE)) * 16
-        self.integers = torch.zeros(groups * GROUP, self.padded + self.norm_columns, dtype=torch.int8)
-        self.step, self.shift, self.norm, self.residual, self.rounding = torch.zeros(5, groups)
+        columns = self.padded + self.norm_columns
+        self.integers = torch.zeros(groups * GROUP, columns, dtype=torch.int8, device=self.device)
+        self.step, self.shift, self.norm, self.residual, self.rounding = torch.zeros(5, groups, device=self.device)
         self.typical_step = 0.0
         for start in range(0, self.size, CHUNK):
             self._fill(start, self.place(bank[start : start + CHUNK]))
@@ -90,7 +94,7 @@ class BankCodes:
         factor = torch.floor(FACTOR * self.typical_step / finest).clamp(1, LARGEST)
         step = FACTOR * self.typical_step / factor
         rounded = (placed / step[:, None]).round_().clamp_(-LARGEST, LARGEST)
-        integers = torch.empty(self.integers.shape[1], len(queries), dtype=torch.int8)
+        integers = torch.empty(self.integers.shape[1], len(queries), dtype=torch.int8, device=self.device)
         integers[: self.padded] = rounded.T.to(torch.int8)
         integers[self.padded :] = factor.to(torch.int8)
         rounded *= step[:, None]
@@ -102,17 +106,21 @@ class BankCodes:
 
         Rows in [hidden[0], hidden[1]) take no part.
         """
+        chunk, asked = CHUNK, queries.shape[1]
+        if self.device.type != "cpu":
+            chunk = CHUNK * CARD
+            queries = torch.nn.functional.pad(queries, (0, -asked % COLUMNS)).T.contiguous().T
         count = queries.shape[1]
-        best = torch.empty(len(self.step), count, dtype=torch.int32)
-        space = torch.empty(CHUNK, count, dtype=torch.int32)
-        for start in range(0, len(self.integers), CHUNK):
-            rows = self.integers[start : start + CHUNK]
+        best = torch.empty(len(self.step), count, dtype=torch.int32, device=self.device)
+        space = torch.empty(chunk, count, dtype=torch.int32, device=self.device)
+        for start in range(0, len(self.integers), chunk):
+            rows = self.integers[start : start + chunk]
             product = torch._int_mm(rows, queries, out=space[: len(rows)])
             for first, last in (hidden, (self.size, len(self.integers))):
                 product[max(first - start, 0) : max(last - start, 0)] = torch.iinfo(torch.int32).min
             groups = slice(start // GROUP, (start + len(rows)) // GROUP)
             torch.amax(product.view(-1, GROUP, count), 1, out=best[groups])
-        return best
+        return best[:, :asked]
 
     def _fill(self, start: int, placed: torch.Tensor) -> None:
         halved = placed.square().sum(1) / 2
@@ -143,7 +151,7 @@ class BankCodes:
 
 
 def _hadamard(size: int) -> torch.Tensor:
-    matrix = torch.ones(1, 1, dtype=torch.float64)
+    matrix = torch.ones(1, 1, dtype=torch.float64, device="cpu")
     while len(matrix) < size:
         matrix = torch.cat([torch.cat([matrix, matrix], 1), torch.cat([matrix, -matrix], 1)])
     return torch.divide(matrix, size**0.5)

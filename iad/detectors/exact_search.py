@@ -17,9 +17,9 @@ from __future__ import annotations
 import numpy as np
 import torch
 
-from iad.detectors.codes import GROUP
+from iad.detectors.codes import CARD, GROUP
 from iad.detectors.filters import Filter, Float32Filter, Int8Filter, int8_is_fast
-from iad.detectors.vectors import ROUNDING, TINY, as_tensor
+from iad.detectors.vectors import ROUNDING, TINY, as_tensor, full_precision, no_room
 from iad.errors import IadError
 
 QUERIES = 1024  # queries answered together
@@ -38,20 +38,29 @@ class ExactSearch:
     Args:
         bank: float32 `(N, D)`; kept as it is, and may be memory-mapped.
         low_precision: filter with 8-bit integers where the processor multiplies them fast; the answer is the same.
+        device: "cpu" or "cuda"; a card holds the bank in float32 and, for the filter, in 8-bit integers.
 
     Raises:
-        IadError: if the bank is empty, not float32, or holds a value that is not finite or beyond 1e15.
+        IadError: if the bank is empty, not float32, or holds a value that is not finite or beyond 1e15; or if the card
+            has no room for it.
     """
 
-    def __init__(self, bank: np.ndarray, *, low_precision: bool = True) -> None:
-        self.bank = as_tensor(bank, "bank")
+    def __init__(self, bank: np.ndarray, *, low_precision: bool = True, device: str = "cpu") -> None:
+        tensor = as_tensor(bank, "bank")
         if not len(bank):
             raise IadError("bank: no rows; an exact search needs one at least")
+        self.device = torch.device(device)
+        self.at_once = 1 if device == "cpu" else CARD
         self.relative = 4 * ROUNDING * (bank.shape[1] + 4)  # twice what two squared distances in float32 differ by
-        self.float32 = Float32Filter(self.bank)
-        self.filters: list[Filter] = [self.float32]
-        if low_precision and int8_is_fast():
-            self.filters.insert(0, Int8Filter(self.bank))
+        try:
+            with full_precision(device):
+                self.bank = tensor.to(self.device)
+                self.float32 = Float32Filter(self.bank)
+                self.filters: list[Filter] = [self.float32]
+                if low_precision and int8_is_fast(device):
+                    self.filters.insert(0, Int8Filter(self.bank))
+        except torch.OutOfMemoryError:
+            raise no_room(bank.shape) from None
 
     def search(self, queries: np.ndarray, k: int, *, hidden: tuple[int, int] = (0, 0)) -> tuple[np.ndarray, np.ndarray]:
         """Find the k nearest rows of the bank; of rows equally near, those that come first.
@@ -76,26 +85,37 @@ class ExactSearch:
         distances, rows = np.empty((len(queries), k)), np.empty((len(queries), k), dtype=np.int64)
         at_once = len(queries) * len(self.bank) <= (SMALL if len(self.filters) > 1 else MEDIUM)
         step = min(QUERIES, max(FEW, SMALL // len(self.bank))) if at_once else QUERIES
-        for start in range(0, len(queries), step):
-            with torch.autocast("cpu", enabled=False):
-                squared, found = self._search(tensor[start : start + step], k, hidden, at_once=at_once)
-            distances[start : start + step], rows[start : start + step] = np.sqrt(squared), found
+        try:
+            with full_precision(self.device.type):
+                for start in range(0, len(queries), step):
+                    part = tensor[start : start + step].to(self.device)
+                    squared, rows[start : start + step] = self._search(part, k, hidden, at_once=at_once)
+                    distances[start : start + step] = np.sqrt(squared)
+        except torch.OutOfMemoryError:
+            raise no_room(self.bank.shape) from None
         return distances, rows
+
+    def vectors(self, rows: np.ndarray) -> np.ndarray:
+        """Rows of the bank by number, int64 `(n,)`: float32 `(n, D)`."""
+        found: np.ndarray = self.bank[torch.from_numpy(rows).to(self.device)].cpu().numpy()
+        return found
 
     def _search(
         self, queries: torch.Tensor, k: int, hidden: tuple[int, int], *, at_once: bool
     ) -> tuple[np.ndarray, np.ndarray]:
         squared, rows = np.empty((len(queries), k)), np.empty((len(queries), k), dtype=np.int64)
-        left = torch.arange(len(queries))
+        left = torch.arange(len(queries), device=self.device)
         if at_once:
             query, row, done = self.float32.candidates(queries, k, hidden, PATIENCE + 4 * k)
-            squared[done.numpy()], rows[done.numpy()] = self._nearest(queries, query.numpy(), row.numpy(), k)
+            there = done.cpu().numpy()
+            squared[there], rows[there] = self._nearest(queries, query.cpu().numpy(), row.cpu().numpy(), k)
             left = left[~done]
         for one in self.filters:
             if not len(left):
                 return squared, rows
             done, *answer = self._through(one, queries[left], k, hidden)
-            squared[left[done]], rows[left[done]] = answer
+            there = left[done].cpu().numpy()
+            squared[there], rows[there] = answer
             left = left[~done]
         for query in left.tolist():
             squared[query], rows[query] = self._brute(queries[query], k, hidden)
@@ -110,7 +130,8 @@ class ExactSearch:
         measured = self._measure(queries, owner, group, hidden)  # (M * seeds, GROUP)
         nearest = measured.view(len(queries), -1)
         if nearest.shape[1] < k:
-            return torch.zeros(len(queries), dtype=torch.bool), np.empty((0, k)), np.empty((0, k), dtype=np.int64)
+            none = torch.zeros(len(queries), dtype=torch.bool, device=self.device)
+            return none, np.empty((0, k)), np.empty((0, k), dtype=np.int64)
         limit = nearest.kthvalue(k, dim=1).values * (1 + self.relative) + TINY
         more_owner, more_group, done = ranked.groups_within(limit, len(self.bank) // GROUP // PATIENCE + 4 * k)
         keep = done[owner]
@@ -123,10 +144,11 @@ class ExactSearch:
         self, queries: torch.Tensor, owner: torch.Tensor, group: torch.Tensor, hidden: tuple[int, int]
     ) -> torch.Tensor:
         """Squared distances in float32 `(P, GROUP)` of queries `owner` to the rows of `group`; infinite if hidden."""
-        squared = torch.empty(len(owner), GROUP)
-        for start in range(0, len(owner), PAIRS):
-            part = slice(start, start + PAIRS)
-            rows = group[part, None] * GROUP + torch.arange(GROUP)
+        squared = torch.empty(len(owner), GROUP, device=self.device)
+        inside, step = torch.arange(GROUP, device=self.device), PAIRS * self.at_once
+        for start in range(0, len(owner), step):
+            part = slice(start, start + step)
+            rows = group[part, None] * GROUP + inside
             vectors = self.bank[rows.clamp(max=len(self.bank) - 1).flatten()].view(*rows.shape, -1)
             vectors -= queries[owner[part], None]
             found = torch.linalg.vecdot(vectors, vectors)
@@ -145,8 +167,8 @@ class ExactSearch:
     ) -> tuple[np.ndarray, np.ndarray]:
         """The k nearest of the measured rows of each query, in float64, and their places in the bank."""
         pair, place = torch.nonzero(squared <= limit[owner, None], as_tuple=True)
-        who, row = owner[pair].numpy(), (group[pair] * GROUP + place).numpy()
-        close = squared[pair, place].numpy()
+        who, row = owner[pair].cpu().numpy(), (group[pair] * GROUP + place).cpu().numpy()
+        close = squared[pair, place].cpu().numpy()
         order = np.lexsort((close, who))
         who, row, close = who[order], row[order], close[order]
         first = np.flatnonzero(np.diff(who, prepend=-1))
@@ -167,18 +189,19 @@ class ExactSearch:
 
     def _exact(self, queries: torch.Tensor, who: np.ndarray, row: np.ndarray) -> np.ndarray:
         exact = np.empty(len(who))
-        for start in range(0, len(who), EXACT):
-            part = slice(start, start + EXACT)
-            vectors = self.bank[torch.from_numpy(row[part])].double()
-            vectors -= queries[torch.from_numpy(who[part])]
-            exact[part] = torch.linalg.vecdot(vectors, vectors).numpy()
+        step = EXACT * self.at_once
+        for start in range(0, len(who), step):
+            part = slice(start, start + step)
+            vectors = self.bank[torch.from_numpy(row[part]).to(self.device)].double()
+            vectors -= queries[torch.from_numpy(who[part]).to(self.device)]
+            exact[part] = torch.linalg.vecdot(vectors, vectors).cpu().numpy()
         return exact
 
     def _brute(self, query: torch.Tensor, k: int, hidden: tuple[int, int]) -> tuple[np.ndarray, np.ndarray]:
         squared = np.empty(len(self.bank))
         for start in range(0, len(self.bank), BRUTE_ROWS):
             vectors = self.bank[start : start + BRUTE_ROWS].double() - query.double()
-            squared[start : start + BRUTE_ROWS] = torch.linalg.vecdot(vectors, vectors).numpy()
+            squared[start : start + BRUTE_ROWS] = torch.linalg.vecdot(vectors, vectors).cpu().numpy()
         squared[slice(*hidden)] = np.inf
         rows = np.argsort(squared, kind="stable")[:k]
         return squared[rows], rows

@@ -12,7 +12,7 @@ from typing import Protocol
 
 import torch
 
-from iad.detectors.codes import CHUNK, GROUP, SUPER, BankCodes
+from iad.detectors.codes import CARD, CHUNK, GROUP, LARGEST, SUPER, BankCodes
 from iad.detectors.vectors import ROUNDING, TINY
 
 SLACK = 4e-6  # relative error of the few float32 operations that turn a product into a limit
@@ -47,7 +47,7 @@ class Ranked:
         _, count = self.values.shape
         estimate = self._super_estimate()
         supers = estimate.topk(min(k, len(estimate)), dim=0).indices.T  # (M, k)
-        query = torch.arange(count)[:, None].expand_as(supers)
+        query = torch.arange(count, device=supers.device)[:, None].expand_as(supers)
         inside = self.values.view(-1, SUPER, count)[supers, :, query].argmax(-1)
         group = supers * SUPER + inside
         self.values[group, query] = _least(self.values.dtype)
@@ -137,9 +137,11 @@ class Float32Filter:
         """Rank for queries, float32 `(M, D)`; rows in [hidden[0], hidden[1]) take no part."""
         size, dimensions = self.bank.shape
         count = len(queries)
-        values = torch.full((self.groups, count), -torch.inf)
-        for start in range(0, size, CHUNK):
-            product = self._values(queries, start, start + CHUNK, hidden)
+        device = self.bank.device
+        chunk = CHUNK if device.type == "cpu" else CHUNK * CARD
+        values = torch.full((self.groups, count), -torch.inf, device=device)
+        for start in range(0, size, chunk):
+            product = self._values(queries, start, start + chunk, hidden)
             if tail := -len(product) % GROUP:
                 product = torch.nn.functional.pad(product, (0, 0, 0, tail), value=-torch.inf)
             groups = slice(start // GROUP, (start + len(product)) // GROUP)
@@ -148,11 +150,11 @@ class Float32Filter:
         error = ROUNDING * (dimensions + 4)
         return Ranked(
             values=values,
-            row_scale=torch.ones(self.groups),
-            row_shift=torch.zeros(self.groups),
-            query_scale=torch.ones(count),
+            row_scale=torch.ones(self.groups, device=device),
+            row_shift=torch.zeros(self.groups, device=device),
+            query_scale=torch.ones(count, device=device),
             row_error=torch.stack([error * self.norm, error * self.norm.square()], 1),
-            query_error=torch.stack([norm.float(), torch.ones(count)]),
+            query_error=torch.stack([norm.float(), torch.ones(count, device=device)]),
             norm=norm.square(),
         )
 
@@ -179,12 +181,13 @@ class Float32Filter:
         hit = best >= least[:, None]
         done = hit.sum(1) <= patience
         query, group = torch.nonzero(hit & done[:, None], as_tuple=True)
-        rows = group[:, None] + groups * torch.arange(GROUP)  # (H, GROUP)
+        inside = torch.arange(GROUP, device=values.device)
+        rows = group[:, None] + groups * inside  # (H, GROUP)
         found = values[rows, query[:, None]]
-        single = (group[:, None] >= groups) & (torch.arange(GROUP) < GROUP - 1)
+        single = (group[:, None] >= groups) & (inside < GROUP - 1)
         hit = (found >= least[query, None]) & (found > -torch.inf) & ~single
-        place, inside = torch.nonzero(hit, as_tuple=True)
-        return query[place], rows[place, inside], done
+        place, member = torch.nonzero(hit, as_tuple=True)
+        return query[place], rows[place, member], done
 
     def _values(self, queries: torch.Tensor, start: int, stop: int, hidden: tuple[int, int]) -> torch.Tensor:
         """t(x, y) of rows `start` to `stop` in float32 `(n, M)`; -inf if hidden."""
@@ -196,7 +199,7 @@ class Float32Filter:
 
 def fast_product(rows: torch.Tensor, queries: torch.Tensor) -> torch.Tensor:
     """Products of float32 `(n, D)` and `(M, D)`, float32 `(n, M)`; oneDNN's where there are, mostly the fastest."""
-    if _has_onednn():
+    if rows.device.type == "cpu" and _has_onednn():
         product: torch.Tensor = torch.ops.mkldnn._linear_pointwise(rows, queries, None, "none", [], "")
         return product
     return rows @ queries.T
@@ -204,7 +207,7 @@ def fast_product(rows: torch.Tensor, queries: torch.Tensor) -> torch.Tensor:
 
 @cache
 def _has_onednn() -> bool:
-    values = torch.arange(32.0).view(4, 8)
+    values = torch.arange(32.0, device="cpu").view(4, 8)
     try:
         product = torch.ops.mkldnn._linear_pointwise(values, values, None, "none", [], "")
     except (AttributeError, RuntimeError):
@@ -213,13 +216,14 @@ def _has_onednn() -> bool:
 
 
 @cache
-def int8_is_fast() -> bool:
-    """Whether this processor sums products of 8-bit integers in one instruction, and PyTorch does it right."""
-    if not torch.cpu._is_vnni_supported():  # without it, sums may saturate at 16 bits
+def int8_is_fast(device: str = "cpu") -> bool:
+    """Whether this processor or card sums products of 8-bit integers in one instruction, and PyTorch does it right."""
+    if device == "cpu" and not torch.cpu._is_vnni_supported():  # without it, sums may saturate at 16 bits
         return False
-    left = torch.full((GROUP, 64), 127, dtype=torch.int8)
+    left = torch.full((2 * GROUP, 64), LARGEST, dtype=torch.int8, device=device)
     try:
-        return bool((torch._int_mm(left, left.T.contiguous()) == 64 * 127 * 127).all())
+        right = left.T.contiguous() if device == "cpu" else left.T  # as `BankCodes.products` takes them
+        return bool((torch._int_mm(left, right) == 64 * LARGEST**2).all())
     except (AttributeError, RuntimeError):
         return False
 

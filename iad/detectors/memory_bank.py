@@ -26,6 +26,7 @@ class MemoryBank:
         patches: float16 or float32 `(N, h, w, D)`, of the good pictures; may be memory-mapped, and a view of them.
         coreset: share of the patches that is kept, in (0, 1]; below 1 by greedy k-centre.
         seed: of the coreset's first choice.
+        device: "cpu" or "cuda", where distances are computed; a card must hold what is kept.
 
     Raises:
         IadError: if there is no picture, or a feature is not finite.
@@ -34,34 +35,37 @@ class MemoryBank:
         rows: int64 `(rows kept,)`, ascending: where each kept patch was among the `N * h * w` given.
     """
 
-    def __init__(self, patches: np.ndarray | PatchView, *, coreset: float = 1.0, seed: int = 0) -> None:
+    def __init__(
+        self, patches: np.ndarray | PatchView, *, coreset: float = 1.0, seed: int = 0, device: str = "cpu"
+    ) -> None:
         if not len(patches):
             raise IadError("a memory bank needs at least one good picture")
         view = patches if isinstance(patches, PatchView) else PatchView(patches)
         self.per_picture = view.per_picture
         if coreset < 1:
-            self.rows = np.sort(greedy_coreset(view, max(1, round(coreset * view.rows)), seed=seed))
+            self.rows = np.sort(greedy_coreset(view, max(1, round(coreset * view.rows)), seed=seed, device=device))
             bank = view.gather(self.rows)
         else:
             self.rows = np.arange(view.rows)
             bank = view.gather()
-        self.search = ExactSearch(bank)
+        self.search = ExactSearch(bank, device=device)
 
     @classmethod
-    def of_rows(cls, bank: np.ndarray, rows: np.ndarray, *, per_picture: int) -> MemoryBank:
+    def of_rows(cls, bank: np.ndarray, rows: np.ndarray, *, per_picture: int, device: str = "cpu") -> MemoryBank:
         """Make a bank of patches that were chosen before.
 
         Args:
             bank: float16 or float32 `(rows kept, D)`.
             rows: int64 `(rows kept,)`, ascending, as the attribute `rows`.
             per_picture: patches of each picture, `h * w`.
+            device: "cpu" or "cuda", where distances are computed.
 
         Raises:
             IadError: if there is no row, or a feature is not finite.
         """
         made = cls.__new__(cls)
         made.per_picture, made.rows = per_picture, rows
-        made.search = ExactSearch(np.ascontiguousarray(bank, dtype=np.float32))
+        made.search = ExactSearch(np.ascontiguousarray(bank, dtype=np.float32), device=device)
         return made
 
     def distance_maps(
@@ -114,9 +118,8 @@ class MemoryBank:
             hidden = (0, 0) if own is None else self._rows_of(own[number])
             left = len(self.rows) - (hidden[1] - hidden[0])
             distance, nearest = self.search.search(patch, 1, hidden=hidden)
-            bank = self.search.bank.numpy()
-            _, support = self.search.search(bank[nearest[0]], min(SUPPORT, left), hidden=hidden)
-            others = np.linalg.norm(bank[support[0]].astype(np.float64) - patch, axis=1)
+            _, support = self.search.search(self.search.vectors(nearest[0]), min(SUPPORT, left), hidden=hidden)
+            others = np.linalg.norm(self.search.vectors(support[0]).astype(np.float64) - patch, axis=1)
             scores[number] = (1 - np.exp(distance[0, 0]) / np.exp(others).sum()) * distance[0, 0]
         return scores
 

@@ -59,10 +59,19 @@ def refuse_unfit(rows: torch.Tensor, what: str, start: int) -> None:
 @contextmanager
 def full_precision(device: str) -> Iterator[None]:
     """Compute float32 products of the block in float32, whatever precision was allowed outside (TF32, bf16)."""
-    before = torch.get_float32_matmul_precision()
+    before, lowered = torch.get_float32_matmul_precision(), torch.is_autocast_enabled(device)
     torch.set_float32_matmul_precision("highest")
     try:
-        with torch.autocast(device, enabled=False):
+        with torch.autocast(device, enabled=False) if lowered else nullcontext():  # entering it takes microseconds
             yield
     finally:
         torch.set_float32_matmul_precision(before)
+
+
+def no_room(shape: tuple[int, ...]) -> IadError:
+    """The refusal of a bank, `shape` (N, D), for which a card has too little memory."""
+    size = shape[0] * shape[1] * 5 / 1e9
+    return IadError(
+        f"bank: {shape[0]} rows of {shape[1]} values, {size:.1f} GB with their 8-bit codes, do not fit on the card "
+        "beside what a search needs; keep a smaller coreset, or set compute.device to cpu"
+    )

@@ -72,18 +72,19 @@ KINDS = [normal, clustered, near_copies, far_off, huge_row, huge_coordinate, hea
 
 @pytest.mark.parametrize("pool", [7, 64, 2048])
 @pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.__name__)
-def test_the_order_is_that_of_the_plain_algorithm(kind, pool, monkeypatch):
+def test_the_order_is_that_of_the_plain_algorithm(kind, pool, device, monkeypatch):
     monkeypatch.setattr(coreset, "POOL", pool)
     monkeypatch.setattr(coreset, "CHUNK", 100)
+    monkeypatch.setattr(coreset, "CENTRES", 40)
     for seed in (0, 1):
         bank = kind(seed, 430, 33)
-        assert greedy_coreset(bank, 120, seed=seed).tolist() == oracle(bank, 120, seed)
+        assert greedy_coreset(bank, 120, seed=seed, device=device).tolist() == oracle(bank, 120, seed)
 
 
 @pytest.mark.parametrize(("n", "d"), [(1, 1), (2, 3), (50, 1), (300, 130)])
-def test_all_rows_can_be_chosen_each_once(n, d):
+def test_all_rows_can_be_chosen_each_once(n, d, device):
     bank = normal(2, n, d)
-    chosen = greedy_coreset(bank, n, seed=3)
+    chosen = greedy_coreset(bank, n, seed=3, device=device)
     assert chosen.tolist() == oracle(bank, n, 3)
     assert sorted(chosen.tolist()) == list(range(n))
 

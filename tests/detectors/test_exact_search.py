@@ -10,6 +10,7 @@ from iad.detectors.filters import Float32Filter, Int8Filter
 from iad.errors import IadError
 from tests.helpers import int8_products_are_exact
 
+INT8_IS_EXACT = int8_products_are_exact()
 CHAINS = {
     "direct": [],
     "int8": [Int8Filter],
@@ -26,10 +27,10 @@ def oracle(bank, queries, hidden=(0, 0)):
     return squared
 
 
-def search(chain, bank, queries, k, hidden=(0, 0)):
-    if Int8Filter in CHAINS[chain] and not int8_products_are_exact():
+def search(chain, bank, queries, k, hidden=(0, 0), device="cpu"):
+    if Int8Filter in CHAINS[chain] and not INT8_IS_EXACT:
         pytest.skip("this processor's products of 8-bit integers saturate or are not there")
-    searched = ExactSearch(bank, low_precision=False)
+    searched = ExactSearch(bank, low_precision=False, device=device)
     searched.filters = [one(searched.bank) for one in CHAINS[chain]]
     with pytest.MonkeyPatch.context() as patch:
         for limit in ("SMALL", "MEDIUM"):
@@ -116,20 +117,21 @@ KINDS = [
 
 @pytest.mark.parametrize("chain", CHAINS)
 @pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.__name__)
-def test_neighbours_are_those_of_brute_force(kind, chain):
+def test_neighbours_are_those_of_brute_force(kind, chain, device):
     rows = kind(0, 630, 70) if kind is normal else kind(630, 70)
     bank, unseen = np.ascontiguousarray(rows[:600]), rows[600:]
     queries = np.concatenate([unseen, bank[:6], np.zeros((1, 70), np.float32), 1e3 * unseen[:2]]).astype(np.float32)
     for k in (1, 5, 40):
-        assert_nearest(*search(chain, bank, queries.clip(-1e15, 1e15), k), bank, queries.clip(-1e15, 1e15), k)
+        found = search(chain, bank, queries.clip(-1e15, 1e15), k, device=device)
+        assert_nearest(*found, bank, queries.clip(-1e15, 1e15), k)
 
 
 @pytest.mark.parametrize("chain", CHAINS)
 @pytest.mark.parametrize("size", [1, 2, 15, 16, 17, 255, 256, 257, 2047, 2048, 2049])
-def test_banks_of_any_size_give_up_to_all_their_rows(size, chain):
+def test_banks_of_any_size_give_up_to_all_their_rows(size, chain, device):
     bank, queries = normal(0, size, 3), normal(1, 4, 3)
     for k in {1, min(size, 6), size} if size < 300 else {1, 6}:
-        assert_nearest(*search(chain, bank, queries, k), bank, queries, k)
+        assert_nearest(*search(chain, bank, queries, k, device=device), bank, queries, k)
 
 
 @pytest.mark.parametrize("chain", CHAINS)
@@ -143,11 +145,11 @@ def test_vectors_may_have_any_number_of_dimensions(dimensions, chain):
 @pytest.mark.parametrize(
     "hidden", [(0, 0), (0, 1), (5, 40), (250, 270), (2040, 2060), (16, 2048), (0, 2095), (3, 2098), (100, 2100)]
 )
-def test_hidden_rows_are_no_neighbours_across_the_borders_of_groups_and_chunks(hidden, chain):
+def test_hidden_rows_are_no_neighbours_across_the_borders_of_groups_and_chunks(hidden, chain, device):
     bank = normal(0, 2100, 8)
     queries = np.concatenate([bank[sum(hidden) // 2][None], normal(1, 5, 8)])
     for k in (1, 5):
-        assert_nearest(*search(chain, bank, queries, k, hidden), bank, queries, k, hidden)
+        assert_nearest(*search(chain, bank, queries, k, hidden, device), bank, queries, k, hidden)
 
 
 @pytest.mark.parametrize("chain", CHAINS)
@@ -195,11 +197,41 @@ def test_no_queries_give_no_neighbours():
     assert distances.shape == rows.shape == (0, 2)
 
 
-def test_low_precision_elsewhere_does_not_reach_the_search():
+@pytest.mark.parametrize("low_precision", [True, False])
+def test_low_precision_elsewhere_does_not_reach_the_search(low_precision, device, monkeypatch):
+    monkeypatch.setattr(exact_search, "SMALL", 0)
     bank, queries = normal(0, 3000, 64), normal(1, 20, 64)
-    with torch.autocast("cpu", dtype=torch.bfloat16):
-        found = ExactSearch(bank).search(queries, 5)
+    before = torch.get_float32_matmul_precision()
+    torch.set_float32_matmul_precision("medium")
+    try:
+        with torch.autocast(device, dtype=torch.bfloat16):
+            found = ExactSearch(bank, low_precision=low_precision, device=device).search(queries, 5)
+        assert torch.get_float32_matmul_precision() == "medium"
+    finally:
+        torch.set_float32_matmul_precision(before)
     assert_nearest(*found, bank, queries, 5)
+
+
+@pytest.mark.parametrize("queries", [1, 17, 300])
+def test_whole_searches_agree_on_every_device(queries, device, monkeypatch):
+    monkeypatch.setattr(exact_search, "SMALL", 0)
+    bank, asked = clustered(5000, 40), normal(1, queries, 40)
+    found, expected = ExactSearch(bank, device=device).search(asked, 3, hidden=(7, 900)), oracle(bank, asked, (7, 900))
+    np.testing.assert_array_equal(found[1], expected.argsort(axis=1, kind="stable")[:, :3])
+
+
+def test_rows_of_the_bank_are_given_back(device):
+    bank, rows = normal(0, 40, 6), np.array([3, 39, 3])
+    np.testing.assert_array_equal(ExactSearch(bank, device=device).vectors(rows), bank[rows])
+
+
+def test_a_bank_that_does_not_fit_on_the_card_is_refused_in_one_line(monkeypatch):
+    def full(_):
+        raise torch.OutOfMemoryError("CUDA out of memory.")
+
+    monkeypatch.setattr(exact_search, "Float32Filter", full)
+    with pytest.raises(IadError, match=r"bank: 30 rows of 4 values, 0.0 GB .* smaller coreset, or set compute.device"):
+        ExactSearch(normal(0, 30, 4))
 
 
 def test_a_memory_mapped_bank_is_searched_and_stays_as_it_is(tmp_path):

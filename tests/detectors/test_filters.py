@@ -23,7 +23,7 @@ FILTERS = [
 
 def true_values(one, bank, queries, hidden):
     """t(x, y) = <x, y> - |y|^2 / 2 of the best visible row of each group, float64 `(groups, M)`; -inf without one."""
-    mean = one.codes.mean.numpy() if isinstance(one, Int8Filter) else 0.0
+    mean = one.codes.mean.cpu().numpy() if isinstance(one, Int8Filter) else 0.0
     rows, columns = bank.astype(np.float64) - mean, queries.astype(np.float64) - mean
     values = rows @ columns.T - np.square(rows).sum(1)[:, None] / 2
     values[slice(*hidden)] = -np.inf
@@ -36,22 +36,24 @@ def limits(ranked):
     estimate = ranked.values.double() * ranked.row_scale.double()[:, None] * ranked.query_scale.double()
     estimate -= ranked.row_shift.double()[:, None]
     error = ranked.row_error.double() @ ranked.query_error.double()
-    return (estimate - error).numpy(), (estimate + error).numpy()
+    return (estimate - error).cpu().numpy(), (estimate + error).cpu().numpy()
 
 
-def assert_kept(one, bank, queries, hidden=(0, 0)):
+def assert_kept(one, bank, queries, hidden=(0, 0), device="cpu"):
     bank, queries = (np.ascontiguousarray(values, dtype=np.float32) for values in (bank, queries))
-    filtered = one(torch.from_numpy(bank))
-    ranked = filtered.rank(torch.from_numpy(queries), hidden)
+    filtered = one(torch.from_numpy(bank).to(device))
+    ranked = filtered.rank(torch.from_numpy(queries).to(device), hidden)
     truth = true_values(filtered, bank, queries, hidden)
     low, high = limits(ranked)
     there = np.isfinite(truth)
     tiny = 1e-30 + 1e-13 * np.abs(truth[there])  # float64's own error, and products below the range of float32
     assert (low[there] - tiny <= truth[there]).all()
     assert (truth[there] <= high[there] + tiny).all()
-    assert (ranked.values.numpy()[~there] == filters._least(ranked.values.dtype)).all()
-    shift = filtered.codes.mean.numpy() if one is Int8Filter else 0.0
-    np.testing.assert_allclose(ranked.norm, np.square(queries.astype(np.float64) - shift).sum(1), rtol=1e-9, atol=1e-30)
+    assert (ranked.values.cpu().numpy()[~there] == filters._least(ranked.values.dtype)).all()
+    shift = filtered.codes.mean.cpu().numpy() if one is Int8Filter else 0.0
+    np.testing.assert_allclose(
+        ranked.norm.cpu().numpy(), np.square(queries.astype(np.float64) - shift).sum(1), rtol=1e-9, atol=1e-30
+    )
 
 
 numbers = st.floats(-1e6, 1e6, width=32, allow_subnormal=False)
@@ -83,6 +85,14 @@ def test_values_lie_within_the_error_for_drawn_banks(one, seed, shape, power, sc
     queries = rng.standard_normal((6, shape[1])) ** power * query_scale + offset
     queries[0] = bank[0]
     assert_kept(one, np.clip(bank, -1e15, 1e15), np.clip(queries, -1e15, 1e15))
+
+
+@pytest.mark.parametrize("one", FILTERS)
+@pytest.mark.parametrize("queries", [1, 8, 13])
+def test_values_lie_within_the_error_on_every_device(one, queries, device):
+    rng = np.random.default_rng(2)
+    bank = rng.standard_normal((3000, 100)) ** 3 + 5
+    assert_kept(one, bank, np.concatenate([bank[:1], rng.standard_normal((queries, 100))])[:queries], (5, 70), device)
 
 
 @pytest.mark.parametrize("one", FILTERS)

@@ -25,8 +25,8 @@ def oracle(pictures, bank_of, k):
 
 
 @pytest.mark.parametrize("k", [1, 3])
-def test_each_place_holds_the_distance_to_the_nearest_good_patches(k):
-    maps = MemoryBank(GOOD).distance_maps(OTHERS, k=k, title="test")
+def test_each_place_holds_the_distance_to_the_nearest_good_patches(k, device):
+    maps = MemoryBank(GOOD, device=device).distance_maps(OTHERS, k=k, title="test")
     np.testing.assert_allclose(maps, oracle(OTHERS, lambda _: GOOD.reshape(-1, 6), k), rtol=1e-6)
     assert maps.dtype == np.float32
 
@@ -39,8 +39,8 @@ def test_a_picture_of_the_bank_is_compared_with_all_other_pictures_and_not_with_
     np.testing.assert_allclose(maps, expected, rtol=1e-6)
 
 
-def test_a_coreset_keeps_the_rows_that_greedy_selection_names_and_still_leaves_a_picture_out():
-    bank, flat = MemoryBank(GOOD, coreset=0.4, seed=3), GOOD.reshape(-1, 6).astype(np.float32)
+def test_a_coreset_keeps_the_rows_that_greedy_selection_names_and_still_leaves_a_picture_out(device):
+    bank, flat = MemoryBank(GOOD, coreset=0.4, seed=3, device=device), GOOD.reshape(-1, 6).astype(np.float32)
     np.testing.assert_array_equal(bank.rows, np.sort(greedy_coreset(flat, 24, seed=3)))
     own = np.arange(5)
 
@@ -61,9 +61,9 @@ def test_a_bank_of_rows_chosen_before_is_the_bank_that_chose_them():
 
 
 @pytest.mark.parametrize("own", [None, np.array([0, 2, 4])])
-def test_reweighting_follows_equation_7_of_patchcore(own):
+def test_reweighting_follows_equation_7_of_patchcore(own, device):
     pictures = OTHERS if own is None else GOOD[own]
-    bank = MemoryBank(GOOD)
+    bank = MemoryBank(GOOD, device=device)
     scores = bank.reweighted(pictures, bank.distance_maps(pictures, k=1, title="test", own=own), own=own)
     for number, picture in enumerate(pictures):
         good = (GOOD if own is None else np.delete(GOOD, own[number], axis=0)).reshape(-1, 6).astype(np.float64)

@@ -25,11 +25,12 @@ from iad.stages.scorers import AnomalyMaps, Scheme, Scores
 
 def compute(params: Params, manifest: Table, source: Path) -> Scores:
     """Score by distance to a bank of the training pictures' patches; these are scored without their own patches."""
-    start_compute(params)
+    device = start_compute(params).float64_device
     chosen = params.patch
     patches, record = _read(source)
     train, own_split = rows_of(manifest, "train"), rows_of(manifest, "calibration")
-    bank = MemoryBank(_good_patches(patches, train, source), coreset=chosen.coreset, seed=params.seed)
+    good = _good_patches(patches, train, source)
+    bank = MemoryBank(good, coreset=chosen.coreset, seed=params.seed, device=device)
     left_out = None if len(own_split) else draw_pictures(len(train), chosen.calibration, params.seed)
     calibration = own_split if left_out is None else train[left_out]
     known, test = PatchView(patches, calibration), PatchView(patches, rows_of(manifest, "test"))

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from iad import paths
+from iad.compute import Runtime
 from iad.data.manifest import read_manifest
 from iad.errors import IadError
 from iad.io import new_array, read_json, read_table, write_json
@@ -157,3 +158,19 @@ def test_a_training_picture_without_an_object_is_refused_by_name(prepare):
     with pytest.raises(IadError, match=rf"empty foreground: no object in {empty:03d}\.png, where other"):
         score("patch_vit")
     assert not FOLDER.exists()
+
+
+@pytest.mark.parametrize("device", ["cuda", "mps"])
+def test_the_bank_is_searched_on_the_card_that_was_asked_for(device, prepare, monkeypatch):
+    prepare()
+    asked = []
+
+    def bank(*_, device, **__):
+        asked.append(device)
+        raise IadError("seen")
+
+    monkeypatch.setattr("iad.stages.scorers.patch.start_compute", lambda _: Runtime(device, "fp32", 1))
+    monkeypatch.setattr("iad.stages.scorers.patch.MemoryBank", bank)
+    with pytest.raises(IadError, match="seen"):
+        score("patch_vit")
+    assert asked == ["cuda" if device == "cuda" else "cpu"]
