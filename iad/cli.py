@@ -1,7 +1,8 @@
 """The command line: one command per module of `iad/stages` and `iad/commands`, loaded when it is asked for.
 
-A module `stages/score.py` holds a function `score`, whose signature and docstring are the command's interface. So a new
-command needs no line here, and `iad --help` imports none of the heavy packages.
+A module `stages/score.py` holds a function `score`, whose signature and docstring are the command's interface. A module
+of several commands, as `commands/bank.py`, holds their `app` too. So a new command needs no line here, and `iad --help`
+imports none of the heavy packages.
 """
 
 from __future__ import annotations
@@ -91,8 +92,10 @@ def _modules(room: str) -> list[str]:
 
 
 def _load(room: str, name: str) -> Any:
-    function = getattr(importlib.import_module(f"iad.{room}.{name}"), name)
-    return _command(function, room, name)
+    module = importlib.import_module(f"iad.{room}.{name}")
+    if hasattr(module, "app"):
+        return typer.main.get_command(module.app)
+    return _command(getattr(module, name), room, name)
 
 
 def _describe(room: str, name: str) -> Any:

