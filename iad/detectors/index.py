@@ -38,7 +38,7 @@ class ApproximateIndex:
     index: Any
     exhaust: Any
 
-    def nearest_squared(self, queries: np.ndarray, k: int, own: np.ndarray | None) -> np.ndarray:
+    def nearest_squared(self, queries: np.ndarray, k: int, own: np.ndarray | None) -> tuple[np.ndarray, np.ndarray]:
         """Find the nearest rows that the index finds.
 
         Args:
@@ -47,7 +47,7 @@ class ApproximateIndex:
             own: int64 `(M,)`, the row to leave out for each query; None leaves out none.
 
         Returns:
-            Squared Euclidean distances, float64 `(M, k)`, ascending.
+            Squared Euclidean distances, float64 `(M, k)`, ascending, and the rows, int64 `(M, k)`.
 
         Raises:
             IadError: if the index reaches fewer than k rows, as a graph of many equal rows may.
@@ -64,10 +64,10 @@ class ApproximateIndex:
             )
         squared = np.maximum(squared.astype(np.float64), 0)
         if own is None:
-            return np.asarray(squared)
+            return np.asarray(squared), np.asarray(ids, dtype=np.int64)
         drop = np.where((ids == own[:, None]).any(axis=1), (ids == own[:, None]).argmax(axis=1), k)
-        kept: np.ndarray = squared[np.arange(wanted) != drop[:, None]]
-        return kept.reshape(len(queries), k)
+        kept, shape = np.arange(wanted) != drop[:, None], (len(queries), k)
+        return squared[kept].reshape(shape), ids[kept].astype(np.int64).reshape(shape)
 
 
 def build_index(name: str, rows: np.ndarray) -> ApproximateIndex:

@@ -25,6 +25,23 @@ BANK_ROWS = 2048
 AGGREGATES = {"mean": lambda nearest: nearest.mean(axis=1), "kth": lambda nearest: nearest[:, -1]}
 
 
+@dataclass(frozen=True, eq=False)
+class Nearest:
+    """Nearest good pictures of M queries, nearest first.
+
+    Attributes:
+        distances: float64 `(M, k)`, in the metric's unit, ascending.
+        rows: int64 `(M, k)`, where they stand in the bank.
+    """
+
+    distances: np.ndarray
+    rows: np.ndarray
+
+    def scores(self, aggregate: str) -> np.ndarray:
+        """Score float64 `(M,)`, higher = more anomalous, by a key of `AGGREGATES`."""
+        return np.asarray(AGGREGATES[aggregate](self.distances))
+
+
 @dataclass(frozen=True)
 class Space:
     """How features are placed before distances are taken: optional scaling, then unit length for cosine."""
@@ -36,8 +53,12 @@ class Space:
         """Return float64 `(n, D)` for features `(n, D)` of any float type."""
         placed = self.scaling.apply(features)
         if self.metric == "cosine":
-            placed /= np.maximum(np.linalg.norm(placed, axis=1, keepdims=True), np.finfo(np.float64).tiny)
+            placed /= _lengths(placed)[:, None]
         return placed
+
+    def lengths(self, features: np.ndarray) -> np.ndarray:
+        """What `place` divides each row by after scaling, float64 `(n,)`: 1 but for cosine."""
+        return _lengths(self.scaling.apply(features)) if self.metric == "cosine" else np.ones(len(features))
 
     def distance(self, squared: np.ndarray) -> np.ndarray:
         """Turn squared Euclidean distances of placed features into the metric's distance."""
@@ -68,22 +89,26 @@ class Neighbors:
         scaling = fit_scaling(bank) if standardize else no_scaling(bank.shape[1])
         self.space, self.size = Space(metric, scaling), len(bank)
         self.projection = fit_projection(bank, pca, name="method.pca", place=self.space.place) if pca else None
-        self._bank = self._placed(bank).astype(np.float32) if self.projection else bank
-        self._search: Callable[..., np.ndarray]
+        self._bank = self.placed(bank).astype(np.float32) if self.projection else bank
+        self._search: Callable[..., tuple[np.ndarray, np.ndarray]]
         if index == "exact":
             self._search = partial(_nearest_squared, self._bank, _double if pca else self.space.place)
         else:
             self._search = build_index(index, self._bank if pca else self.space.place(bank)).nearest_squared
 
-    def _placed(self, features: np.ndarray) -> np.ndarray:
+    def placed(self, features: np.ndarray) -> np.ndarray:
+        """Float64 `(n, C)` of features `(n, D)`: where they lie in the space whose distances are taken."""
         if self.projection is None:
             return self.space.place(features)
         return _double(self.projection.project(features).astype(np.float32))  # as the bank, so that equals stay equal
 
     def scores(self, queries: np.ndarray, *, k: int, aggregate: str) -> np.ndarray:
         """Score `(M, D)` queries as `knn_scores` does."""
-        self._require(k, self.size)
-        return self._scores(queries, k, aggregate, leave_out=False)
+        return self.nearest(queries, k=k).scores(aggregate)
+
+    def leave_one_out(self, bank: np.ndarray, *, k: int, aggregate: str) -> np.ndarray:
+        """Score the bank's own pictures, given again, as `leave_one_out_scores` does."""
+        return self.nearest(bank, k=k, leave_out=True).scores(aggregate)
 
     def reduced(self) -> dict[str, float]:
         """How many components were kept, and which share of the variance they explain; empty without `pca`."""
@@ -91,21 +116,45 @@ class Neighbors:
             return {}
         return {"components": len(self.projection.axes), "explained": round(self.projection.explained, 6)}
 
-    def leave_one_out(self, bank: np.ndarray, *, k: int, aggregate: str) -> np.ndarray:
-        """Score the bank's own pictures, given again, as `leave_one_out_scores` does."""
-        self._require(k, self.size - 1)
-        return self._scores(bank, k, aggregate, leave_out=True)
+    def nearest(self, queries: np.ndarray, *, k: int, leave_out: bool = False) -> Nearest:
+        """Find the k nearest good pictures of queries `(M, D)`.
 
-    def _scores(self, queries: np.ndarray, k: int, aggregate: str, *, leave_out: bool) -> np.ndarray:
-        scores = np.empty(len(queries))
+        Args:
+            queries: float32; may be memory-mapped.
+            k: number of neighbours.
+            leave_out: the queries are the bank's own pictures, and none may find itself.
+
+        Raises:
+            IadError: if fewer than k pictures can be neighbours.
+        """
+        self._require(k, self.size - leave_out)
+        distances, found = np.empty((len(queries), k)), np.empty((len(queries), k), dtype=np.int64)
         with bar("nearest neighbours", len(queries)) as shown:
             for start in range(0, len(queries), QUERY_ROWS):
                 rows = slice(start, min(start + QUERY_ROWS, len(queries)))
                 own = np.arange(rows.start, rows.stop) if leave_out else None
-                squared = self._search(self._placed(queries[rows]), k, own)  # (rows, k)
-                scores[rows] = AGGREGATES[aggregate](self.space.distance(squared))
+                squared, found[rows] = self._search(self.placed(queries[rows]), k, own)  # (rows, k)
+                distances[rows] = self.space.distance(squared)
                 shown.update(rows.stop - rows.start)
-        return scores
+        return Nearest(distances, found)
+
+    def gradients(self, features: np.ndarray, others: np.ndarray) -> np.ndarray:
+        """Direction in which each distance grows, so that distance = <placed difference, direction>.
+
+        Args:
+            features: `(n, D)`, or `(1, D)`.
+            others: `(n, D)`.
+
+        Returns:
+            float64 `(n, D)`, in units of the metric per unit of features, before `Space.lengths`: a distance is the
+            product with `(features - mean) / length - (others - mean) / length`. 0 where the distance is 0.
+        """
+        towards: np.ndarray = self.placed(features) - self.placed(others)
+        lengths = np.full(len(towards), 2.0) if self.space.metric == "cosine" else _lengths(towards)
+        towards /= lengths[:, None]
+        if self.projection is not None:
+            towards = towards @ self.projection.axes
+        return np.asarray(towards / self.space.scaling.deviation)
 
     def _require(self, k: int, available: int) -> None:
         if available < k:
@@ -159,15 +208,19 @@ def leave_one_out_scores(bank: np.ndarray, *, k: int, metric: str, standardize: 
     return Neighbors(bank, metric=metric, standardize=standardize).leave_one_out(bank, k=k, aggregate=aggregate)
 
 
+def _lengths(rows: np.ndarray) -> np.ndarray:
+    return np.asarray(np.maximum(np.linalg.norm(rows, axis=1), np.finfo(np.float64).tiny))
+
+
 def _double(features: np.ndarray) -> np.ndarray:
     return features.astype(np.float64)
 
 
 def _nearest_squared(
     bank: np.ndarray, place: Callable[[np.ndarray], np.ndarray], queries: np.ndarray, k: int, own: np.ndarray | None
-) -> np.ndarray:
-    """Squared distances `(M, k)`, ascending, of placed queries to their nearest bank rows other than `own`."""
-    best = np.full((len(queries), k), np.inf)
+) -> tuple[np.ndarray, np.ndarray]:
+    """Squared distances `(M, k)`, ascending, of placed queries to their nearest bank rows but `own`, and these rows."""
+    best, found = np.full((len(queries), k), np.inf), np.full((len(queries), k), -1, dtype=np.int64)
     for start in range(0, len(bank), BANK_ROWS):
         block = place(bank[start : start + BANK_ROWS])  # (B, D)
         squared = _squared_distances(queries, block)  # (M, B)
@@ -177,8 +230,10 @@ def _nearest_squared(
         columns = np.argpartition(squared, min(k, len(block)) - 1, axis=1)[:, :k]
         exact = _exact(queries, block, columns)
         exact[np.isinf(np.take_along_axis(squared, columns, axis=1))] = np.inf
-        best = np.sort(np.concatenate([best, exact], axis=1), axis=1)[:, :k]
-    return best
+        every, rows = np.concatenate([best, exact], axis=1), np.concatenate([found, columns + start], axis=1)
+        order = np.argsort(every, axis=1, kind="stable")[:, :k]
+        best, found = np.take_along_axis(every, order, axis=1), np.take_along_axis(rows, order, axis=1)
+    return best, found
 
 
 def _squared_distances(queries: np.ndarray, block: np.ndarray) -> np.ndarray:

@@ -83,15 +83,18 @@ def test_leaving_one_out_drops_the_own_row_and_no_other(index):
     bank = clusters(300)
     neighbors = Neighbors(bank, **PLAIN, index=index)
     k = 4
-    all_of_them = build_index(index, bank).nearest_squared(bank.astype(np.float64), k + 1, None)
-    left_out = neighbors._search(bank.astype(np.float64), k, np.arange(300))
+    all_of_them, _ = build_index(index, bank).nearest_squared(bank.astype(np.float64), k + 1, None)
+    left_out, rows = neighbors._search(bank.astype(np.float64), k, np.arange(300))
     if index == "hnsw":
         assert (all_of_them[:, 0] == 0).all(), "without leaving out, each picture finds itself"
         np.testing.assert_array_equal(left_out, all_of_them[:, 1:])
     # one entry of each row is gone, the others are in order
     assert all(set(kept) <= set(whole) for kept, whole in zip(left_out, all_of_them, strict=True))
     assert (np.diff(left_out, axis=1) >= 0).all()
-    assert left_out.shape == (300, k)
+    assert left_out.shape == rows.shape == (300, k)
+    assert (rows != np.arange(300)[:, None]).all()
+    if index == "hnsw":  # the rows are those of the distances
+        np.testing.assert_allclose(((bank[:, None] - bank[rows]) ** 2).sum(axis=2), left_out, rtol=1e-3)
 
 
 @pytest.mark.usefixtures("faiss")
