@@ -132,7 +132,7 @@ class ExactSearch:
         if nearest.shape[1] < k:
             none = torch.zeros(len(queries), dtype=torch.bool, device=self.device)
             return none, np.empty((0, k)), np.empty((0, k), dtype=np.int64)
-        limit = nearest.kthvalue(k, dim=1).values * (1 + self.relative) + TINY
+        limit = nearest.topk(k, dim=1, largest=False).values[:, -1] * (1 + self.relative) + TINY
         more_owner, more_group, done = ranked.groups_within(limit, len(self.bank) // GROUP // PATIENCE + 4 * k)
         keep = done[owner]
         owner, group, measured = owner[keep], group[keep], measured[keep]

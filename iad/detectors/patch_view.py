@@ -48,8 +48,8 @@ class PatchView:
         versions = 1 if copies is None else 1 + copies.shape[1]
         self.shape: tuple[int, int, int, int] = (len(numbers), versions * height, width, length)
         self.arrays = [part for part, _ in parts]
-        self.numbers = [torch.from_numpy(np.asarray(chosen, dtype=np.int64)) for _, chosen in parts]
-        self.flat = [without_copy(part.reshape(-1, length)) for part, _ in parts]
+        self.numbers = [torch.from_numpy(np.array(chosen, dtype=np.int64)) for _, chosen in parts]
+        self.flat = [without_copy(np.ascontiguousarray(part.reshape(-1, length))) for part, _ in parts]
         self.whole = pictures is None and copies is None
 
     def __len__(self) -> int:

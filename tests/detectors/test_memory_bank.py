@@ -5,6 +5,7 @@ import pytest
 
 from iad.detectors.coreset import greedy_coreset
 from iad.detectors.memory_bank import MemoryBank
+from iad.detectors.patch_view import PatchView
 from iad.errors import IadError
 
 RNG = np.random.default_rng(0)
@@ -58,6 +59,19 @@ def test_a_bank_of_rows_chosen_before_is_the_bank_that_chose_them():
         maps = [bank.distance_maps(pictures, k=2, title="test", own=number) for bank in (first, again)]
         np.testing.assert_array_equal(*maps)
         np.testing.assert_array_equal(*[bank.reweighted(pictures, maps[0], own=number) for bank in (first, again)])
+
+
+@pytest.mark.parametrize("coreset", [1.0, 0.5])
+def test_the_copies_of_a_picture_are_hidden_with_it(coreset):
+    copies = RNG.normal(size=(5, 2, 3, 4, 6)).astype(np.float16)
+    bank = MemoryBank(PatchView(GOOD, copies=copies), coreset=coreset)
+    flat = np.concatenate([GOOD[:, None], copies], axis=1).reshape(-1, 6)
+
+    def others(place):
+        return flat[[row for row in bank.rows if row // 36 != place]]
+
+    maps = bank.distance_maps(GOOD, k=2, title="test", own=np.arange(5))
+    np.testing.assert_allclose(maps, oracle(GOOD, others, 2), rtol=1e-6)
 
 
 @pytest.mark.parametrize("own", [None, np.array([0, 2, 4])])

@@ -51,6 +51,12 @@ def test_rows_are_those_of_the_copy_wherever_they_are_read(pair, chunk, monkeypa
         np.testing.assert_array_equal(view.read(start, stop).numpy(), flat[start:stop])
 
 
+def test_views_of_reversed_arrays_and_numbers_are_read_like_any_other():
+    patches = STORED[:, :1, :1]
+    np.testing.assert_array_equal(PatchView(patches[::-1]).gather(), patches[::-1].reshape(-1, 6))
+    np.testing.assert_array_equal(PatchView(STORED, CHOSEN[::-1])[0], STORED[4])
+
+
 def test_float32_in_memory_is_not_copied():
     stored = STORED.astype(np.float32)
     assert np.shares_memory(PatchView(stored).gather(), stored)
