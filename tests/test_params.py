@@ -114,6 +114,21 @@ def test_weights_from_a_file_keep_their_path(tmp_path):
     assert load_params(path).resnet.weights == "file:my weights/a b.safetensors"
 
 
+@pytest.mark.parametrize("section", ["resnet", "vit"])
+@pytest.mark.parametrize(
+    ("line", "value", "text"),
+    [
+        ("    overlap: 0.25", "    overlap: 0.9", "patches.overlap = 0.9: "),
+        ("    overlap: 0.25", "    overlap: -0.1", "patches.overlap = -0.1: "),
+        ("    tile: 0 ", "    tile: -1 ", "patches.tile = -1: "),
+        ("    turns: 1 ", "    turns: 0 ", "patches.turns = 0: "),
+    ],
+)
+def test_tiles_and_turns_out_of_range_are_refused(section, line, value, text, refusal):
+    before, key, after = TEXT.partition(f"\n{section}:")
+    assert refusal(before + key + after.replace(line, value, 1)).startswith(f"{section}.{text}")
+
+
 def test_a_depth_without_the_layers_of_the_patches_is_refused(refusal):
     before, vit = TEXT.split("\nvit:\n")
     text = before + "\nvit:\n" + vit.replace("depth: null", "depth: 6", 1)

@@ -7,12 +7,16 @@ import torch
 from safetensors.torch import load_file
 
 from iad import paths
+from iad.data.manifest import read_manifest
 from iad.errors import IadError
-from iad.io import open_array, read_json
+from iad.io import new_array, open_array, read_json
 from iad.stages.extract_resnet import extract_resnet
+from iad.stages.extract_vit import extract_vit
 from tests.prepared import write_prepared
 
-FEATURES, RECORD = (paths.EXTRACT_RESNET / name for name in (paths.FEATURES, paths.BACKBONE_RECORD))
+FEATURES, PATCHES, COPIES, RECORD = (
+    paths.EXTRACT_RESNET / name for name in (paths.FEATURES, paths.PATCHES, paths.COPIES, paths.BACKBONE_RECORD)
+)
 
 
 @pytest.fixture
@@ -88,3 +92,82 @@ def test_a_backbone_that_cannot_be_had_is_refused_and_leaves_nothing(choice, tex
     with pytest.raises(IadError, match=text):
         extract_resnet()
     assert not paths.EXTRACT_RESNET.exists()
+
+
+def rows_of(split):
+    return np.flatnonzero(read_manifest(paths.MANIFEST)["split"] == split)
+
+
+def turn_pictures(change):
+    pictures = np.load(paths.IMAGES)
+    with new_array(paths.IMAGES, pictures.shape, np.uint8) as images:
+        images[:] = [change(picture) for picture in pictures]
+
+
+def test_a_turned_copy_is_what_turning_the_picture_and_extracting_gives(prepare, capsys):
+    prepare(resnet={"patches": {"turns": 4, "mirror": True}})
+    extract_resnet()
+    copies, features, train = open_array(COPIES).astype(np.float32), open_array(FEATURES).copy(), rows_of("train")
+    assert (open_array(COPIES).dtype, copies.shape) == (np.float16, (12, 7, 4, 4, 80))
+    assert "84 turned copies of training pictures" in capsys.readouterr().out
+    for number, change in ((0, np.rot90), (3, np.fliplr), (4, lambda picture: np.rot90(np.fliplr(picture)))):
+        prepare()
+        turn_pictures(change)
+        extract_resnet()
+        np.testing.assert_allclose(copies[:, number], open_array(PATCHES)[train].astype(np.float32), atol=2e-3)
+        assert not COPIES.exists()  # none are wanted now
+    prepare()
+    extract_resnet()
+    np.testing.assert_array_equal(open_array(FEATURES), features)
+
+
+def test_no_copies_are_kept_where_no_patches_are(prepare):
+    prepare(resnet={"patches": {"turns": 2, "layers": []}})
+    extract_resnet()
+    assert sorted(path.name for path in paths.EXTRACT_RESNET.iterdir()) == [RECORD.name, FEATURES.name]
+
+
+def test_tiles_keep_the_grid_of_the_whole_picture_and_average_its_pooled_features(prepare, capsys):
+    prepare(side=64)
+    extract_resnet()
+    whole = open_array(PATCHES).copy()
+    prepare(side=64, resnet={"patches": {"tile": 32, "turns": 2}})
+    extract_resnet()
+    patches, record = open_array(PATCHES), read_json(RECORD)
+    assert patches.shape == whole.shape == (21, 8, 8, 80)
+    corner = np.abs(patches[:, 0, 0].astype(float) - whole[:, 0, 0]).mean()  # the tile's border is the picture's here
+    assert corner < 0.5 * np.abs(whole[1:, 0, 0].astype(float) - whole[:-1, 0, 0]).mean()
+    assert open_array(COPIES).shape == (12, 1, 8, 8, 80)
+    assert (record["image_size"], record["patches"]["tile"], record["patches"]["overlap"]) == (64, 32, 0.25)
+    assert "9 tiles each" in capsys.readouterr().out
+    pictures = np.load(paths.IMAGES)
+    parts = [pictures[:, row : row + 32, column : column + 32] for row in (0, 16, 32) for column in (0, 16, 32)]
+    means = np.zeros((21, 96))
+    for part in parts:
+        prepare()
+        with new_array(paths.IMAGES, part.shape, np.uint8) as images:
+            images[:] = part
+        means += pooled_now() / len(parts)
+    prepare(side=64, resnet={"patches": {"tile": 32}})
+    np.testing.assert_allclose(pooled_now(), means, rtol=1e-3, atol=1e-5)
+
+
+def pooled_now():
+    extract_resnet()
+    return open_array(FEATURES).copy()
+
+
+@pytest.mark.parametrize(
+    ("section", "stage", "tile", "text"),
+    [
+        ("resnet", extract_resnet, 128, r"^resnet\.patches\.tile = 128: larger than the picture \(64 px\); lower it"),
+        ("resnet", extract_resnet, 36, r"^resnet\.patches\.tile = 36: must be a multiple of 7 px, "),
+        ("vit", extract_vit, 40, r"^vit\.patches\.tile = 40: test_vit wants a multiple of 16, such as 32 or 48"),
+    ],
+)
+def test_tiles_that_do_not_fit_are_refused_and_leave_nothing(section, stage, tile, text, prepare):
+    prepare(side=64, **{section: {"patches": {"tile": tile}}})
+    with pytest.raises(IadError, match=text):
+        stage()
+    assert not paths.EXTRACT_RESNET.exists()
+    assert not paths.EXTRACT_VIT.exists()
