@@ -62,7 +62,7 @@ def scored_lines(bank: Bank, scored: Sequence[Scored], *, table: bool) -> Iterat
     if known := [str(one.found.path) for one in scored if one.known]:
         yield f"{len(known)} are pictures of the bank itself, so their scores say nothing: {_named(known)}"
     rejected = sum(one.rejected for one in scored)
-    yield f"{rejected} of {len(scored)} rejected: score >= {bank.verdict['value']:.4f}; {bank.verdict['guarantee']}"
+    yield f"{rejected} of {len(scored)} rejected (score >= {bank.verdict['value']:.4f})"
 
 
 def write_scores(path: Path, scored: Sequence[Scored]) -> None:

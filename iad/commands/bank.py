@@ -31,7 +31,9 @@ def bank(context: typer.Context) -> None:
 @app.command()
 def fit(
     method: Annotated[str, typer.Argument(help="A patch method of params.yaml.")],
-    out: Annotated[Path | None, typer.Option(help="The file to write; without it, METHOD.safetensors in the folder banks.")] = None,
+    out: Annotated[
+        Path | None, typer.Option(help="The file to write; without it, METHOD.safetensors in the folder banks.")
+    ] = None,
     force: Force = False,
 ) -> None:
     """Write the bank of the last `dvc repro` to one file."""

@@ -48,10 +48,10 @@ def patch_scores(
     return np.asarray(scores - subtract_median * np.median(maps, axis=(1, 2)))
 
 
-def only_falls(*, aggregate: str, subtract_median: float, coreset: float) -> bool:
+def only_falls(*, aggregate: str, subtract_median: float, coreset: float, foreground: str) -> bool:
     """Whether no score can rise when a picture joins the bank, so that leaving one out proves something.
 
     A distance to the nearest patches can only fall when a picture joins the whole bank; a coreset may change anywhere,
-    and so may a difference of distances.
+    and so may a difference of distances, and what counts as foreground.
     """
-    return coreset == 1 and subtract_median == 0 and aggregate != "reweighted"
+    return coreset == 1 and subtract_median == 0 and aggregate != "reweighted" and foreground == "none"

@@ -22,6 +22,9 @@ from iad.io import replacing
 
 FORMAT = 1
 HEADER = "iad_bank"
+APART = (  # values of the header that are no settings
+    "format", "iad", "grid", "versions", "foreground", "verdict", "colours", "pictures", "calibration_pictures",
+)  # fmt: skip
 HOW_TO_MAKE_ONE = "make one with `iad bank fit`"
 
 
@@ -73,6 +76,7 @@ class Bank:
         rows: int64 `(rows kept,)`, ascending: where each was among the `pictures * versions * h * w` patches.
         grid: h and w.
         versions: how often the bank holds each picture: 1, or more with turned copies, which follow the picture's own.
+        foreground: `direction` (float32 `(D,)`), `threshold`, `reason` of what shows the object; empty: every place.
         calibration: what set the threshold.
         verdict: the threshold, as `Threshold` holds it.
         colours: of maps: `usual` and `red`, values of pixels, and `promise`.
@@ -84,6 +88,7 @@ class Bank:
     rows: np.ndarray
     grid: tuple[int, int]
     versions: int
+    foreground: dict[str, Any]
     calibration: Calibration
     verdict: dict[str, Any]
     colours: dict[str, Any]
@@ -108,17 +113,19 @@ def write_bank(path: Path, bank: Bank, *, version: str) -> str:
         "calibration.members": bank.calibration.members,
         "calibration.patches": bank.calibration.patches,
         "calibration.scores": bank.calibration.scores,
+        **({"foreground.direction": bank.foreground["direction"]} if bank.foreground else {}),
     }
     tensors = {name: np.ascontiguousarray(tensor) for name, tensor in tensors.items()}
     content = {
         "format": FORMAT, "iad": version, **bank.settings, "grid": list(bank.grid), "versions": bank.versions,
+        "foreground": {name: value for name, value in bank.foreground.items() if name != "direction"},
         "verdict": bank.verdict, "colours": bank.colours, "pictures": _listed(bank.pictures),
         "calibration_pictures": _listed(bank.calibration.pictures),
     }  # fmt: skip
     digest = content_sha256(content, tensors)
     with replacing(path) as part:
         # not save_file, which makes the file unreadable for other users
-        part.write_bytes(save(tensors, metadata={HEADER: _text(content | {"sha256": digest})}))
+        part.write_bytes(save(tensors, metadata={HEADER: _text(content | {"sha256": digest}, ordered=False)}))
     return digest
 
 
@@ -153,18 +160,21 @@ def content_sha256(content: Mapping[str, Any], tensors: Mapping[str, np.ndarray]
 
 
 def _bank(content: dict[str, Any], tensors: Mapping[str, np.ndarray]) -> Bank:
-    apart = ("format", "iad", "grid", "versions", "verdict", "colours", "pictures", "calibration_pictures")
+    foreground = content["foreground"]
+    if foreground:
+        foreground = foreground | {"direction": tensors["foreground.direction"]}
     calibration = Calibration(
         _pictures(content["calibration_pictures"]), tensors["calibration.members"], tensors["calibration.patches"],
         tensors["calibration.scores"],
     )  # fmt: skip
     return Bank(
-        settings={name: value for name, value in content.items() if name not in apart},
+        settings={name: value for name, value in content.items() if name not in APART},
         pictures=_pictures(content["pictures"]),
         patches=tensors["patches"],
         rows=tensors["rows"],
         grid=(content["grid"][0], content["grid"][1]),
         versions=content["versions"],
+        foreground=foreground,
         calibration=calibration,
         verdict=content["verdict"],
         colours=content["colours"],
@@ -201,5 +211,5 @@ def _pictures(listed: list[list[str]]) -> PictureSet:
     return PictureSet(tuple(one[0] for one in listed), tuple(one[1] for one in listed))
 
 
-def _text(content: Mapping[str, Any]) -> str:
-    return json.dumps(content, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
+def _text(content: Mapping[str, Any], *, ordered: bool = True) -> str:
+    return json.dumps(content, sort_keys=ordered, separators=(",", ":"), ensure_ascii=False, allow_nan=False)

@@ -7,7 +7,7 @@ keeps both as they are.
 
 Calibration pictures stay a uniform draw from all pictures of the bank, as the stage makes it: the number that each part
 gives is drawn from the hypergeometric distribution, and its own draw is thinned to that. All of them are scored again
-over the new bank, each without its own patches, so nothing depends on the order in which pictures came.
+over the new bank, each without its own patches. What shows the object (a foreground) stays what the first bank learned.
 """
 
 from __future__ import annotations
@@ -20,8 +20,10 @@ import numpy as np
 
 from iad.decision.thresholds import set_threshold
 from iad.detectors.coreset import greedy_coreset
+from iad.detectors.foreground import Foreground
 from iad.detectors.memory_bank import MemoryBank
-from iad.detectors.patch_scores import draw_pictures, only_falls, patch_scores
+from iad.detectors.patch_scores import draw_pictures, only_falls
+from iad.detectors.patch_verdicts import judge_pictures
 from iad.errors import IadError
 from iad.serving.bank_file import Bank, Calibration, PictureSet
 from iad.serving.colours import colours_of
@@ -87,7 +89,7 @@ def join(first: Bank, parts: Sequence[Part], origin: str) -> Bank:
     allowed = sum(allowance(len(part.pictures) * per_picture, settings) for part in kept)
     patches, rows = joined.patches, joined.rows
     if len(rows) > allowed:
-        chosen = np.sort(greedy_coreset(patches.astype(np.float32), allowed, seed=settings["seed"]))
+        chosen = np.sort(greedy_coreset(patches, allowed, seed=settings["seed"]))
         patches, rows = patches[chosen], rows[chosen]
     in_bank = settings["patch"]["coreset"] == 1 and not apart
     own = joined.own[:0] if in_bank else joined.own
@@ -122,7 +124,7 @@ def scheme_of(bank: Bank) -> str:
 
 def left_out_scheme(settings: dict[str, Any]) -> str:
     """What leaving a picture out of the bank can promise with these settings."""
-    chosen = {name: settings["patch"][name] for name in ("aggregate", "subtract_median", "coreset")}
+    chosen = {name: settings["patch"][name] for name in ("aggregate", "subtract_median", "coreset", "foreground")}
     return "leave_one_out" if only_falls(**chosen) else "jackknife"
 
 
@@ -136,7 +138,9 @@ class Scorer:
 
     def __init__(self, bank: Bank, origin: str) -> None:
         self.memory = MemoryBank.of_rows(bank.patches, bank.rows, per_picture=bank.per_picture)
-        self.chosen, self.origin = bank.settings["patch"], origin
+        self.foreground = Foreground(**bank.foreground) if bank.foreground else None
+        names = ("k", "aggregate", "top_places", "subtract_median")
+        self.chosen, self.origin = {name: bank.settings["patch"][name] for name in names}, origin
 
     def score(
         self, pictures: np.ndarray, *, own: np.ndarray | None = None, title: str
@@ -154,10 +158,8 @@ class Scorer:
         Raises:
             IadError: if the bank has fewer patches than neighbours are asked for.
         """
-        chosen = {name: self.chosen[name] for name in ("aggregate", "top_places", "subtract_median")}
         try:
-            maps = self.memory.distance_maps(pictures, k=self.chosen["k"], title=title, own=own)
-            return maps, patch_scores(self.memory, pictures, maps, **chosen, own=own)
+            return judge_pictures(self.memory, self.foreground, pictures, **self.chosen, title=title, own=own)
         except IadError as refusal:
             raise IadError(f"{self.origin}: {refusal}") from None
 

@@ -34,11 +34,6 @@ def fit_bank(params: Params, method: str) -> Bank:
     if params.methods[method].params != SECTION:
         banks = [name for name, spec in params.methods.items() if spec.params == SECTION]
         raise IadError(f"{method}: not a patch method, so it has no bank of patches; choose {' or '.join(banks)}")
-    if (found := params.patch.model_dump().get("foreground", NO_FOREGROUND)) != NO_FOREGROUND:
-        raise IadError(
-            f"patch.foreground = {found}: a bank file holds no foreground; set it to "
-            f"{NO_FOREGROUND} and run `dvc repro`"
-        )
     require_ran(("preprocess", reads, f"score@{method}", f"threshold@{method}"))
     source, folder = paths.STAGES / reads, paths.SCORE / method
     verdict = read_json(paths.THRESHOLD / method / paths.THRESHOLD_FILE)
@@ -57,6 +52,7 @@ def fit_bank(params: Params, method: str) -> Bank:
         rows=rows,
         grid=(patches.shape[1], patches.shape[2]),
         versions=1 if copies is None else 1 + copies.shape[1],
+        foreground={} if params.patch.foreground == NO_FOREGROUND else _foreground(patches, train),
         calibration=_calibration(manifest, train, patches, folder, whole=settings["patch"]["coreset"] == 1),
         verdict=verdict,
         colours=colours_of(open_array(folder / paths.CALIBRATION_MAPS), settings, str(folder / paths.CALIBRATION_MAPS)),
@@ -130,6 +126,13 @@ def _kept(
     view = good.reshape(len(train), -1, *patches.shape[2:])
     rows = MemoryBank(view, coreset=settings["patch"]["coreset"], seed=settings["seed"]).rows
     return rows, flat[rows]
+
+
+def _foreground(patches: np.ndarray, train: np.ndarray) -> dict[str, Any]:
+    from iad.detectors.foreground import fit_foreground  # these import PyTorch, as above
+    from iad.detectors.patch_view import PatchView
+
+    return vars(fit_foreground(PatchView(patches, train)))
 
 
 def _calibration(manifest: Table, train: np.ndarray, patches: np.ndarray, folder: Path, *, whole: bool) -> Calibration:

@@ -36,7 +36,7 @@ def test_pictures_are_drawn_once_each_in_ascending_order_or_all_are_taken():
 
 
 def test_only_a_distance_to_a_whole_bank_can_do_nothing_but_fall():
-    plain = {"aggregate": "top", "subtract_median": 0, "coreset": 1}
+    plain = {"aggregate": "top", "subtract_median": 0, "coreset": 1, "foreground": "none"}
     assert only_falls(**plain)
-    for change in ({"aggregate": "reweighted"}, {"subtract_median": 0.1}, {"coreset": 0.5}):
+    for change in ({"aggregate": "reweighted"}, {"subtract_median": 0.1}, {"coreset": 0.5}, {"foreground": "pca"}):
         assert not only_falls(**plain | change)

@@ -10,9 +10,9 @@ import numpy as np
 from iad import paths
 from iad.data.manifest import rows_of
 from iad.detectors.foreground import Foreground, fit_foreground
-from iad.detectors.foreground_scores import foreground_scores
 from iad.detectors.memory_bank import MemoryBank
-from iad.detectors.patch_scores import draw_pictures, only_falls, patch_scores
+from iad.detectors.patch_scores import draw_pictures, only_falls
+from iad.detectors.patch_verdicts import judge_pictures
 from iad.detectors.patch_view import PatchView
 from iad.errors import IadError
 from iad.io import Table, open_array, read_json
@@ -96,20 +96,15 @@ def _judge(
     chosen: Patch, bank: MemoryBank, foreground: Foreground | None, pictures: PatchView, title: str,
     own: np.ndarray | None = None,
 ) -> tuple[np.ndarray, np.ndarray]:  # fmt: skip
-    """Maps and scores of pictures."""
-    maps = bank.distance_maps(pictures, k=chosen.k, title=title, own=own)
-    aggregate, top_places, subtract_median = chosen.aggregate, chosen.top_places, chosen.subtract_median
-    if foreground is not None:
-        return foreground_scores(
-            bank, foreground, pictures, maps,
-            k=chosen.k, aggregate=aggregate, top_places=top_places, subtract_median=subtract_median, own=own,
-        )  # fmt: skip
-    return maps, patch_scores(
-        bank, pictures, maps, aggregate=aggregate, top_places=top_places, subtract_median=subtract_median, own=own
-    )
+    return judge_pictures(
+        bank, foreground, pictures, k=chosen.k, aggregate=chosen.aggregate, top_places=chosen.top_places,
+        subtract_median=chosen.subtract_median, title=title, own=own,
+    )  # fmt: skip
 
 
 def _left_out(chosen: Patch) -> Scheme:
-    falls = only_falls(aggregate=chosen.aggregate, subtract_median=chosen.subtract_median, coreset=chosen.coreset)
-    # a picture that joins may also change what counts as foreground
-    return "leave_one_out" if falls and chosen.foreground == "none" else "jackknife"
+    falls = only_falls(
+        aggregate=chosen.aggregate, subtract_median=chosen.subtract_median, coreset=chosen.coreset,
+        foreground=chosen.foreground,
+    )  # fmt: skip
+    return "leave_one_out" if falls else "jackknife"
