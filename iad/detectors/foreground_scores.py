@@ -58,6 +58,8 @@ def foreground_scores(
 
 
 def _object_bank(bank: MemoryBank, foreground: Foreground) -> MemoryBank:
-    patches = bank.search.bank.numpy()
+    patches = bank.search.bank.cpu().numpy()
     shown = foreground.shows_object(patches)
-    return MemoryBank.of_rows(patches[shown], bank.rows[shown], per_picture=bank.per_picture)
+    return MemoryBank.of_rows(
+        patches[shown], bank.rows[shown], per_picture=bank.per_picture, device=bank.search.device.type
+    )
