@@ -18,7 +18,8 @@ import torch
 
 GROUP = 16  # rows of the bank whose best product stands for all
 SUPER = 16  # groups that are looked at together
-CHUNK = 2048  # rows of the bank in one product: their products stay in the processor's cache
+CHUNK = 2048  # rows of the bank in one product with MANY queries: their products stay in the processor's cache
+MANY = 1024
 CARD = 16  # a card has no such cache, but a price for each call: it takes this many times as much at once
 COLUMNS = 8  # a card's 8-bit products want a multiple of so many queries
 BLOCK = 64  # size of the Hadamard matrices
@@ -106,7 +107,8 @@ class BankCodes:
 
         Rows in [hidden[0], hidden[1]) take no part.
         """
-        chunk, asked = CHUNK, queries.shape[1]
+        asked = queries.shape[1]
+        chunk = CHUNK * min(max(MANY // max(asked, 1), 1), CARD)  # each product packs the queries anew
         if self.device.type != "cpu":
             chunk = CHUNK * CARD
             queries = torch.nn.functional.pad(queries, (0, -asked % COLUMNS)).T.contiguous().T

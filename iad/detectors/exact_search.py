@@ -23,7 +23,8 @@ from iad.detectors.vectors import ROUNDING, TINY, as_tensor, full_precision, no_
 from iad.errors import IadError
 
 QUERIES = 1024  # queries answered together
-PAIRS = 256  # pairs of a query and a group measured together: their rows stay in the processor's cache
+PAIRS = 256  # pairs of a query and a group measured together
+VALUES = 3 * 2**19  # and no more values of their rows than stay in the processor's cache
 PATIENCE = 48  # a filter that leaves more than this part of all groups is no help
 BRUTE_ROWS = 4096
 SMALL = 2**22  # queries times rows, up to which all products are taken at once, in the processor's cache
@@ -144,16 +145,19 @@ class ExactSearch:
         self, queries: torch.Tensor, owner: torch.Tensor, group: torch.Tensor, hidden: tuple[int, int]
     ) -> torch.Tensor:
         """Squared distances in float32 `(P, GROUP)` of queries `owner` to the rows of `group`; infinite if hidden."""
+        size, dimensions = self.bank.shape
         squared = torch.empty(len(owner), GROUP, device=self.device)
-        inside, step = torch.arange(GROUP, device=self.device), PAIRS * self.at_once
+        inside = torch.arange(GROUP, device=self.device)
+        step = max(1, min(PAIRS, VALUES // (GROUP * dimensions))) * self.at_once
+        space = torch.empty(min(step, len(owner)) * GROUP, dimensions, device=self.device)  # new memory takes time
         for start in range(0, len(owner), step):
             part = slice(start, start + step)
             rows = group[part, None] * GROUP + inside
-            vectors = self.bank[rows.clamp(max=len(self.bank) - 1).flatten()].view(*rows.shape, -1)
-            vectors -= queries[owner[part], None]
-            found = torch.linalg.vecdot(vectors, vectors)
-            out_of_reach = (rows >= len(self.bank)) | ((rows >= hidden[0]) & (rows < hidden[1]))
-            squared[part] = found.masked_fill_(out_of_reach, torch.inf)
+            found = space[: rows.numel()]
+            torch.index_select(self.bank, 0, rows.clamp(max=size - 1).flatten(), out=found)
+            vectors = found.view(*rows.shape, dimensions).sub_(queries[owner[part], None])
+            out_of_reach = (rows >= size) | ((rows >= hidden[0]) & (rows < hidden[1]))
+            squared[part] = torch.linalg.vecdot(vectors, vectors).masked_fill_(out_of_reach, torch.inf)
         return squared
 
     def _settle(

@@ -77,7 +77,9 @@ def test_norms_of_queries_are_those_of_what_was_rounded(scale):
 
 @pytest.mark.skipif(not int8_products_are_exact(), reason="products of 8-bit integers saturate here")
 @pytest.mark.parametrize("hidden", [(0, 0), (3, 20), (CHUNK - 5, CHUNK + 40), (0, 2999)])
-def test_products_are_the_largest_of_each_group(hidden):
+@pytest.mark.parametrize("many", [0, 1024])  # short chunks, and one of all rows
+def test_products_are_the_largest_of_each_group(hidden, many, monkeypatch):
+    monkeypatch.setattr("iad.detectors.codes.MANY", many)
     codes = BankCodes(normal(4, 3000, 30))
     queries = codes.encode(normal(5, 9, 30)).integers
     wanted = codes.integers.numpy().astype(np.int64) @ queries.numpy().astype(np.int64)

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from iad.detectors import exact_search
+from iad.detectors import codes, exact_search
 from iad.detectors.exact_search import ExactSearch
 from iad.detectors.filters import Float32Filter, Int8Filter
 from iad.errors import IadError
@@ -128,7 +128,8 @@ def test_neighbours_are_those_of_brute_force(kind, chain, device):
 
 @pytest.mark.parametrize("chain", CHAINS)
 @pytest.mark.parametrize("size", [1, 2, 15, 16, 17, 255, 256, 257, 2047, 2048, 2049])
-def test_banks_of_any_size_give_up_to_all_their_rows(size, chain, device):
+def test_banks_of_any_size_give_up_to_all_their_rows(size, chain, device, monkeypatch):
+    monkeypatch.setattr(codes, "MANY", 0)  # chunks as short as for many queries
     bank, queries = normal(0, size, 3), normal(1, 4, 3)
     for k in {1, min(size, 6), size} if size < 300 else {1, 6}:
         assert_nearest(*search(chain, bank, queries, k, device=device), bank, queries, k)
@@ -145,7 +146,8 @@ def test_vectors_may_have_any_number_of_dimensions(dimensions, chain):
 @pytest.mark.parametrize(
     "hidden", [(0, 0), (0, 1), (5, 40), (250, 270), (2040, 2060), (16, 2048), (0, 2095), (3, 2098), (100, 2100)]
 )
-def test_hidden_rows_are_no_neighbours_across_the_borders_of_groups_and_chunks(hidden, chain, device):
+def test_hidden_rows_are_no_neighbours_across_the_borders_of_groups_and_chunks(hidden, chain, device, monkeypatch):
+    monkeypatch.setattr(codes, "MANY", 0)  # chunks as short as for many queries
     bank = normal(0, 2100, 8)
     queries = np.concatenate([bank[sum(hidden) // 2][None], normal(1, 5, 8)])
     for k in (1, 5):
