@@ -28,7 +28,7 @@ APART = (  # values of the header that are no settings
 HOW_TO_MAKE_ONE = "make one with `iad bank fit`"
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True)
 class PictureSet:
     """Pictures by name and by content: file names, and the SHA-256 of the files' bytes."""
 
