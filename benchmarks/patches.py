@@ -111,14 +111,14 @@ class Case:
         )
 
     def with_copies(self, laid: Sequence[np.ndarray], test: np.ndarray) -> tuple[np.ndarray, np.ndarray, float]:
-        """Scores of calibration and of test pictures, and seconds per picture, where the bank holds these copies.
+        """Scores of calibration and of test pictures, and CPU seconds per picture, where the bank holds these copies.
 
         `laid` are patches of the training pictures, the first as they were taken.
         """
-        bank, began = MemoryBank(np.concatenate(laid, axis=1)), time.perf_counter()  # (n, copies * h, w, D)
+        bank, began = MemoryBank(np.concatenate(laid, axis=1)), time.process_time()  # (n, copies * h, w, D)
         good = bank.distance_maps(laid[0][self.left_out], k=1, title="calibration", own=self.left_out)
         found = bank.distance_maps(test, k=1, title="test")
-        seconds = (time.perf_counter() - began) / (len(good) + len(found))
+        seconds = (time.process_time() - began) / (len(good) + len(found))
         return scores(good, 3, 0.25), scores(found, 3, 0.25), seconds
 
 
@@ -174,9 +174,9 @@ def turns(wanted: Sequence[str]) -> list[list[str]]:
         for choice in choices:
             every = orientations(int(choice.removesuffix("m")), mirror=choice.endswith("m"))
             for orientation in [one for one in every if one not in laid]:
-                began = time.perf_counter()
+                began = time.process_time()
                 patches = case.extract(case.train, *given, size, batch_size, orientation)
-                laid[orientation] = patches, time.perf_counter() - began
+                laid[orientation] = patches, time.process_time() - began
             good, found, searched = case.with_copies([laid[one][0] for one in every], test)
             row = case.judge(f"{choice}: {len(every)} orientations", good, found)
             first = found if first is None else first
@@ -207,7 +207,7 @@ def picture() -> None:
 def main(parts: Sequence[str]) -> None:
     """Run the parts asked for and print their tables."""
     if parts[:1] == ["turns"]:
-        header = [*HEADER, "AUROC gained", "seconds to extract the training pictures", "ms to search for one"]
+        header = [*HEADER, "AUROC gained", "CPU s to extract the training pictures", "CPU ms to search for one"]
         print(as_markdown(header, turns(parts[1:])))
         return
     for part in parts or ("picture", "options", "layers"):
