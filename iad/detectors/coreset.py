@@ -56,7 +56,7 @@ def greedy_coreset(bank: np.ndarray | PatchView, count: int, *, seed: int = 0, d
         raise IadError(f"a coreset of {count} rows from a bank of {view.rows}: choose from 1 to {view.rows}")
     new = np.random.default_rng(seed).integers(view.rows, size=1)
     chosen, left = [new], count - 1
-    with bar("coreset", count) as shown, full_precision(device):
+    with bar("coreset", count, unit=" patches") as shown, full_precision(device):
         selection = _Selection(view, torch.device(device))
         shown.update(1)
         while left and len(new):

@@ -144,8 +144,8 @@ def test_the_bar_counts_every_row_that_is_chosen(monkeypatch):
         def update(self, n=1):
             counts.append(n)
 
-    def shown(title, total):
-        assert (title, total) == ("coreset", 70)
+    def shown(title, total, unit):
+        assert (title, total, unit) == ("coreset", 70, " patches")
         return Shown()
 
     monkeypatch.setattr(coreset, "bar", shown)
