@@ -37,6 +37,7 @@ WIDTH, HEIGHT = 4096, 3000
 THREADS = 170  # along the width: 24 px each
 WOVEN = 2048  # pixels on a side; enlarged to the width afterwards, which takes a quarter of the time
 TRAIN, GOOD, DEFECTIVE = 12, 8, 12
+ALPHA = 0.08  # what 12 pictures can promise
 SMALLEST, LARGEST = 10, 25  # extent of a defect in pixels
 WINDOWS = {"color": 100, "cut": 80, "hole": 175, "metal_contamination": 350, "thread": 40}  # px that a kind is drawn in
 CASES = ("448:0", "1792:448", "2688:448")
@@ -172,6 +173,7 @@ def project(folder: Path, data: Path, size: int, tile: int) -> None:
     values["resnet"]["patches"]["tile"] = tile
     values["methods"] = {"patch_resnet": values["methods"]["patch_resnet"]}
     values["hybrids"] = {}
+    values["threshold"]["alpha"] = ALPHA
     yaml.dump(values, folder / "params.yaml")
 
 

@@ -7,18 +7,20 @@ of a method alike. Blue and red differ for every kind of colour vision.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.colors import LinearSegmentedColormap
 from matplotlib.figure import Figure
+from PIL import Image
 
 from iad.plotting.style import BAD, INK, MUTED, draw_picture, new_figure, pixel_axes, styled
 
 EDGE, TILE, GAP, MIDDLE = 18, 187, 6, 30  # pixels, as all sizes here
 HEADER, CAPTION = 142, 38
+LARGEST = 4 * TILE  # side of a picture that is drawn as it is
 BAR, BAR_HEIGHT = 420, 16
 BELOW = LinearSegmentedColormap.from_list("below", ["#F7F9FB", "#A9C9E0", "#2B6CA3"])
 ABOVE = LinearSegmentedColormap.from_list("above", ["#F0562F", "#C01722", "#6E0712"])
@@ -91,6 +93,19 @@ def overlay(picture: np.ndarray, values: np.ndarray, scale: MapScale) -> np.ndar
     return np.asarray(np.round(255 * mixed), dtype=np.uint8)
 
 
+def reduced(shown: Shown) -> Shown:
+    """The same in fewer pixels where a picture is far larger than it is drawn, so that a figure of many fits memory.
+
+    Of each block of pixels the picture keeps the mean, its mask and map the highest value: nothing rejected vanishes.
+    """
+    factor = -(-len(shown.map) // LARGEST)
+    if factor <= 1:
+        return shown
+    picture = np.asarray(Image.fromarray(shown.picture).reduce(factor))
+    mask = None if shown.mask is None else _highest(shown.mask, factor)
+    return replace(shown, picture=picture, mask=mask, map=_highest(shown.map, factor))
+
+
 @styled
 def map_gallery(
     title: str, lines: Sequence[tuple[Shown, Shown | None]], scale: MapScale, notes: Sequence[str]
@@ -119,6 +134,11 @@ def map_gallery(
             if shown is not None:
                 _draw_shown(axes, shown, scale, left, HEADER + place * step, masked)
     return figure
+
+
+def _highest(values: np.ndarray, factor: int) -> np.ndarray:
+    starts = np.arange(0, len(values), factor)
+    return np.asarray(np.maximum.reduceat(np.maximum.reduceat(values, starts, axis=0), starts, axis=1))
 
 
 def _level(values: np.ndarray, scale: MapScale) -> np.ndarray:

@@ -21,7 +21,7 @@ from iad.evaluation.pixel_thresholds import PixelThreshold, pixel_threshold_from
 from iad.evaluation.pixels import PixelPictures
 from iad.io import open_array
 from iad.params.evaluation import Evaluate
-from iad.plotting.galleries import MapScale, Shown, map_gallery
+from iad.plotting.galleries import MapScale, Shown, map_gallery, reduced
 from iad.progress import track
 from iad.stages._evaluation import Gallery, write_figure
 
@@ -140,7 +140,8 @@ def draw_gallery(outcome: Outcome, maps: MethodMaps, masks: Masks, red: PixelThr
         image_id, label = outcome.image_ids[row], int(outcome.labels[row])
         mask = masks.shown(image_id, label)
         wrong = bool(outcome.rejected[row]) != bool(label)
-        return Shown(caption, _verdict(outcome, row), wrong, gallery([image_id])[0], mask, maps.test[row])
+        picture = gallery([image_id])[0]
+        return reduced(Shown(caption, _verdict(outcome, row), wrong, picture, mask, maps.test[row]))
 
     lines = [
         (shown(pair.left, left), None if pair.right is None else shown(pair.right, right))

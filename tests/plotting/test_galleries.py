@@ -7,7 +7,7 @@ import pytest
 from matplotlib.colors import to_hex
 from PIL import Image
 
-from iad.plotting.galleries import BELOW, MapScale, Shown, map_colours, map_gallery, overlay
+from iad.plotting.galleries import BELOW, LARGEST, MapScale, Shown, map_colours, map_gallery, overlay, reduced
 from iad.plotting.style import png
 
 SCALE = MapScale(usual=1.0, threshold=3.0)
@@ -105,3 +105,27 @@ def test_few_colours_leave_grey_pictures_grey_and_red_pixels_red():
     assert np.abs(small - exact).max() <= 40
     firmly = (exact[..., 0] > 180) & (exact[..., 1:].max(axis=2) < 100)
     assert is_red(small[firmly].astype(float)).all()
+
+
+def test_a_large_picture_is_reduced_and_nothing_rejected_vanishes():
+    side = 2 * LARGEST + 1  # blocks of 3, the last ones cut off by the border
+    values, mask = np.zeros((side, side)), np.zeros((side, side), dtype=bool)
+    values[-1, 100], mask[-1, 100] = 9, True
+    picture = np.zeros((side, side, 3), dtype=np.uint8)
+    picture[:3, 3:6] = 90
+    small = reduced(shown(mask=mask, picture=picture, map=values))
+    assert small.map.shape == small.mask.shape == small.picture.shape[:2] == (-(-side // 3),) * 2
+    assert (small.map[-1, 33], small.map.sum(), small.mask[-1, 33], small.mask.sum()) == (9, 9, True, 1)
+    assert (small.picture[0, 1] == 90).all()
+    assert small.picture.sum() == 270
+
+
+def test_a_picture_of_usual_size_is_drawn_as_it_is():
+    one = shown()
+    assert reduced(one) is one
+    assert (
+        reduced(
+            shown(mask=None, picture=np.zeros((LARGEST + 1,) * 2 + (3,), np.uint8), map=np.zeros((LARGEST + 1,) * 2))
+        ).mask
+        is None
+    )
