@@ -72,7 +72,10 @@ class BankCodes:
         signs = torch.randint(0, 2, (self.padded,), generator=generator, device="cpu").double() * 2 - 1
         order = torch.randperm(self.padded, generator=generator, device="cpu")
         self.signs, self.order, self.turn = (one.to(self.device) for one in (signs, order, _hadamard(BLOCK)))
-        self.mean = torch.stack([rows.double().sum(0) for rows in torch.split(bank, CHUNK)]).sum(0) / self.size
+        sums = torch.empty(-(-self.size // CHUNK), self.dimensions, dtype=torch.float64, device=self.device)
+        for number, rows in enumerate(torch.split(bank, CHUNK)):
+            torch.sum(rows.double(), 0, out=sums[number])  # kept apart from large passing memory, as in greedy_coreset
+        self.mean = sums.sum(0) / self.size
         groups = -(-self.size // (GROUP * SUPER)) * SUPER
         self.norm_columns = -(-self.padded // (16 * NORM_SHARE)) * 16
         columns = self.padded + self.norm_columns

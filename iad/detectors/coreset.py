@@ -80,12 +80,15 @@ class _Selection:
     def __init__(self, view: PatchView, device: torch.device) -> None:
         self.view, self.device = view, device
         self.size, self.dimensions = view.rows, view.shape[3]
-        sums = []
+        # results go to memory made before: small ones, kept between large ones that are freed, would hinder their reuse
+        sums = torch.empty(-(-self.size // CHUNK), self.dimensions, dtype=torch.float64, device=device)
+        self.squared = torch.empty(self.size, dtype=torch.float64, device=device)
         for start, rows in self._chunks():
             refuse_unfit(rows, "bank", start)
-            sums.append(rows.double().sum(0))
-        self.mean = (torch.stack(sums).sum(0) / self.size).float()
-        self.squared = torch.cat([(rows.double() - self.mean).square().sum(1) for _, rows in self._chunks()])
+            torch.sum(rows.double(), 0, out=sums[start // CHUNK])
+        self.mean = (sums.sum(0) / self.size).float()
+        for start, rows in self._chunks():
+            torch.sum((rows.double() - self.mean).square_(), 1, out=self.squared[start : start + CHUNK])
         # centres and pools are compared less the mean, in float64
         self.centres = torch.empty(0, self.dimensions, dtype=torch.float64, device=device)
         self.limit = torch.full((self.size,), torch.inf, dtype=torch.float64, device=device)

@@ -127,7 +127,10 @@ class Float32Filter:
         self.bank = bank
         size = len(bank)
         self.groups = -(-size // (GROUP * SUPER)) * SUPER
-        halved = torch.cat([rows.double().square().sum(1) / 2 for rows in torch.split(bank, CHUNK)])
+        halved = torch.empty(size, dtype=torch.float64, device=bank.device)
+        for rows, found in zip(torch.split(bank, CHUNK), torch.split(halved, CHUNK), strict=True):
+            torch.sum(rows.double().square_(), 1, out=found)  # kept apart from large passing memory
+        halved /= 2
         self.halved = halved.float()
         padded = torch.nn.functional.pad((2 * halved).sqrt().float(), (0, self.groups * GROUP - size))
         self.norm = padded.view(-1, GROUP).amax(1)
