@@ -50,6 +50,7 @@ class PatchView:
         self.arrays = [part for part, _ in parts]
         self.numbers = [torch.from_numpy(np.array(chosen, dtype=np.int64)) for _, chosen in parts]
         self.flat = [without_copy(np.ascontiguousarray(part.reshape(-1, length))) for part, _ in parts]
+        self.sizes = [math.prod(part.shape[1:-1]) for part, _ in parts]  # patches that each brings to a picture
         self.whole = pictures is None and copies is None
 
     def __len__(self) -> int:
@@ -79,7 +80,17 @@ class PatchView:
         """Rows `start` up to, but without, `stop` (or the last), float32 `(n, D)`; never to be written to."""
         if self.whole:
             return self.flat[0][start:stop].float()
-        return self.take(torch.arange(start, min(stop, self.rows), device="cpu"))
+        stop = min(stop, self.rows)
+        found = torch.empty(stop - start, self.shape[3], device="cpu")
+        for picture in range(start // self.per_picture, -(-stop // self.per_picture)):
+            first = picture * self.per_picture
+            for flat, numbers, size in zip(self.flat, self.numbers, self.sizes, strict=True):
+                low, high = max(start, first), min(stop, first + size)
+                if low < high:
+                    stored = int(numbers[picture]) * size + low - first
+                    found[low - start : high - start] = flat[stored : stored + high - low]
+                first += size
+        return found
 
     def take(self, rows: torch.Tensor) -> torch.Tensor:
         """Rows by number, int64 `(n,)`: float32 `(n, D)`."""
@@ -88,8 +99,7 @@ class PatchView:
         picture, inside = rows // self.per_picture, rows % self.per_picture
         taken = torch.empty(len(rows), self.shape[3], device="cpu")
         first = 0
-        for flat, numbers, array in zip(self.flat, self.numbers, self.arrays, strict=True):
-            size = math.prod(array.shape[1:-1])
+        for flat, numbers, size in zip(self.flat, self.numbers, self.sizes, strict=True):
             mine = torch.nonzero((inside >= first) & (inside < first + size))[:, 0]
             taken[mine] = flat[numbers[picture[mine]] * size + inside[mine] - first].float()
             first += size
