@@ -6,6 +6,7 @@ import pytest
 from iad import paths
 from iad.data.manifest import read_manifest
 from iad.io import new_array, read_json, read_table, write_json
+from iad.stages.extract_vit import extract_vit
 from iad.stages.score import score
 from tests.prepared import write_prepared
 
@@ -52,3 +53,16 @@ def test_a_test_picture_is_compared_with_pictures_and_copies(train):
     test = np.flatnonzero(read_manifest(paths.MANIFEST)["split"] == "test")
     np.testing.assert_allclose(np.load(FOLDER / paths.TEST_MAPS), [oracle(row, train) for row in test], rtol=1e-6)
     assert read_json(FOLDER / paths.PROVENANCE)["detector"]["bank"] == len(train) * 3 * 6
+
+
+def test_patches_of_tiles_and_of_turned_copies_come_from_the_stage_before(tiny_template, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    write_prepared(tiny_template, tmp_path, side=64, vit={"patches": {"tile": 32, "turns": 3, "mirror": True}})
+    extract_vit()
+    score("patch_vit")
+    assert np.load(FOLDER / paths.TEST_MAPS, mmap_mode="r").shape == (9, 4, 4)
+    found = read_json(FOLDER / paths.PROVENANCE)
+    assert found["detector"]["bank"] == 12 * 6 * 16
+    assert {name: found["model"]["patches"][name] for name in ("tile", "overlap", "turns", "mirror")} == {
+        "tile": 32, "overlap": 0.25, "turns": 3, "mirror": True,
+    }  # fmt: skip
