@@ -94,9 +94,8 @@ class Case:
         counts = count_pixels(pictures)
         found = metrics_of(counts)
         draws = pixel_bootstrap_samples(grid_counts(pictures, counts), labels, draws=DRAWS, seed=0)
-        values = {
-            name: np.append(value, draws[name]) for name, value in zip(draws, (found.auroc, found.aupro), strict=True)
-        }
+        named = {"pixel_auroc": found.auroc, "aupro": found.aupro}
+        values = {name: np.array([value, *draws[name]], dtype=np.float64) for name, value in named.items()}
         cells = []
         for name, drawn in values.items():
             cells += [_shown(drawn, ""), _shown(drawn - self.whole[name], "+") if self.whole else "-"]
