@@ -119,12 +119,15 @@ def score(
     """Score pictures with a bank: score and verdict of each."""
     from iad.serving.bank_file import read_bank
     from iad.serving.extract import Extractor
+    from iad.serving.overlays import overlay_names
     from iad.serving.pictures import find
     from iad.serving.use import score_pictures
 
     for place in (out, maps):
         _require_free(place, force)
     found, (bank_file, _) = find(pictures), read_bank(file)
+    if maps is not None:
+        overlay_names(found)  # refuses before anything is written
     extractor = Extractor(bank_file.settings, str(file), weights=weights, device=device)
     scored = list(score_pictures(bank_file, found, extractor, str(file), maps=maps))
     if out is not None:

@@ -86,17 +86,33 @@ def decode(data: bytes, name: str, size: int, *, max_megapixels: float, white_16
         IadError: as `picture_size`, and if the content is cut short or damaged, or is a 16-bit colour picture whose
             white is not 65535 (Pillow keeps only the upper byte of those).
     """
-    image = _open(data, name, max_megapixels)
-    if _is_16bit_colour(image) and white_16bit != FULL_16BIT:
-        raise IadError(
-            f"{name}: 16-bit colour is read only with preprocess.white_16bit = {FULL_16BIT}, not {white_16bit}; "
-            "save it as 8-bit colour or as 16-bit grey"
-        )
-    upright = _upright(image, name)
-    flat = _to_grey_or_rgb(upright, white_16bit)
+    flat = _flat(data, name, max_megapixels, white_16bit)
     # a grey picture gets its three channels last: the same bytes for a third of the work
     small = flat.resize((size, size), Image.Resampling.BILINEAR)
     return np.asarray(small.convert("RGB"))
+
+
+def decode_to_show(
+    data: bytes, name: str, longest: int, *, max_megapixels: float, white_16bit: int = FULL_16BIT
+) -> np.ndarray:
+    """Decode a picture for people: at its own size and shape, or smaller.
+
+    Args:
+        data: as in `decode`.
+        name: as in `decode`.
+        longest: A larger picture is reduced to so many pixels on its longer side.
+        max_megapixels: as in `decode`.
+        white_16bit: as in `decode`.
+
+    Returns:
+        uint8 (H, W, 3), RGB.
+
+    Raises:
+        IadError: as `decode`.
+    """
+    flat = _flat(data, name, max_megapixels, white_16bit)
+    flat.thumbnail((longest, longest), Image.Resampling.BILINEAR)
+    return np.asarray(flat.convert("RGB"))
 
 
 def decode_mask(data: bytes, name: str, size: int, *, max_megapixels: float) -> np.ndarray:
@@ -169,6 +185,17 @@ def _check_content(image: Image.Image, name: str) -> None:
         raise IadError(f"{name}: CMYK colours, which are for print; save it as RGB")
     if image.mode not in (*GREY_MODES, *COLOUR_MODES, *ALPHA_MODES) and not _is_16bit_grey(image):
         raise IadError(f"{name}: pixels of kind '{image.mode}' are not read; save it as 8- or 16-bit grey or as RGB")
+
+
+def _flat(data: bytes, name: str, max_megapixels: float, white_16bit: int) -> Image.Image:
+    """The whole picture, upright, grey or RGB."""
+    image = _open(data, name, max_megapixels)
+    if _is_16bit_colour(image) and white_16bit != FULL_16BIT:
+        raise IadError(
+            f"{name}: 16-bit colour is read only with preprocess.white_16bit = {FULL_16BIT}, not {white_16bit}; "
+            "save it as 8-bit colour or as 16-bit grey"
+        )
+    return _to_grey_or_rgb(_upright(image, name), white_16bit)
 
 
 def _is_sideways(image: Image.Image, data: bytes, name: str) -> bool:

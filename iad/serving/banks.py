@@ -139,7 +139,7 @@ class Scorer:
     def __init__(self, bank: Bank, origin: str) -> None:
         self.memory = MemoryBank.of_rows(bank.patches, bank.rows, per_picture=bank.per_picture)
         self.foreground = Foreground(**bank.foreground) if bank.foreground else None
-        names = ("k", "aggregate", "top_places", "subtract_median")
+        names = ("k", "aggregate", "top_places", "subtract_median", "map_above")
         self.chosen, self.origin = {name: bank.settings["patch"][name] for name in names}, origin
 
     def score(

@@ -20,6 +20,9 @@ from iad.serving.colours import colours_of
 
 SECTION = "patch"  # of params.yaml, which tunes the methods that have a bank of patches
 NO_FOREGROUND = "none"
+KEPT = ("name", "weights_sha256", "image_size", "mean", "std", "depth", "quantize", "weights", "patches")
+LEFT = ("pooling", "dimensions", "attribution", "runtime")  # of a backbone's record: says nothing of its patches
+PATCHES = ("layers", "neighbourhood", "tile", "overlap", "turns", "mirror")
 
 
 def fit_bank(params: Params, method: str) -> Bank:
@@ -66,8 +69,13 @@ def settings_of(params: Params, method: str, record: Mapping[str, Any]) -> dict[
         params: the whole of them.
         method: a patch method.
         record: of its backbone, as the stage wrote it.
+
+    Raises:
+        IadError: if the backbone was used in a way that bank files do not know.
     """
-    backbone = {name: value for name, value in record.items() if name not in ("runtime", "pooling", "dimensions")}
+    if new := set(record) - {*KEPT, *LEFT} | set(record["patches"]) ^ set(PATCHES):
+        raise IadError(f"{method}: bank files do not know the backbone's {min(new)}; run `dvc repro`, or update iad")
+    backbone = {name: record[name] for name in KEPT}
     backbone |= {"precision": record["runtime"]["precision"], "batch_size": params.compute.batch_size}
     strategy = params.threshold.strategy
     return {

@@ -11,13 +11,11 @@ import numpy as np
 
 from iad.decision.thresholds import is_anomalous
 from iad.errors import IadError
-from iad.io import replacing
-from iad.plotting.galleries import MapScale, overlay
 from iad.progress import track
 from iad.serving.bank_file import Bank, PictureSet
 from iad.serving.banks import SET_APART, Scorer, join, new_part, part_of, scheme_of
-from iad.serving.colours import full_maps
 from iad.serving.extract import Extractor
+from iad.serving.overlays import write_overlays
 from iad.serving.pictures import Found
 
 
@@ -72,11 +70,9 @@ def score_pictures(
     """
     scorer, threshold, known = Scorer(bank, origin), bank.verdict["value"], set(bank.pictures.sha256)
     for batch in track(extractor.batches(found), "scoring", unit=" batches"):
-        pixels = extractor.pixels(batch)
-        coarse, scores = scorer.score(extractor.patches(pixels), title="scoring")
+        coarse, scores = scorer.score(extractor.patches(extractor.pixels(batch)), title="scoring")
         if maps is not None:
-            for one, picture, full in zip(batch, pixels, full_maps(coarse, bank.settings), strict=True):
-                write_overlay(maps / overlay_name(one), picture, full, bank.colours)
+            write_overlays(maps, batch, coarse, bank)
         for one, score in zip(batch, scores.tolist(), strict=True):
             yield Scored(one, score, bool(is_anomalous(np.array(score), threshold)), one.sha256() in known)
 
@@ -142,27 +138,6 @@ def require_same(first: Bank, other: Bank, first_name: str, other_name: str) -> 
 def is_apart(bank: Bank) -> bool:
     """Whether a bank calibrates on pictures set apart from it."""
     return scheme_of(bank) == SET_APART
-
-
-def overlay_name(found: Found) -> Path:
-    """File of a picture's overlay, below the folder of all."""
-    return Path(found.name).with_suffix(".png")
-
-
-def write_overlay(path: Path, picture: np.ndarray, values: np.ndarray, colours: Mapping[str, Any]) -> None:
-    """Write a picture in grey under its map: red from the bank's pixel threshold on.
-
-    Args:
-        path: a PNG file.
-        picture: uint8 `(S, S, 3)`.
-        values: float32 `(S, S)`, higher = more anomalous.
-        colours: of the bank.
-    """
-    from PIL import Image
-
-    drawn = overlay(picture, values, MapScale(colours["usual"], colours["red"]))
-    with replacing(path) as part:
-        Image.fromarray(drawn).save(part, format="PNG")
 
 
 def _flat(values: Mapping[str, Any], above: str = "") -> dict[str, Any]:

@@ -1,6 +1,7 @@
 """`iad bank` on a tiny project. The oracle is the pipeline: its scores, its thresholds, its decoding."""
 
 import csv
+import json
 import shutil
 from pathlib import Path
 
@@ -14,7 +15,8 @@ from iad import paths
 from iad.cli import app
 from iad.data.manifest import read_manifest
 from iad.errors import IadError
-from iad.io import read_json, read_table
+from iad.evaluation.maps import FullMaps
+from iad.io import read_json, read_table, write_json
 from iad.serving.bank_file import HEADER, read_bank
 from tests.banked import PICTURES, run_project
 from tests.conftest import set_params
@@ -25,7 +27,19 @@ BANK = Path("banks/patch_vit.safetensors")
 @pytest.fixture(scope="module")
 def finished(tiny_template, tmp_path_factory):
     folder = tmp_path_factory.mktemp("banked") / "project"
-    run_project(tiny_template, folder, {"compute": {"precision": "fp32"}}, ("patch_resnet", "patch_vit"))
+    overlay = {"compute": {"precision": "fp32"}, "evaluate": {"red_rate": 0.5}}
+    run_project(tiny_template, folder, overlay, ("patch_resnet", "patch_vit"))
+    return folder
+
+
+@pytest.fixture(scope="module")
+def unusual(tiny_template, tmp_path_factory):
+    """Every option that changes how patches are extracted or scored."""
+    folder = tmp_path_factory.mktemp("unusual") / "project"
+    patches = {"tile": 32, "turns": 4, "mirror": True, "neighbourhood": 3}
+    patch = {"k": 2, "coreset": 0.5, "aggregate": "max", "foreground": "pca", "calibration": 6}
+    overlay = {"vit": {"patches": patches, "normalize": "imagenet", "depth": 5}, "patch": patch}
+    run_project(tiny_template, folder, {"compute": {"precision": "bf16", "batch_size": 5}} | overlay)
     return folder
 
 
@@ -59,16 +73,35 @@ def scores_in(path):
     return {row["picture"]: (float(row["score"]), row["rejected"] == "1") for row in rows}
 
 
-@pytest.mark.parametrize("method", ["patch_resnet", "patch_vit"])
-def test_a_bank_scores_the_test_pictures_as_the_pipeline_does(project, method):
-    bank("fit", method)
-    bank("score", f"banks/{method}.safetensors", PICTURES / "test", "--out", "scores.csv")
+def check_scores(method, file):
+    """Score the test pictures with a bank, and compare with the pipeline."""
+    bank("score", file, PICTURES / "test", "--out", "scores.csv")
     found = scores_in(Path("scores.csv"))
     table = read_table(paths.SCORE / method / paths.TEST_SCORES)
     threshold = read_json(paths.THRESHOLD / method / paths.THRESHOLD_FILE)["value"]
     assert len(found) == len(table["score"])
     for image_id, score in zip(table["image_id"], table["score"], strict=True):
         assert found[(PICTURES / "test" / image_id).as_posix()] == (pytest.approx(score, rel=1e-6), score >= threshold)
+
+
+@pytest.mark.parametrize("method", ["patch_resnet", "patch_vit"])
+def test_a_bank_scores_the_test_pictures_as_the_pipeline_does(project, method):
+    bank("fit", method)
+    check_scores(method, f"banks/{method}.safetensors")
+
+
+def test_tiles_turned_copies_a_coreset_and_a_foreground_are_those_of_the_pipeline(unusual, monkeypatch):
+    monkeypatch.chdir(unusual)
+    bank("fit", "patch_vit")
+    check_scores("patch_vit", BANK)
+    good = [path for path in pictures_of("test") if "good" in path.as_posix()]
+    bank("add", BANK, *good, "--out", "more.safetensors")
+    before, after = read_bank(BANK)[0], read_bank(Path("more.safetensors"))[0]
+    assert len(after.pictures) == len(before.pictures) + len(good)
+    assert after.versions == 8
+    assert len(after.rows) == round(0.5 * len(after.pictures) * after.per_picture)
+    assert len(after.calibration.scores) == 6
+    assert np.isfinite(after.calibration.scores).all()
 
 
 def test_fitting_twice_gives_the_same_bytes(project):
@@ -92,7 +125,7 @@ def test_a_picture_that_the_bank_knows_is_not_added_again(fitted):
     assert BANK.read_bytes() == before
 
 
-def test_added_pictures_are_in_the_bank_and_the_others_score_lower_for_it(fitted):
+def test_added_pictures_are_in_the_bank_with_the_patches_that_the_stage_extracts(fitted):
     good = [path for path in pictures_of("test") if "good" in path.as_posix()]
     bank("score", BANK, *good, "--out", "before.csv")
     said = bank("add", BANK, *good[:3], good[0])
@@ -104,9 +137,10 @@ def test_added_pictures_are_in_the_bank_and_the_others_score_lower_for_it(fitted
     assert "3 are pictures of the bank itself" in said
     before, now = scores_in(Path("before.csv")), scores_in(Path("after.csv"))
     known = [path.as_posix() for path in good[:3]]
-    assert all(now[path][0] < 1e-3 for path in known)
-    maximum = {path: now[path][0] <= before[path][0] for path in now}
-    assert all(maximum[path] for path in known)
+    assert all(now[path][0] < 1e-3 < before[path][0] for path in known)
+    manifest, patches = read_manifest(paths.MANIFEST), np.load(paths.EXTRACT_VIT / paths.PATCHES)
+    rows = [list(manifest["image_id"]).index(path.relative_to(PICTURES / "test").as_posix()) for path in good[:3]]
+    np.testing.assert_array_equal(after.patches[-3 * after.per_picture :], patches[rows].reshape(-1, patches.shape[3]))
 
 
 def test_an_added_picture_that_the_bank_would_have_rejected_is_pointed_out(fitted):
@@ -137,14 +171,35 @@ def test_a_merged_bank_holds_the_pictures_of_both_once(fitted):
 
 def test_overlays_are_red_exactly_where_the_map_reaches_the_banks_pixel_threshold(fitted):
     found, _ = read_bank(BANK)
-    maps = np.load(paths.SCORE / "patch_vit" / paths.CALIBRATION_MAPS)
-    assert found.colours["usual"] == float(np.median(maps))
+    calibration = np.load(paths.SCORE / "patch_vit" / paths.CALIBRATION_MAPS)
+    sigma = found.settings["maps"]["sigma"] * 64
+    assert found.colours["usual"] == float(np.median(calibration))
+    peaks = sorted(float(one.max()) for one in FullMaps(calibration, 64, sigma))
+    assert found.colours["red"] == np.nextafter(peaks[8], np.inf)  # half of 16 good pictures, and one
     bank("score", BANK, PICTURES / "test", "--maps", "maps")
     drawn = sorted(Path("maps").rglob("*.png"))
     assert [path.relative_to("maps") for path in drawn] == [
         path.relative_to(PICTURES / "test") for path in pictures_of("test")
     ]
-    assert Image.open(drawn[0]).size == (64, 64)
+    marked = 0
+    for path, full in zip(
+        drawn, FullMaps(np.load(paths.SCORE / "patch_vit" / paths.TEST_MAPS), 64, sigma), strict=True
+    ):
+        pixels = np.asarray(Image.open(path)).astype(int)
+        red = pixels[..., 0] > pixels[..., 2]
+        np.testing.assert_array_equal(red, full >= found.colours["red"])
+        marked += red.sum()
+    assert marked
+
+
+def test_an_overlay_has_the_size_of_its_picture_and_no_two_share_a_file(fitted):
+    Path("wide").mkdir()
+    Image.open(pictures_of("test")[0]).resize((90, 40)).save("wide/a.png")
+    bank("score", BANK, "wide", "--maps", "maps")
+    assert Image.open("maps/a.png").size == (90, 40)
+    Image.open("wide/a.png").save("wide/a.jpg")
+    refused("score", BANK, "wide", "--maps", "others", match=r"a\.jpg and wide.a\.png would share the overlay a\.png")
+    assert not Path("others").exists()
 
 
 def test_a_grey_picture_is_read_as_preprocess_reads_it(fitted):
@@ -237,6 +292,21 @@ def test_banks_of_other_weights_layers_sizes_or_settings_are_not_merged(fitted):
         match=r"backbone\.name is test_vit in .* test_res",
     )
     assert not Path("c").exists()
+
+
+def test_parameters_that_dvc_did_not_run_with_are_refused(project):
+    lock = {"stages": {"preprocess": {"params": {"params.yaml": {"preprocess.image_size": 64}}}}}
+    paths.LOCK.write_text(json.dumps(lock))
+    bank("fit", "patch_vit")
+    lock["stages"]["preprocess"]["params"]["params.yaml"]["preprocess.image_size"] = 32
+    paths.LOCK.write_text(json.dumps(lock))
+    refused("fit", "patch_vit", "--force", match=r"preprocess\.image_size is 64, but .* preprocess are of 32; run `dvc")
+
+
+def test_a_backbone_that_bank_files_do_not_know_is_refused(project):
+    file = paths.EXTRACT_VIT / paths.BACKBONE_RECORD
+    write_json(file, read_json(file) | {"pruned": 0.5})
+    refused("fit", "patch_vit", match="do not know the backbone's pruned")
 
 
 def test_results_of_other_parameters_are_refused(project):

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from iad.data.decode import decode, decode_mask, picture_size
+from iad.data.decode import decode, decode_mask, decode_to_show, picture_size
 from iad.errors import IadError
 
 # a test runs without the filter that iad.data.decode sets for the whole process
@@ -303,3 +303,11 @@ def test_an_empty_mask_stays_empty():
 def test_a_damaged_mask_is_refused_by_its_name():
     with pytest.raises(IadError, match=r"^m\.png: cut short or damaged"):
         decode_mask(encode(GREY)[:-300], "m.png", SIZE, max_megapixels=1)
+
+
+def test_a_picture_to_show_keeps_its_shape_and_is_reduced_if_it_is_larger_than_asked():
+    shown = decode_to_show(encode(COLOUR), "a.png", 90, max_megapixels=1)
+    np.testing.assert_array_equal(shown, COLOUR)
+    assert decode_to_show(encode(COLOUR), "a.png", 45, max_megapixels=1).shape == (30, 45, 3)
+    grey = decode_to_show(encode(GREY), "a.png", 90, max_megapixels=1)
+    np.testing.assert_array_equal(grey, np.repeat(GREY[..., None], 3, axis=2))
