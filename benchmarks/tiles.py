@@ -142,7 +142,7 @@ def pipeline(data: Path, cases: list[str]) -> None:
             report = json.loads((folder / "plots/report.json").read_text())
             (gallery,) = (folder / "plots/galleries").glob("*.png")
             shutil.copy(gallery, data.parent / f"gallery_{case.replace(':', '_')}.png")
-        pixels = report["pixels"]["patch_resnet"]
+        pixels = report["methods"]["patch_resnet"]["pixels"]
         print(json.dumps({"case": case, "metrics": found, "pixels": pixels}), flush=True)
         rows.append(row_of(case, costs, found, pixels))
     print(as_markdown(PIPELINE_HEADER, rows))
@@ -156,7 +156,7 @@ def row_of(case: str, costs: dict[str, Cost], found: dict[str, float], pixels: d
         costs["score"].seconds / (TRAIN + GOOD + DEFECTIVE),
     )
     peaks = [f"{costs[stage].mib:.0f}" for stage in ("preprocess", "extract_resnet", "score", "evaluate")]
-    shown = [f"{pixels[name]:.4f}" if name in pixels else "-" for name in ("auroc", "aupro")]
+    shown = ["-" if pixels.get(name) is None else f"{pixels[name]:.4f}" for name in ("auroc", "aupro")]
     return [case, f"{auroc:.3f} [{low:.3f}, {high:.3f}]", f"{alarms} of {GOOD}", f"{misses} of {DEFECTIVE}", *shown,
             *(f"{seconds:.1f}" for seconds in each), *peaks]  # fmt: skip
 
