@@ -28,6 +28,7 @@ from iad.errors import IadError
 from iad.serving.bank_file import Bank, Calibration, PictureSet
 from iad.serving.colours import colours_of
 
+NOT_OF_A_SCORE = ("coreset", "foreground", "calibration")  # options that made the bank, in the section `patch`
 SET_APART = "split"  # the scheme of calibration pictures that are not in the bank
 
 
@@ -139,8 +140,8 @@ class Scorer:
     def __init__(self, bank: Bank, origin: str) -> None:
         self.memory = MemoryBank.of_rows(bank.patches, bank.rows, per_picture=bank.per_picture)
         self.foreground = Foreground(**bank.foreground) if bank.foreground else None
-        names = ("k", "aggregate", "top_places", "subtract_median", "map_above")
-        self.chosen, self.origin = {name: bank.settings["patch"][name] for name in names}, origin
+        self.origin = origin
+        self.chosen = {name: value for name, value in bank.settings["patch"].items() if name not in NOT_OF_A_SCORE}
 
     def score(
         self, pictures: np.ndarray, *, own: np.ndarray | None = None, title: str
