@@ -1,6 +1,6 @@
 """The foreground of patch methods: what `patch.foreground: pca` changes, measured on maps that hold every place.
 
-Run it from a folder where `dvc repro` has run with `patch.foreground: none`:
+Run it from a folder where `dvc repro` has run with `patch.foreground: none` and `patch.map_above: 0`:
 python benchmarks/foreground.py [method ...] [--pictures FILE.png]
 Nothing is searched again: the bank is the same, so a map of the foreground is a map of all places with some set to 0.
 Prints one Markdown table; the picture shows test pictures with all that is not foreground darkened.
@@ -50,8 +50,9 @@ class Case:
         self.method, self.folder = method, paths.SCORE / method
         record = read_json(self.folder / paths.PROVENANCE)
         self.detector = record["detector"]
-        if self.detector.get("foreground", "none") != "none":
-            raise IadError(f"{self.folder}: its maps lack places; run `dvc repro` with patch.foreground: none first")
+        if self.detector.get("foreground", "none") != "none" or self.detector.get("map_above", 0):
+            whole = "patch.foreground: none and patch.map_above: 0"
+            raise IadError(f"{self.folder}: its maps are not whole; run `dvc repro` with {whole} first")
         self.patches = open_array(paths.STAGES / record["reads"] / paths.PATCHES)
         self.manifest = read_manifest(paths.MANIFEST)
         self.good, self.judged = (read_table(self.folder / x) for x in (paths.CALIBRATION_SCORES, paths.TEST_SCORES))
