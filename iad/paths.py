@@ -33,6 +33,7 @@ EXTRACT_VIT = STAGES / "extract_vit"
 FEATURES = "features.npy"  # in the folder of an extract stage
 PATCHES = "patches.npy"  # in the folder of an extract stage, if it keeps any: float16 (N, h, w, D)
 COPIES = "copies.npy"  # there too, if copies are turned: float16 (training pictures, copies, h, w, D)
+PLACES = "places.npy"  # in the folder of an extract stage, with attribution: float16 (N, h, w, D)
 BACKBONE_RECORD = "backbone.json"  # in the folder of an extract stage
 
 SCORE = STAGES / "score"

@@ -15,8 +15,10 @@ from iad.compute import Runtime
 from iad.errors import IadError, unknown
 from iad.models.depth import keep_layers
 from iad.models.patches import PatchWriter, layers_of
+from iad.models.places import PlaceWriter
 from iad.models.quantized import quantize_layers
 from iad.models.tiles import Tiles
+from iad.models.tokens import tokens_of
 from iad.models.weights import OTHER_WAYS, fingerprint, hub_reachable, load_weights
 from iad.progress import bar
 
@@ -111,6 +113,7 @@ def extract_features(
     batch_size: int,
     patches: PatchWriter | None = None,
     tiles: Tiles | None = None,
+    places: PlaceWriter | None = None,
 ) -> None:
     """Write one feature vector per picture, and its patch features where they are wanted.
 
@@ -125,6 +128,7 @@ def extract_features(
         batch_size: pictures, or tiles, per forward pass.
         patches: where patch features go, from the same pass.
         tiles: where the tiles of a picture lie; None: the network sees whole pictures.
+        places: where the vectors go that the features are pooled from, from the same pass; not with tiles.
     """
     module = backbone.module.to(runtime.device).to(memory_format=torch.channels_last)
     mean, std = (torch.tensor(values, device=runtime.device).view(3, 1, 1) for values in (backbone.mean, backbone.std))
@@ -135,7 +139,10 @@ def extract_features(
             pixels = batch.permute(0, 3, 1, 2).float().div_(255).sub_(mean).div_(std)  # (B, 3, S, S), channels last
             with runtime.lower_precision():
                 last, layers = layers_of(module, pixels, patches.layers if patches else ())
-                pooled = POOLINGS[pooling](*tokens_of(module, last))  # (B, D)
+                tokens = tokens_of(module, last)
+                pooled = POOLINGS[pooling](*tokens)  # (B, D)
+                if places is not None:
+                    places.write(start, *tokens)
             tiles.pool(pooled.float().cpu().numpy(), start, features)
             if patches is not None:
                 patches.write(start, layers, tiles)
@@ -154,20 +161,6 @@ def feature_size(backbone: Backbone, pooling: str) -> int:
         if pooling == "cls" and prefix.shape[1] == 0:
             raise IadError(f"pooling = cls: {backbone.name} has no class token; use patch_mean or token_mean")
         return int(POOLINGS[pooling](prefix, patches).shape[1])
-
-
-def tokens_of(module: torch.nn.Module, features: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-    """The last layer's features as (prefix tokens `(B, P, D)`, patch tokens `(B, T, D)`), for CNNs (P = 0) and ViTs.
-
-    The class token, where there is one, is the first prefix token; register tokens follow it.
-    """
-    if features.ndim == 4:
-        if getattr(module, "output_fmt", "NCHW") == "NCHW":
-            features = features.permute(0, 2, 3, 1)  # (B, h, w, D)
-        patches = features.flatten(1, 2)  # (B, h * w, D)
-        return patches[:, :0], patches
-    prefix = int(getattr(module, "num_prefix_tokens", 0))
-    return features[:, :prefix], features[:, prefix:]
 
 
 def _mean(_: torch.Tensor, patches: torch.Tensor) -> torch.Tensor:

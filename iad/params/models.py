@@ -59,6 +59,7 @@ class Backbone(Section):
     model: Name
     weights: Annotated[str, Field(pattern=r"^(wheel|hub|file:.+)$")]
     normalize: Literal["model", "imagenet", "half"]
+    attribution: bool
     patches: Patches
     depth: Annotated[int, Field(ge=1)] | None
     quantize: Literal["none", "int8"]

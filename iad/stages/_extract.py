@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from contextlib import ExitStack
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +14,7 @@ from iad.data.manifest import read_manifest, rows_of
 from iad.io import new_array, open_array, write_json
 from iad.models.backbones import Backbone, build_backbone, extract_features, feature_size
 from iad.models.patches import PatchWriter, patch_shape
+from iad.models.places import PlaceWriter, place_grid, place_writer
 from iad.models.tiles import Tiles, place_tiles
 from iad.models.turns import Turned, orientations
 from iad.params import Params
@@ -56,13 +57,14 @@ class Extractor:
         features: np.ndarray,
         patches: np.ndarray | None,
         runtime: Runtime,
+        places: PlaceWriter | None = None,
     ) -> None:
         """Fill features float32 `(N, D)` and, if there are any, patches float16 `(N, h, w, D)`, from N pictures."""
         kept = self.chosen.patches
         extract_features(
             self.backbone, images, features, pooling=self.chosen.pooling, runtime=runtime, batch_size=self.batch_size,
             patches=None if patches is None else PatchWriter(patches, kept.layers, kept.neighbourhood),
-            tiles=self.tiles,
+            tiles=self.tiles, places=places,
         )  # fmt: skip
 
 
@@ -78,16 +80,39 @@ def extract(params: Params, chosen: CnnBackbone | VitBackbone, folder: Path) -> 
         if extractor.shape:
             shape = (len(images), *extractor.shape)
             patches = stack.enter_context(new_array(folder / paths.PATCHES, shape, np.float16))
-        extractor.run(images, features, patches, runtime)
+        places = stack.enter_context(keep_places(extractor, len(images), folder / paths.PLACES))
+        extractor.run(images, features, patches, runtime, places)
         copies = write_copies(extractor, images, folder / paths.COPIES, runtime)
     record = extractor.backbone.record() | {"image_size": images.shape[1], "weights": chosen.weights}
-    record |= {"pooling": chosen.pooling, "dimensions": extractor.size}
+    record |= {"pooling": chosen.pooling, "dimensions": extractor.size, "attribution": places is not None}
     record["patches"] = chosen.patches.model_dump() | {"layers": list(chosen.patches.layers)}
     write_json(folder / paths.BACKBONE_RECORD, record | {"runtime": runtime.record()})
     tiles = f", {extractor.tiles.count} tiles each" if extractor.tiles else ""
     turned = f", {copies} turned copies of training pictures" if copies else ""
     made = f"{len(images)} pictures -> {extractor.size} numbers each"
     say(f"{folder.name}: {made} ({extractor.backbone.name}, {runtime.precision}{tiles}{turned})")
+
+
+@contextmanager
+def keep_places(extractor: Extractor, pictures: int, path: Path) -> Iterator[PlaceWriter | None]:
+    """Yield where the vectors of places go; None where they are not wanted or cannot be had, and an older file goes."""
+    chosen, backbone, side = extractor.chosen, extractor.backbone, None
+    if chosen.attribution and extractor.tiles:
+        say(f"{path.parent.name}: no maps of kNN methods: attribution is for whole pictures, and patches.tile is set")
+    elif chosen.attribution:
+        side = place_grid(backbone.module, chosen.pooling, backbone.image_size)
+        if side is None:
+            say(f"{path.parent.name}: no maps of kNN methods: {backbone.name} shows no places for {chosen.pooling}")
+    if side is None:
+        path.unlink(missing_ok=True)
+        yield None
+        return
+    shape = (pictures, side, side, extractor.size)
+    with (
+        new_array(path, shape, np.float16) as vectors,
+        place_writer(vectors, chosen.pooling, backbone.module) as places,
+    ):
+        yield places
 
 
 def write_copies(extractor: Extractor, images: np.ndarray, path: Path, runtime: Runtime) -> int:

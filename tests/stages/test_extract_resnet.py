@@ -49,12 +49,13 @@ def test_the_record_says_which_network_saw_the_pictures_and_how(prepare, tiny_we
     assert len(record.pop("weights_sha256")) == 64
     assert record == {
         "name": "test_resnet", "image_size": 32, "mean": [0.5, 0.5, 0.5], "std": [0.5, 0.5, 0.5],
-        "weights": f"file:{tiny_weights['test_resnet']}", "pooling": "avg", "dimensions": 96,
+        "weights": f"file:{tiny_weights['test_resnet']}", "pooling": "avg", "dimensions": 96, "attribution": True,
         "patches": {"layers": [1, 2], "neighbourhood": 3, "tile": 0, "overlap": 0.25, "turns": 1, "mirror": False},
         "depth": None, "quantize": "none",
         "runtime": {"device": "cpu", "hardware": "cpu", "precision": "fp32", "threads": 1},
     }  # fmt: skip
-    assert sorted(path.name for path in paths.EXTRACT_RESNET.iterdir()) == [RECORD.name, FEATURES.name, paths.PATCHES]
+    names = [RECORD.name, FEATURES.name, paths.PATCHES, paths.PLACES]
+    assert sorted(path.name for path in paths.EXTRACT_RESNET.iterdir()) == names
 
 
 def test_two_runs_write_the_same_bytes(prepare):
@@ -122,7 +123,7 @@ def test_a_turned_copy_is_what_turning_the_picture_and_extracting_gives(prepare,
 
 
 def test_no_copies_are_kept_where_no_patches_are(prepare):
-    prepare(resnet={"patches": {"turns": 2, "layers": []}})
+    prepare(resnet={"patches": {"turns": 2, "layers": []}, "attribution": False})
     extract_resnet()
     assert sorted(path.name for path in paths.EXTRACT_RESNET.iterdir()) == [RECORD.name, FEATURES.name]
 
