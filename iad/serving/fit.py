@@ -17,6 +17,7 @@ from iad.io import Table, open_array, read_json, read_table
 from iad.params import Params
 from iad.serving.bank_file import Bank, Calibration, PictureSet
 from iad.serving.colours import colours_of
+from iad.serving.differences import first_difference
 
 SECTION = "patch"  # of params.yaml, which tunes the methods that have a bank of patches
 NO_FOREGROUND = "none"
@@ -106,11 +107,12 @@ def require_ran(stages: tuple[str, ...]) -> None:
     yaml = YAML(typ="safe")
     now, ran = yaml.load(paths.PARAMS), yaml.load(paths.LOCK).get("stages", {})
     for stage in stages:
-        for key, then in ran.get(stage, {}).get("params", {}).get(paths.PARAMS.name, {}).items():
-            if (found := _at(now, key)) != then:
-                raise IadError(
-                    f"{paths.PARAMS}: {key} is {found}, but the results of {stage} are of {then}; run `dvc repro`"
-                )
+        then = ran.get(stage, {}).get("params", {}).get(paths.PARAMS.name, {})
+        if found := first_difference({key: _at(now, key) for key in then}, then):
+            key, here, there = found
+            raise IadError(
+                f"{paths.PARAMS}: {key} is {here}, but the results of {stage} are of {there}; run `dvc repro`"
+            )
 
 
 def _at(values: Any, key: str) -> Any:

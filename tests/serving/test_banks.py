@@ -15,7 +15,7 @@ TURNED = RNG.normal(size=(6, 3, 2, 3, 4)).astype(np.float16)
 NEW = RNG.normal(size=(5, 2, 3, 4)).astype(np.float16)
 PATCH = {
     "k": 1, "coreset": 1.0, "aggregate": "top", "top_places": 2, "subtract_median": 0.25, "calibration": 0,
-    "foreground": "none",
+    "map_above": 0.25, "foreground": "none",
 }  # fmt: skip
 
 
