@@ -40,3 +40,28 @@ def _max(places: np.ndarray, _: float) -> np.ndarray:
 
 
 AGGREGATES: dict[str, Callable[[np.ndarray, float], np.ndarray]] = {"mean": _mean, "top": _top, "max": _max}
+
+
+def above_quantile(maps: np.ndarray, quantile: float) -> np.ndarray:
+    """What of each map lies above a quantile of its own values, so that what is odd all over is not odd anywhere.
+
+    A defect changes what a transformer sees everywhere in the picture, and so does other light: every place lies
+    farther from good ones, and a threshold from good pictures would mark them all. The quantile should be one that a
+    defect's own places do not reach.
+
+    Args:
+        maps: float32 `(N, h, w)`, at least 0, higher = more anomalous; places of exactly 0, such as those outside the
+            foreground, do not count for the quantile.
+        quantile: in (0, 1).
+
+    Returns:
+        float32 `(N, h, w)`: the excess, and 0 below the quantile.
+
+    >>> above_quantile(np.array([[[0, 2, 3], [4, 5, 6]]], dtype=np.float32), 0.5).tolist()
+    [[[0.0, 0.0, 0.0], [0.0, 1.0, 2.0]]]
+    """
+    found = np.zeros_like(maps)
+    for number, one in enumerate(maps):
+        if (counted := one[one > 0]).size:
+            np.maximum(one - np.quantile(counted, quantile), 0, out=found[number])
+    return found

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from iad.detectors.aggregation import above_quantile
 from iad.detectors.foreground import Foreground
 from iad.detectors.foreground_scores import foreground_scores
 from iad.detectors.memory_bank import MemoryBank
@@ -22,6 +23,7 @@ def judge_pictures(
     aggregate: str,
     top_places: int,
     subtract_median: float,
+    map_above: float,
     title: str,
     own: np.ndarray | None = None,
 ) -> tuple[np.ndarray, np.ndarray]:
@@ -35,6 +37,7 @@ def judge_pictures(
         aggregate: as in `patch_scores`.
         top_places: as in `patch_scores`.
         subtract_median: as in `patch_scores`.
+        map_above: as in `above_quantile`; 0 leaves the maps as they are. The scores do not change.
         title: of the progress bar.
         own: as in `MemoryBank.distance_maps`.
 
@@ -49,5 +52,7 @@ def judge_pictures(
         "aggregate": aggregate, "top_places": top_places, "subtract_median": subtract_median, "own": own,
     }  # fmt: skip
     if foreground is None:
-        return maps, patch_scores(bank, pictures, maps, **chosen)
-    return foreground_scores(bank, foreground, pictures, maps, k=k, **chosen)
+        scores = patch_scores(bank, pictures, maps, **chosen)
+    else:
+        maps, scores = foreground_scores(bank, foreground, pictures, maps, k=k, **chosen)
+    return above_quantile(maps, map_above) if map_above else maps, scores

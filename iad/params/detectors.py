@@ -37,6 +37,7 @@ class Patch(Section):
     aggregate: Literal["max", "top", "reweighted"]
     top_places: Count
     subtract_median: Annotated[float, Field(ge=0, le=1)]
+    map_above: Annotated[float, Field(ge=0, lt=1)]
     foreground: Literal["none", "pca"]
     calibration: Annotated[int, Field(ge=0)]
 

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from iad.detectors.aggregation import aggregate_maps
+from iad.detectors.aggregation import above_quantile, aggregate_maps
 from tests.helpers import mean_of_worst
 
 MAPS = np.random.default_rng(0).random((7, 6, 10)).astype(np.float32)
@@ -37,3 +37,22 @@ def test_one_hot_place_moves_the_top_share_more_than_the_mean():
 @pytest.mark.parametrize("aggregate", ["mean", "top", "max"])
 def test_no_pictures_give_no_scores(aggregate):
     assert aggregate_maps(np.empty((0, 3, 3), np.float32), aggregate=aggregate, top_share=0.5).shape == (0,)
+
+
+def test_what_is_odd_all_over_leaves_a_map_but_a_spot_stays():
+    good = np.random.default_rng(0).uniform(1, 2, (1, 8, 8)).astype(np.float32)
+    spot = np.zeros_like(good)
+    spot[0, 2, 3] = 5
+    found = above_quantile(good + 3 + spot, 0.25)  # the whole picture is farther away, one place still more
+    np.testing.assert_allclose(found, above_quantile(good + spot, 0.25), atol=1e-5)
+    assert found.argmax() == spot.argmax()
+    assert (found == 0).mean() == pytest.approx(0.25)
+
+
+def test_places_outside_the_foreground_stay_at_zero_and_do_not_move_the_quantile():
+    maps = np.array([[[0, 0, 0, 0], [2, 3, 4, 5]]], dtype=np.float32)
+    np.testing.assert_array_equal(above_quantile(maps, 0.5), [[[0, 0, 0, 0], [0, 0, 0.5, 1.5]]])
+
+
+def test_a_map_of_zeros_stays_one():
+    assert not above_quantile(np.zeros((2, 3, 3), dtype=np.float32), 0.25).any()

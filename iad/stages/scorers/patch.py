@@ -98,7 +98,7 @@ def _judge(
 ) -> tuple[np.ndarray, np.ndarray]:  # fmt: skip
     return judge_pictures(
         bank, foreground, pictures, k=chosen.k, aggregate=chosen.aggregate, top_places=chosen.top_places,
-        subtract_median=chosen.subtract_median, title=title, own=own,
+        subtract_median=chosen.subtract_median, map_above=chosen.map_above, title=title, own=own,
     )  # fmt: skip
 
 

@@ -42,7 +42,7 @@ def oracle(row, bank):
 
 
 def test_maps_and_scores_are_distances_to_the_patches_of_other_training_pictures(prepare):
-    prepare(patch={"aggregate": "max", "subtract_median": 0})
+    prepare(patch={"aggregate": "max", "subtract_median": 0, "map_above": 0})
     score("patch_vit")
     train = rows_of("train")
     for split, maps, scores in (
@@ -57,7 +57,7 @@ def test_maps_and_scores_are_distances_to_the_patches_of_other_training_pictures
 
 
 def test_no_more_pictures_calibrate_than_asked_for_and_they_are_training_pictures(prepare):
-    prepare(patch={"calibration": 5})
+    prepare(patch={"calibration": 5, "map_above": 0})
     score("patch_vit")
     ids = read_table(FOLDER / paths.CALIBRATION_SCORES)["image_id"]
     train = read_manifest(paths.MANIFEST)["image_id"][rows_of("train")]
@@ -79,12 +79,24 @@ def test_a_calibration_split_is_used_where_there_is_one(prepare):
 
 
 def test_the_worst_places_count_less_the_share_of_the_median(prepare):
-    prepare(patch={"aggregate": "top", "top_places": 2, "subtract_median": 0.5})
+    prepare(patch={"aggregate": "top", "top_places": 2, "subtract_median": 0.5, "map_above": 0})
     score("patch_vit")
     maps = np.load(FOLDER / paths.TEST_MAPS).reshape(9, -1)
     expected = np.sort(maps, axis=1)[:, -2:].mean(axis=1) - np.median(maps, axis=1) / 2
     np.testing.assert_allclose(read_table(FOLDER / paths.TEST_SCORES)["score"], expected, rtol=1e-6)
     assert set(read_table(FOLDER / paths.CALIBRATION_SCORES)["scheme"]) == {"jackknife"}
+
+
+def test_maps_show_what_is_above_a_quantile_of_the_picture_and_scores_stay(prepare):
+    found = {}
+    for quantile in (0, 0.25):
+        prepare(patch={"map_above": quantile})
+        score("patch_vit")
+        found[quantile] = np.load(FOLDER / paths.TEST_MAPS), read_table(FOLDER / paths.TEST_SCORES)["score"]
+    plain, shown = found[0][0], found[0.25][0]
+    quantiles = np.quantile(plain, 0.25, axis=(1, 2), keepdims=True)
+    np.testing.assert_allclose(shown, np.maximum(plain - quantiles, 0), atol=1e-6)
+    np.testing.assert_array_equal(found[0][1], found[0.25][1])
 
 
 def test_scores_of_a_coreset_promise_less(prepare):

@@ -18,7 +18,7 @@ RECORD = {"name": "net", "patches": {"layers": [2], "neighbourhood": 1, "turns":
 def train(tiny_template, tmp_path, monkeypatch):
     """Rows of the training pictures, in a folder with random patches whose copies differ by next to nothing."""
     monkeypatch.chdir(tmp_path)
-    write_prepared(tiny_template, tmp_path, patch={"aggregate": "max", "subtract_median": 0})
+    write_prepared(tiny_template, tmp_path, patch={"aggregate": "max", "subtract_median": 0, "map_above": 0})
     rows = np.flatnonzero(read_manifest(paths.MANIFEST)["split"] == "train")
     rng, count = np.random.default_rng(1), len(np.load(paths.IMAGES, mmap_mode="r"))
     with new_array(SOURCE / paths.PATCHES, (count, 2, 3, 4), np.float16) as patches:
