@@ -68,7 +68,7 @@ def add(
 ) -> None:
     """Add good pictures to a bank, and set its threshold anew."""
     from iad.serving.bank_file import read_bank, write_bank
-    from iad.serving.extract import Extractor
+    from iad.serving.extract import BankExtractor
     from iad.serving.pictures import find
     from iad.serving.use import add_pictures
 
@@ -78,7 +78,7 @@ def add(
     before, _ = read_bank(file)
     found = find(pictures)
     result = add_pictures(
-        before, found, Extractor(before.settings, str(file), weights=weights, device=device), str(file)
+        before, found, BankExtractor(before.settings, str(file), weights=weights, device=device), str(file)
     )
     if result.new or path.resolve() != file.resolve():
         write_bank(path, result.bank, version=_version())
@@ -118,7 +118,7 @@ def score(
 ) -> None:
     """Score pictures with a bank: score and verdict of each."""
     from iad.serving.bank_file import read_bank
-    from iad.serving.extract import Extractor
+    from iad.serving.extract import BankExtractor
     from iad.serving.overlays import overlay_names
     from iad.serving.pictures import find
     from iad.serving.use import score_pictures
@@ -128,7 +128,7 @@ def score(
     found, (bank_file, _) = find(pictures), read_bank(file)
     if maps is not None:
         overlay_names(found)  # refuses before anything is written
-    extractor = Extractor(bank_file.settings, str(file), weights=weights, device=device)
+    extractor = BankExtractor(bank_file.settings, str(file), weights=weights, device=device)
     scored = list(score_pictures(bank_file, found, extractor, str(file), maps=maps))
     if out is not None:
         write_scores(out, scored)

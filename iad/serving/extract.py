@@ -11,9 +11,8 @@ import numpy as np
 from iad import compute
 from iad.data.decode import decode
 from iad.errors import IadError, unknown
-from iad.models.backbones import Backbone, build_backbone, extract_features, feature_size
-from iad.models.patches import PatchWriter, patch_shape
-from iad.models.tiles import Tiles, place_tiles
+from iad.models.backbones import Backbone, build_backbone
+from iad.models.extractor import Extractor, PatchChoice
 from iad.models.turns import Turned, orientations
 from iad.serving.pictures import Found
 
@@ -21,7 +20,7 @@ DEVICES = ("auto", "cpu", "cuda", "mps")
 POOLING = "patch_mean"  # every backbone has it; pooled features are not used here
 
 
-class Extractor:
+class BankExtractor:
     """The backbone of a bank, rebuilt from its record.
 
     Args:
@@ -36,23 +35,20 @@ class Extractor:
 
     def __init__(self, settings: Mapping[str, Any], origin: str, *, weights: str = "", device: str = "auto") -> None:
         self.record, self.preprocess = settings["backbone"], settings["preprocess"]
-        self.kept = self.record["patches"]
         _require_known(weights, device)
         self.runtime = compute.start(
             device=device, precision=self.record["precision"], threads=0, seed=settings["seed"]
         )
-        self.backbone = _rebuilt(self.record, origin, weights)
-        self.length = feature_size(self.backbone, POOLING)
-        height, width, length = patch_shape(
-            self.backbone.module, self.backbone.name, self.backbone.image_size, self.kept["layers"]
-        )
-        self.tiles: Tiles | None = None
-        if self.kept["tile"]:
-            size, side, overlap = self.record["image_size"], self.kept["tile"], self.kept["overlap"]
-            self.tiles = place_tiles(size, side, overlap, height, section=origin)
-            height = width = self.tiles.grid(height)
-        self.shape = (height, width, length)
-        self.orientations = orientations(self.kept["turns"], mirror=self.kept["mirror"])
+        size, patches = self.record["image_size"], self.record["patches"]
+        chosen = PatchChoice(tuple(patches["layers"]), patches["neighbourhood"], patches["tile"], patches["overlap"])
+        self.extractor = Extractor(
+            _rebuilt(self.record, origin, weights), size, pooling=POOLING, patches=chosen,
+            batch_size=self.record["batch_size"], section=origin,
+        )  # fmt: skip
+        if self.extractor.shape is None:
+            raise IadError(f"{origin}: names no layers to take patches from; make the bank again")
+        self.shape = self.extractor.shape
+        self.orientations = orientations(patches["turns"], mirror=patches["mirror"])
 
     def pixels(self, found: Sequence[Found]) -> np.ndarray:
         """Pictures as the backbone sees them, uint8 `(N, S, S, 3)`.
@@ -66,11 +62,8 @@ class Extractor:
     def patches(self, images: np.ndarray | Sequence[np.ndarray]) -> np.ndarray:
         """Patch features, float16 `(N, h, w, D)`, of pictures uint8 `(N, S, S, 3)`."""
         patches = np.empty((len(images), *self.shape), dtype=np.float16)
-        pooled = np.empty((len(images), self.length), dtype=np.float32)
-        extract_features(
-            self.backbone, images, pooled, pooling=POOLING, runtime=self.runtime, batch_size=self.record["batch_size"],
-            patches=PatchWriter(patches, self.kept["layers"], self.kept["neighbourhood"]), tiles=self.tiles,
-        )  # fmt: skip
+        pooled = np.empty((len(images), self.extractor.size), dtype=np.float32)
+        self.extractor.run(images, pooled, patches, self.runtime)
         return patches
 
     def versions(self, images: np.ndarray) -> np.ndarray:

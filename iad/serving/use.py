@@ -14,7 +14,7 @@ from iad.progress import track
 from iad.serving.bank_file import Bank, PictureSet
 from iad.serving.banks import SET_APART, Scorer, join, new_part, part_of, scheme_of
 from iad.serving.differences import first_difference
-from iad.serving.extract import Extractor
+from iad.serving.extract import BankExtractor
 from iad.serving.overlays import write_overlays
 from iad.serving.pictures import Found
 
@@ -56,7 +56,7 @@ class Added:
 
 
 def score_pictures(
-    bank: Bank, found: Sequence[Found], extractor: Extractor, origin: str, *, maps: Path | None = None
+    bank: Bank, found: Sequence[Found], extractor: BankExtractor, origin: str, *, maps: Path | None = None
 ) -> Iterator[Scored]:
     """Score pictures, a batch in memory at a time.
 
@@ -79,7 +79,7 @@ def score_pictures(
             yield Scored(one, score, bool(is_anomalous(np.array(score), threshold)), one.sha256() in known)
 
 
-def add_pictures(bank: Bank, found: Sequence[Found], extractor: Extractor, origin: str) -> Added:
+def add_pictures(bank: Bank, found: Sequence[Found], extractor: BankExtractor, origin: str) -> Added:
     """Add good pictures to a bank; those that it knows are left out.
 
     Raises:

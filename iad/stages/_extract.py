@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
@@ -12,77 +12,31 @@ from iad import paths
 from iad.compute import Runtime
 from iad.data.manifest import read_manifest, rows_of
 from iad.io import new_array, open_array, write_json
-from iad.models.backbones import Backbone, build_backbone, extract_features, feature_size
-from iad.models.patches import PatchWriter, patch_shape
+from iad.models.backbones import build_backbone
+from iad.models.extractor import Extractor, PatchChoice
 from iad.models.places import PlaceWriter, place_grid, place_writer
-from iad.models.tiles import Tiles, place_tiles
 from iad.models.turns import Turned, orientations
 from iad.params import Params
-from iad.params.models import CnnBackbone, VitBackbone
+from iad.params.models import CnnBackbone, Patches, VitBackbone
 from iad.progress import say
 from iad.stages._compute import start_compute
-
-
-class Extractor:
-    """A backbone used as one section of params.yaml says, on pictures of one size.
-
-    Attributes:
-        size: length D of a pooled feature.
-        shape: (h, w, D) of a picture's patch features; None if no layer is chosen.
-        tiles: where the tiles of a picture lie; None: the backbone sees whole pictures.
-    """
-
-    def __init__(self, chosen: CnnBackbone | VitBackbone, section: str, image_size: int, *, batch_size: int) -> None:
-        kept = chosen.patches
-        self.chosen, self.batch_size = chosen, batch_size
-        self.backbone: Backbone = build_backbone(
-            chosen.model, chosen.weights, image_size=kept.tile or image_size,
-            normalize=chosen.normalize, depth=chosen.depth, quantize=chosen.quantize,
-            size_key=f"{section}.patches.tile" if kept.tile else "preprocess.image_size",
-        )  # fmt: skip
-        self.size = feature_size(self.backbone, chosen.pooling)
-        self.shape: tuple[int, int, int] | None = None
-        self.tiles: Tiles | None = None
-        if kept.layers:
-            self.shape = patch_shape(self.backbone.module, self.backbone.name, self.backbone.image_size, kept.layers)
-        if kept.tile:
-            places = self.shape[0] if self.shape else kept.tile
-            self.tiles = place_tiles(image_size, kept.tile, kept.overlap, places, section=section)
-            side = self.tiles.grid(places)
-            self.shape = (side, side, self.shape[2]) if self.shape else None
-
-    def run(
-        self,
-        images: np.ndarray | Sequence[np.ndarray],
-        features: np.ndarray,
-        patches: np.ndarray | None,
-        runtime: Runtime,
-        places: PlaceWriter | None = None,
-    ) -> None:
-        """Fill features float32 `(N, D)` and, if there are any, patches float16 `(N, h, w, D)`, from N pictures."""
-        kept = self.chosen.patches
-        extract_features(
-            self.backbone, images, features, pooling=self.chosen.pooling, runtime=runtime, batch_size=self.batch_size,
-            patches=None if patches is None else PatchWriter(patches, kept.layers, kept.neighbourhood),
-            tiles=self.tiles, places=places,
-        )  # fmt: skip
 
 
 def extract(params: Params, chosen: CnnBackbone | VitBackbone, folder: Path) -> None:
     """Write the features, the patches and their turned copies where they are wanted, and the record of one backbone."""
     runtime = start_compute(params)
     images = open_array(paths.IMAGES)
-    section, batch_size = folder.name.removeprefix("extract_"), params.compute.batch_size
-    extractor = Extractor(chosen, section, images.shape[1], batch_size=batch_size)
+    section = folder.name.removeprefix("extract_")
+    extractor = build_extractor(chosen, section, images.shape[1], batch_size=params.compute.batch_size)
     with ExitStack() as stack:
         features = stack.enter_context(new_array(folder / paths.FEATURES, (len(images), extractor.size), np.float32))
         patches = None
         if extractor.shape:
             shape = (len(images), *extractor.shape)
             patches = stack.enter_context(new_array(folder / paths.PATCHES, shape, np.float16))
-        places = stack.enter_context(keep_places(extractor, len(images), folder / paths.PLACES))
+        places = stack.enter_context(keep_places(extractor, chosen, len(images), folder / paths.PLACES))
         extractor.run(images, features, patches, runtime, places)
-        copies = write_copies(extractor, images, folder / paths.COPIES, runtime)
+        copies = write_copies(extractor, chosen.patches, images, folder / paths.COPIES, runtime)
     record = extractor.backbone.record() | {"image_size": images.shape[1], "weights": chosen.weights}
     record |= {"pooling": chosen.pooling, "dimensions": extractor.size, "attribution": places is not None}
     record["patches"] = chosen.patches.model_dump() | {"layers": list(chosen.patches.layers)}
@@ -93,10 +47,26 @@ def extract(params: Params, chosen: CnnBackbone | VitBackbone, folder: Path) -> 
     say(f"{folder.name}: {made} ({extractor.backbone.name}, {runtime.precision}{tiles}{turned})")
 
 
+def build_extractor(chosen: CnnBackbone | VitBackbone, section: str, image_size: int, *, batch_size: int) -> Extractor:
+    """The backbone of one section of params.yaml, ready for pictures of one size."""
+    kept = chosen.patches
+    backbone = build_backbone(
+        chosen.model, chosen.weights, image_size=kept.tile or image_size,
+        normalize=chosen.normalize, depth=chosen.depth, quantize=chosen.quantize,
+        size_key=f"{section}.patches.tile" if kept.tile else "preprocess.image_size",
+    )  # fmt: skip
+    wanted = PatchChoice(tuple(kept.layers), kept.neighbourhood, kept.tile, kept.overlap)
+    return Extractor(
+        backbone, image_size, pooling=chosen.pooling, patches=wanted, batch_size=batch_size, section=section
+    )
+
+
 @contextmanager
-def keep_places(extractor: Extractor, pictures: int, path: Path) -> Iterator[PlaceWriter | None]:
+def keep_places(
+    extractor: Extractor, chosen: CnnBackbone | VitBackbone, pictures: int, path: Path
+) -> Iterator[PlaceWriter | None]:
     """Yield where the vectors of places go; None where they are not wanted or cannot be had, and an older file goes."""
-    chosen, backbone, side = extractor.chosen, extractor.backbone, None
+    backbone, side = extractor.backbone, None
     if chosen.attribution and extractor.tiles:
         say(f"{path.parent.name}: no maps of kNN methods: attribution is for whole pictures, and patches.tile is set")
     elif chosen.attribution:
@@ -115,12 +85,11 @@ def keep_places(extractor: Extractor, pictures: int, path: Path) -> Iterator[Pla
         yield places
 
 
-def write_copies(extractor: Extractor, images: np.ndarray, path: Path, runtime: Runtime) -> int:
+def write_copies(extractor: Extractor, kept: Patches, images: np.ndarray, path: Path, runtime: Runtime) -> int:
     """Write the patch features of the training pictures' turned copies, and return how many copies there are.
 
     The file holds float16 `(training pictures, copies of each, h, w, D)`; where there are none, an older one goes.
     """
-    kept = extractor.chosen.patches
     others = orientations(kept.turns, mirror=kept.mirror)[1:]
     if not others or extractor.shape is None:
         path.unlink(missing_ok=True)
