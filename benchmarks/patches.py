@@ -30,6 +30,7 @@ from iad.evaluation.metrics import auroc, confusion
 from iad.evaluation.tables import as_markdown
 from iad.io import open_array
 from iad.models.backbones import build_backbone, extract_features, feature_size
+from iad.models.depth import drop_unused
 from iad.models.patches import PatchWriter, patch_shape
 from iad.models.turns import Orientation, Turned, orientations
 from iad.params import load_params
@@ -188,11 +189,16 @@ def turns(wanted: Sequence[str]) -> list[list[str]]:
 
 
 def picture() -> None:
-    """Milliseconds from the pixels of one picture to its score: network, search, aggregation."""
+    """Milliseconds from the pixels of one picture to its score: network, search, aggregation.
+
+    The network is cut behind the last layer that patches come from, as for `iad bank score`.
+    """
     rows: list[list[Any]] = []
     for section, source in SOURCES.items():
         case, times = Case(section), []
         bank = MemoryBank(open_array(source / paths.PATCHES)[case.train])
+        case.pooling = "patch_mean"  # which any layer has
+        drop_unused(case.backbone.module, case.backbone.name, case.kept.layers)
         shape, size = case.shape(case.kept.layers), feature_size(case.backbone, case.pooling)
         for number in range(WARM_UP + TIMED):
             began = time.perf_counter()

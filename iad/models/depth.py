@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import torch
@@ -29,3 +30,9 @@ def keep_layers(module: torch.nn.Module, name: str, depth: int) -> None:
         raise IadError(f"depth = {depth}: {name} has {layers} layers; use 1 to {layers}, or null for all")
     if depth < layers:
         model.prune_intermediate_layers([depth - 1])
+
+
+def drop_unused(module: torch.nn.Module, name: str, layers: Sequence[int]) -> None:
+    """Drop the layers behind the deepest of these, where the model can be cut; the features of these do not change."""
+    if hasattr(module, "prune_intermediate_layers"):
+        keep_layers(module, name, max(layers) + 1)

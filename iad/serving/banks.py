@@ -135,10 +135,11 @@ class Scorer:
     Args:
         bank: what to compare with.
         origin: its file; a refusal begins with it.
+        device: where to search, "cpu" or "cuda".
     """
 
-    def __init__(self, bank: Bank, origin: str) -> None:
-        self.memory = MemoryBank.of_rows(bank.patches, bank.rows, per_picture=bank.per_picture)
+    def __init__(self, bank: Bank, origin: str, *, device: str = "cpu") -> None:
+        self.memory = MemoryBank.of_rows(bank.patches, bank.rows, per_picture=bank.per_picture, device=device)
         self.foreground = Foreground(**bank.foreground) if bank.foreground else None
         self.origin = origin
         self.chosen = {name: value for name, value in bank.settings["patch"].items() if name not in NOT_OF_A_SCORE}

@@ -12,6 +12,7 @@ from iad import compute
 from iad.data.decode import decode
 from iad.errors import IadError, unknown
 from iad.models.backbones import Backbone, build_backbone
+from iad.models.depth import drop_unused
 from iad.models.extractor import Extractor, PatchChoice
 from iad.models.turns import Turned, orientations
 from iad.serving.pictures import Found
@@ -41,8 +42,11 @@ class BankExtractor:
         )
         size, patches = self.record["image_size"], self.record["patches"]
         chosen = PatchChoice(tuple(patches["layers"]), patches["neighbourhood"], patches["tile"], patches["overlap"])
+        backbone = _rebuilt(self.record, origin, weights)
+        if chosen.layers:
+            drop_unused(backbone.module, backbone.name, chosen.layers)  # no pooled feature is used, so they only cost
         self.extractor = Extractor(
-            _rebuilt(self.record, origin, weights), size, pooling=POOLING, patches=chosen,
+            backbone, size, pooling=POOLING, patches=chosen,
             batch_size=self.record["batch_size"], section=origin,
         )  # fmt: skip
         if self.extractor.shape is None:

@@ -70,7 +70,8 @@ def score_pictures(
     Raises:
         IadError: if a picture cannot be read.
     """
-    scorer, threshold, known = Scorer(bank, origin), bank.verdict["value"], set(bank.pictures.sha256)
+    scorer = Scorer(bank, origin, device=extractor.runtime.float64_device)
+    threshold, known = bank.verdict["value"], set(bank.pictures.sha256)
     for batch in track(extractor.batches(found), "scoring", unit=" batches"):
         coarse, scores = scorer.score(extractor.patches(extractor.pixels(batch)), title="scoring")
         if maps is not None:
@@ -98,7 +99,7 @@ def add_pictures(bank: Bank, found: Sequence[Found], extractor: BankExtractor, o
     if not new:
         return Added(bank, [], known, [])
     patches = np.concatenate([extractor.versions(extractor.pixels(batch)) for batch in extractor.batches(new)])
-    _, scores = Scorer(bank, origin).score(patches[:, 0], title="new pictures")
+    _, scores = Scorer(bank, origin, device=extractor.runtime.float64_device).score(patches[:, 0], title="new pictures")
     odd = is_anomalous(scores, bank.verdict["value"])
     pictures = PictureSet(tuple(one.name for one in new), tuple(hashes))
     part = new_part(bank.settings, pictures, patches, set_apart=is_apart(bank))

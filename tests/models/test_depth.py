@@ -9,7 +9,7 @@ import timm
 import torch
 
 from iad.errors import IadError
-from iad.models.depth import keep_layers
+from iad.models.depth import drop_unused, keep_layers
 
 PICTURES = torch.from_numpy(np.random.default_rng(0).standard_normal((2, 3, 64, 64)).astype(np.float32))
 MODELS = {"test_vit": 6, "test_resnet": 5, "test_efficientnet": 5, "test_byobnet": 5}
@@ -32,6 +32,18 @@ def test_what_is_kept_computes_the_same(name):
     keep_layers(cut, name, 3)
     for expected, found in zip(layers_of(whole)[:3], layers_of(cut), strict=False):
         np.testing.assert_array_equal(found, expected)
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_layers_behind_the_deepest_wanted_go_and_those_wanted_stay(name):
+    whole, cut = build(name), build(name)
+    drop_unused(cut, name, (0, 2))
+    sizes = [sum(weights.numel() for weights in model.parameters()) for model in (cut, whole)]
+    assert sizes[0] < sizes[1]
+    np.testing.assert_array_equal(layers_of(cut)[2], layers_of(whole)[2])
+    uncut = torch.nn.Linear(2, 2)
+    drop_unused(uncut, "linear", (0,))  # cannot be cut, and need not be
+    assert uncut.weight.shape == (2, 2)
 
 
 @pytest.mark.parametrize("name", MODELS)
