@@ -62,12 +62,25 @@ class ApproximateIndex:
                 f"method.index = {self.name}: the index reaches fewer than {wanted} neighbours of some pictures, as "
                 "where many are the same; set method.index to exact"
             )
-        squared = np.maximum(squared.astype(np.float64), 0)
-        if own is None:
-            return np.asarray(squared), np.asarray(ids, dtype=np.int64)
-        drop = np.where((ids == own[:, None]).any(axis=1), (ids == own[:, None]).argmax(axis=1), k)
-        kept, shape = np.arange(wanted) != drop[:, None], (len(queries), k)
-        return squared[kept].reshape(shape), ids[kept].astype(np.int64).reshape(shape)
+        squared, rows = np.maximum(squared.astype(np.float64), 0), ids.astype(np.int64)
+        return (squared, rows) if own is None else without_own(squared, rows, own)
+
+
+def without_own(squared: np.ndarray, rows: np.ndarray, own: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Leave each query's own row out of its neighbours, or the last one where it is not among them.
+
+    Args:
+        squared: `(M, k + 1)`, ascending.
+        rows: int64 `(M, k + 1)`.
+        own: int64 `(M,)`.
+
+    Returns:
+        The same, `(M, k)`.
+    """
+    mine = rows == own[:, None]
+    drop = np.where(mine.any(axis=1), mine.argmax(axis=1), rows.shape[1] - 1)
+    kept, shape = np.arange(rows.shape[1]) != drop[:, None], (len(rows), rows.shape[1] - 1)
+    return squared[kept].reshape(shape), rows[kept].reshape(shape)
 
 
 def build_index(name: str, rows: np.ndarray) -> ApproximateIndex:

@@ -1,9 +1,9 @@
 """Distance to the k nearest good pictures as the anomaly score.
 
-The exact search is here; `index.py` holds the approximate ones. The neighbours are found by one matrix product per
-block in float64 and their distances are then computed again from the differences, so that a picture identical to a good
-one scores exactly 0. Blocks bound the memory: no array of queries x bank x dimensions is ever held, and neither operand
-is copied whole.
+The exact search of small banks is here; that of large ones is in `exact_search.py`, the approximate ones in `index.py`.
+The neighbours are found by one matrix product per block in float64 and their distances are then computed again from the
+differences, so that a picture identical to a good one scores exactly 0. Blocks bound the memory: no array of queries x
+bank x dimensions is ever held, and neither operand is copied whole.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from functools import partial
 
 import numpy as np
 
-from iad.detectors.index import build_index
+from iad.detectors.index import build_index, without_own
 from iad.detectors.projection import fit_projection
 from iad.detectors.scaling import Scaling, fit_scaling, no_scaling
 from iad.errors import IadError
@@ -22,6 +22,7 @@ from iad.progress import bar
 
 QUERY_ROWS = 512
 BANK_ROWS = 2048
+LARGE = 20_000  # rows from which a search that filters first is worth the seconds that PyTorch takes to import
 AGGREGATES = {"mean": lambda nearest: nearest.mean(axis=1), "kth": lambda nearest: nearest[:, -1]}
 
 
@@ -91,7 +92,10 @@ class Neighbors:
         self.projection = fit_projection(bank, pca, name="method.pca", place=self.space.place) if pca else None
         self._bank = self.placed(bank).astype(np.float32) if self.projection else bank
         self._search: Callable[..., tuple[np.ndarray, np.ndarray]]
-        if index == "exact":
+        as_they_are = bool(pca) or (metric == "euclidean" and not standardize)  # distances are those of float32 values
+        if index == "exact" and as_they_are and len(bank) >= LARGE:
+            self._search = _filtered_search(self._bank)
+        elif index == "exact":
             self._search = partial(_nearest_squared, self._bank, _double if pca else self.space.place)
         else:
             self._search = build_index(index, self._bank if pca else self.space.place(bank)).nearest_squared
@@ -214,6 +218,20 @@ def _lengths(rows: np.ndarray) -> np.ndarray:
 
 def _double(features: np.ndarray) -> np.ndarray:
     return features.astype(np.float64)
+
+
+def _filtered_search(bank: np.ndarray) -> Callable[..., tuple[np.ndarray, np.ndarray]]:
+    """As `_nearest_squared`, for a bank float32 `(N, D)` that is searched as it is."""
+    from iad.detectors.exact_search import ExactSearch
+
+    search = ExactSearch(bank)
+
+    def nearest_squared(queries: np.ndarray, k: int, own: np.ndarray | None) -> tuple[np.ndarray, np.ndarray]:
+        distances, rows = search.search(queries.astype(np.float32), k + (own is not None))
+        squared = np.square(distances)
+        return (squared, rows) if own is None else without_own(squared, rows, own)
+
+    return nearest_squared
 
 
 def _nearest_squared(

@@ -6,7 +6,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from iad.detectors import knn
-from iad.detectors.knn import knn_scores, leave_one_out_scores
+from iad.detectors.exact_search import ExactSearch
+from iad.detectors.knn import Neighbors, knn_scores, leave_one_out_scores
 from iad.errors import IadError
 
 PLAIN = {"metric": "euclidean", "standardize": False, "aggregate": "mean"}
@@ -52,6 +53,35 @@ def test_blocks_do_not_change_the_scores(monkeypatch):
     blocked = [knn_scores(bank, queries, k=4, **PLAIN), leave_one_out_scores(bank, k=4, **PLAIN)]
     np.testing.assert_allclose(blocked[0], whole[0], rtol=1e-12)
     np.testing.assert_allclose(blocked[1], whole[1], rtol=1e-12)
+
+
+@pytest.mark.parametrize("pca", [0, 3])
+@pytest.mark.parametrize("k", [1, 4])
+def test_a_large_bank_is_searched_another_way_with_the_same_answer(monkeypatch, k, pca):
+    bank, queries = random((300, 6)), random((40, 6), seed=1)
+    bank[7] = bank[100] = bank[200]  # copies: none may find itself, and each finds another at distance 0
+    queries[3] = bank[50]
+    space = {"metric": "euclidean", "standardize": False, "pca": pca}
+    small = Neighbors(bank, **space)
+    monkeypatch.setattr(knn, "LARGE", 300)
+    searched = []
+    real = ExactSearch.search
+    monkeypatch.setattr(ExactSearch, "search", lambda *args, **named: searched.append(1) or real(*args, **named))
+    large = Neighbors(bank, **space)
+    for asked, leave_out in ((queries, False), (bank, True)):
+        one, two = (found.nearest(asked, k=k, leave_out=leave_out) for found in (small, large))
+        np.testing.assert_allclose(two.distances, one.distances, rtol=1e-12, atol=0)
+        if leave_out:
+            assert not (two.rows == np.arange(len(bank))[:, None]).any()
+            assert two.distances[7, 0] == 0
+    assert searched
+
+
+@pytest.mark.parametrize("options", [{"metric": "cosine"}, {"standardize": True}])
+def test_features_that_are_placed_first_are_searched_in_double_precision_however_many(monkeypatch, options):
+    monkeypatch.setattr(knn, "LARGE", 10)
+    monkeypatch.setattr(knn, "_filtered_search", lambda _: pytest.fail("searched in float32"))
+    Neighbors(random((30, 4)), **{"metric": "euclidean", "standardize": False} | options)
 
 
 def test_standardising_equals_scaling_by_hand():
