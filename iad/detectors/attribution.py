@@ -23,12 +23,16 @@ A score of several neighbours is the mean of their distances, and its map the me
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 
 from iad.detectors.knn import Nearest, Neighbors
 from iad.progress import track
+
+CACHED = 2**28  # bytes of vectors that are kept in float32: the same good pictures are neighbours again and again
 
 
 @dataclass(frozen=True, eq=False)
@@ -68,17 +72,21 @@ def attribution_maps(
     """
     maps = np.empty((len(pictures), *places.vectors.shape[1:3]), dtype=np.float32)
     scores = nearest.scores(aggregate)
+    size = 4 * int(np.prod(places.vectors.shape[1:]))
+    good = lru_cache(maxsize=max(1, CACHED // size))(places.of)
     found = bank[nearest.rows[:, -1:] if aggregate == "kth" else nearest.rows]
     for row, picture in enumerate(track(pictures, "attribution", unit=" pictures")):
         if places.pooling == "cls":
-            values = _in_proportion(places, picture, found[row], scores[row])
+            values = _in_proportion(places.of(picture), found[row], scores[row], good)
         else:
-            values = _split(neighbors, places, picture, found[row])
+            values = _split(neighbors, places, picture, found[row], good)
         maps[row] = (values + (scores[row] - values.sum()) / len(values)).reshape(maps.shape[1:])
     return maps
 
 
-def _split(neighbors: Neighbors, places: Places, picture: int, others: np.ndarray) -> np.ndarray:
+def _split(
+    neighbors: Neighbors, places: Places, picture: int, others: np.ndarray, good: Callable[[int], np.ndarray]
+) -> np.ndarray:
     """Shares `(P,)` of the mean distance of a picture to others; those of a mean up to a constant."""
     own, bank = places.features[[picture]], places.features[others]
     gradients = neighbors.gradients(own, bank) / len(others)  # (k, D)
@@ -91,17 +99,17 @@ def _split(neighbors: Neighbors, places: Places, picture: int, others: np.ndarra
         return np.asarray(reached @ (parts / reached.sum(axis=0)))
     values = vectors @ (gradients.sum(axis=0) / length).astype(np.float32)
     for other, gradient in zip(others, gradients / lengths[:, None], strict=True):
-        values -= places.of(other) @ gradient.astype(np.float32)
+        values -= good(other) @ gradient.astype(np.float32)
     return np.asarray(values.astype(np.float64) / len(values))
 
 
-def _in_proportion(places: Places, picture: int, others: np.ndarray, score: float) -> np.ndarray:
+def _in_proportion(own: np.ndarray, others: np.ndarray, score: float, good: Callable[[int], np.ndarray]) -> np.ndarray:
     """Shares `(P,)` of a score in proportion to how far each place lies from the nearest place of other pictures."""
-    own = places.of(picture)
-    nearest = np.full(len(own), np.inf, dtype=np.float32)
+    nearest, doubled = np.full(len(own), np.inf, dtype=np.float32), -2 * own
     for other in others:
-        vectors = places.of(other)
-        squared = np.einsum("pd,pd->p", vectors, vectors) - 2 * (own @ vectors.T)  # (P, P), short of |own|^2
+        vectors = good(other)
+        squared = doubled @ vectors.T  # (P, P), short of |own|^2 in the end
+        squared += np.einsum("pd,pd->p", vectors, vectors)
         np.minimum(nearest, squared.min(axis=1), out=nearest)
     distances = np.sqrt(np.maximum(nearest.astype(np.float64) + np.einsum("pd,pd->p", own, own), 0))
     total = distances.sum()
