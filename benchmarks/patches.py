@@ -55,8 +55,9 @@ class Case:
         chosen = getattr(self.params, section)
         self.pooling, self.kept = chosen.pooling, chosen.patches
         self.backbone = build_backbone(
-            chosen.model, chosen.weights, image_size=self.images.shape[1], normalize=chosen.normalize
-        )
+            chosen.model, chosen.weights, image_size=self.images.shape[1],
+            normalize=chosen.normalize, quantize=chosen.quantize,
+        )  # fmt: skip
         wanted = self.params.compute
         self.runtime = compute.start(
             device=wanted.device, precision=wanted.precision, threads=wanted.threads, seed=self.params.seed
