@@ -12,15 +12,14 @@ from __future__ import annotations
 import json
 import resource
 import shutil
-import subprocess
 import sys
 import tempfile
-import time
 from dataclasses import dataclass, replace
 from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
+from memory import peak_mib
 from PIL import Image
 from ruamel.yaml import YAML
 
@@ -104,17 +103,8 @@ class Cost:
 
 def measured(command: list[str], folder: Path) -> Cost:
     """Run a command and watch it."""
-    began, peak = processor_seconds(), 0.0
-    process = subprocess.Popen(command, cwd=folder, stdout=subprocess.DEVNULL)
-    while process.poll() is None:
-        try:
-            status = Path(f"/proc/{process.pid}/status").read_text()
-        except (FileNotFoundError, ProcessLookupError):
-            break
-        peak = max([peak, *(int(line.split()[1]) / 1024 for line in status.splitlines() if line.startswith("RssAnon"))])
-        time.sleep(0.02)
-    if process.wait():
-        raise SystemExit(f"{' '.join(command)} ended with {process.returncode}")
+    began = processor_seconds()
+    peak = peak_mib(command, folder)
     return Cost(processor_seconds() - began, peak)
 
 
