@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import importlib
 import runpy
+import signal
 import sys
 from collections.abc import Collection, Iterator, Mapping
 from contextlib import chdir, contextmanager
@@ -25,6 +26,11 @@ ROOT = Path(__file__).parents[1]
 
 # these start a stage and compute nothing: a change in them need not run every stage again
 ENTRY = frozenset({"iad/__init__.py", "iad/__main__.py", "iad/cli.py"})
+
+
+def with_ctrl_c() -> None:
+    """For `preexec_fn`: Ctrl-C works in the child, also where a script runs the tests in its background."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)  # the shell makes background jobs ignore it, and children inherit that
 
 
 @dataclass(frozen=True)

@@ -16,7 +16,7 @@ from PIL import Image
 
 from iad.data.carpet import DEFECTS
 from tests.conftest import commit, environment, run, set_params
-from tests.helpers import read_yaml
+from tests.helpers import read_yaml, with_ctrl_c
 
 DVC = (sys.executable, "-m", "dvc")
 
@@ -112,8 +112,9 @@ def test_an_interrupted_stage_says_so_in_one_line_and_leaves_nothing_half_writte
     shutil.rmtree(project / "stages/train_ae")
     set_params(project / "params.yaml", project / "params.yaml", {"ae": {"epochs": 100_000, "patience": 100_000}})
     process = subprocess.Popen(
-        [sys.executable, "-m", "iad", "train_ae"], cwd=project, stderr=subprocess.PIPE, text=True
-    )
+        [sys.executable, "-m", "iad", "train_ae"], cwd=project, stderr=subprocess.PIPE, text=True,
+        preexec_fn=with_ctrl_c,
+    )  # fmt: skip
     while not (project / "stages/train_ae/history.csv").exists():
         assert process.poll() is None
         time.sleep(0.01)

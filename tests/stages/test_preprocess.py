@@ -20,7 +20,7 @@ from iad.params import load_params
 from iad.stages import preprocess as stage
 from iad.stages.download import download
 from tests.conftest import environment, set_params
-from tests.helpers import ROOT, record_reads
+from tests.helpers import ROOT, record_reads, with_ctrl_c
 
 SIZE = 32
 CARPETS = {"source": "synthetic", "category": "carpet"}
@@ -161,8 +161,9 @@ def test_ctrl_c_ends_at_once_and_leaves_nothing(project):
     }
     write_manifest(paths.RAW_MANIFEST, columns)
     with Popen(
-        [sys.executable, "-m", "iad", "preprocess"], cwd=project, env=environment(), stderr=PIPE, text=True
-    ) as process:
+        [sys.executable, "-m", "iad", "preprocess"], cwd=project, env=environment(), stderr=PIPE, text=True,
+        preexec_fn=with_ctrl_c,
+    ) as process:  # fmt: skip
         while process.poll() is None and not files_left():
             time.sleep(0.02)
         time.sleep(0.3)
