@@ -6,14 +6,13 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from iad.commands._named import named
 from iad.evaluation.tables import as_text
 from iad.io import write_csv
 
 if TYPE_CHECKING:  # these import PyTorch, which `iad bank show` does not need
     from iad.serving.bank_file import Bank
     from iad.serving.use import Added, Scored
-
-NAMED = 5  # pictures that a line names
 
 
 def shown_lines(path: Path, bank: Bank, digest: str) -> Iterator[str]:
@@ -40,13 +39,13 @@ def shown_lines(path: Path, bank: Bank, digest: str) -> Iterator[str]:
 def added_lines(path: Path, before: Bank, result: Added) -> Iterator[str]:
     """What adding pictures changed."""
     if result.known:
-        names = _named([one.name for one in result.known])
+        names = named([one.name for one in result.known])
         yield f"{len(result.known)} left out, which the bank knows already: {names}"
     if not result.new:
         yield f"{path}: nothing to add; the bank holds {len(before.pictures):,} pictures as before"
         return
     if result.suspects:
-        names = _named([one.name for one in result.suspects])
+        names = named([one.name for one in result.suspects])
         yield f"look at {len(result.suspects)} that the bank would have rejected, and now counts as good: {names}"
     after = result.bank
     yield f"{path}: {len(result.new):,} pictures added, {len(after.pictures):,} now, {len(after.rows):,} patches"
@@ -60,7 +59,7 @@ def scored_lines(bank: Bank, scored: Sequence[Scored], *, table: bool) -> Iterat
         yield as_text(("picture", "verdict", "score"), rows)
         yield ""
     if known := [str(one.found.path) for one in scored if one.known]:
-        yield f"{len(known)} are pictures of the bank itself, so their scores say nothing: {_named(known)}"
+        yield f"{len(known)} are pictures of the bank itself, so their scores say nothing: {named(known)}"
     rejected = sum(one.rejected for one in scored)
     yield f"{rejected} of {len(scored)} rejected (score >= {bank.verdict['value']:.4f})"
 
@@ -69,11 +68,6 @@ def write_scores(path: Path, scored: Sequence[Scored]) -> None:
     """Write score and verdict of each picture as CSV."""
     rows = [(one.found.path.as_posix(), one.score, int(one.rejected)) for one in scored]
     write_csv(path, ("picture", "score", "rejected"), rows)
-
-
-def _named(names: Sequence[str]) -> str:
-    more = len(names) - NAMED
-    return ", ".join(names[:NAMED]) + (f" and {more} more" if more > 0 else "")
 
 
 def _backbone(record: Mapping[str, Any]) -> str:

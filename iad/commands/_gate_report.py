@@ -7,12 +7,12 @@ from typing import Any
 
 import numpy as np
 
-from iad.commands._flat import flat
+from iad.commands._named import named
 from iad.evaluation.gate import Finding, Ruling
 from iad.evaluation.pictures import Pictures
 from iad.evaluation.tables import as_padded_markdown
+from iad.serving.flat import flat
 
-SHOWN = 5  # pictures or parameters named in one line
 HEADER = ("method", "measure", "before", "here", "change", "evidence", "p (Holm)", "ruling")
 
 
@@ -60,16 +60,6 @@ def flips(method: str, image_ids: np.ndarray, before: Pictures, after: Pictures)
         if len(rows):
             ordered = rows[np.argsort(sign * after.scores[rows], kind="stable")]
             yield f"{method}: {len(rows)} {kind}: {named(image_ids[ordered].tolist())}"
-
-
-def named(names: Sequence[str]) -> str:
-    """The first names, and how many follow.
-
-    >>> named(["a", "b"]), named(list("abcdefg"))
-    ('a, b', 'a, b, c, d, e and 2 more')
-    """
-    more = len(names) - SHOWN
-    return ", ".join(names[:SHOWN]) + (f" and {more} more" if more > 0 else "")
 
 
 def parameter_changes(before: Mapping[str, Any], after: Mapping[str, Any]) -> list[str]:

@@ -10,7 +10,8 @@ import typer
 
 from iad import paths
 from iad.commands._baseline import baseline, commits_behind
-from iad.commands._gate_report import flips, named, parameter_changes, reasons, table
+from iad.commands._gate_report import flips, parameter_changes, reasons, table
+from iad.commands._named import named
 from iad.commands._revisions import read_here, revision_files
 from iad.commands._snapshot import MethodResults, Snapshot, read_snapshot
 from iad.errors import IadError

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from typing import Any
 
+from iad.serving.flat import flat
+
 
 def first_difference(
     one: Mapping[str, Any], two: Mapping[str, Any], *, ignored: Collection[str] = ()
@@ -16,15 +18,8 @@ def first_difference(
     >>> first_difference({"a": 1, "b": {"c": 2, "d": 3}}, {"a": 1, "b": {"c": 2, "d": 4}})
     ('b.d', 3, 4)
     """
-    left, right = _leaves(one), _leaves(two)
+    left, right = flat(one), flat(two)
     for name in dict.fromkeys((*left, *right)):
         if name not in ignored and left.get(name) != right.get(name):
             return name, left.get(name), right.get(name)
     return None
-
-
-def _leaves(values: Mapping[str, Any], above: str = "") -> dict[str, Any]:
-    found: dict[str, Any] = {}
-    for name, value in values.items():
-        found |= _leaves(value, f"{above}{name}.") if isinstance(value, Mapping) else {f"{above}{name}": value}
-    return found

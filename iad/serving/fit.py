@@ -125,17 +125,18 @@ def _kept(
     patches: np.ndarray, train: np.ndarray, copies: np.ndarray | None, settings: dict[str, Any]
 ) -> tuple[np.ndarray, np.ndarray]:
     """Rows of the bank that the stage had, int64 `(R,)`, and their patches, float16 `(R, D)`."""
-    good = patches[train]
-    if copies is not None:
-        good = np.concatenate([good[:, None], copies], axis=1)
-    flat = good.reshape(-1, patches.shape[-1])
     if settings["patch"]["coreset"] == 1:
+        good = patches[train]
+        if copies is not None:
+            good = np.concatenate([good[:, None], copies], axis=1)
+        flat = good.reshape(-1, patches.shape[-1])
         return np.arange(len(flat)), flat
-    from iad.detectors.memory_bank import MemoryBank  # it takes seconds to import, and a whole bank needs none of it
+    from iad.detectors.memory_bank import MemoryBank  # these take seconds to import, and a whole bank needs neither
+    from iad.detectors.patch_view import PatchView
 
-    view = good.reshape(len(train), -1, *patches.shape[2:])
-    rows = MemoryBank(view, coreset=settings["patch"]["coreset"], seed=settings["seed"]).rows
-    return rows, flat[rows]
+    view = PatchView(patches, train, copies=copies)  # no copy of all patches, of which few are kept
+    bank = MemoryBank(view, coreset=settings["patch"]["coreset"], seed=settings["seed"])
+    return bank.rows, bank.search.vectors(np.arange(len(bank.rows))).astype(np.float16)
 
 
 def _foreground(patches: np.ndarray, train: np.ndarray) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""The values of `params.yaml` without their nesting."""
+"""Nested settings, as those of `params.yaml` or of a bank file, without their nesting."""
 
 from __future__ import annotations
 
