@@ -21,17 +21,17 @@ import torch
 
 from iad import compute, paths
 from iad.data.manifest import read_manifest, rows_of
-from iad.detectors.attribution import Places, attribution_maps
-from iad.detectors.knn import Nearest, Neighbors
-from iad.evaluation.localization import pixel_metrics
-from iad.evaluation.maps import FullMaps, Rows
-from iad.evaluation.metrics import auroc
-from iad.evaluation.pixels import PixelPictures
-from iad.evaluation.tables import as_padded_markdown
+from iad.detectors.knn.attribution import Places, attribution_maps
+from iad.detectors.knn.search import Nearest, Neighbors
+from iad.detectors.maps import FullMaps, Rows
+from iad.features.backbone import Backbone, build_backbone, extract_features, feature_size
+from iad.features.contributions import place_grid, place_writer
 from iad.io import open_array
-from iad.models.backbones import Backbone, build_backbone, extract_features, feature_size
-from iad.models.places import place_grid, place_writer
+from iad.metrics.image import auroc
+from iad.metrics.localization import pixel_metrics
+from iad.metrics.pixels import PixelPictures
 from iad.params import load_params
+from iad.report.tables import as_padded_markdown
 
 POOLINGS = {"resnet": ("avg", "max"), "vit": ("cls", "patch_mean")}
 HEADER = ["pooling", "map", "image AUROC", "pixel AUROC", "AP", "AUPRO", "inside"]

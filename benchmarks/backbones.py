@@ -24,16 +24,16 @@ from safetensors.torch import save, save_file
 from iad import compute, paths
 from iad.data.manifest import read_manifest, rows_of
 from iad.detectors.aggregation import aggregate_maps
-from iad.detectors.knn import Neighbors
-from iad.detectors.memory_bank import MemoryBank
-from iad.evaluation.intervals import bootstrap_intervals
-from iad.evaluation.metrics import auroc
+from iad.detectors.knn.search import Neighbors
+from iad.detectors.patch.memory_bank import MemoryBank
+from iad.features.backbone import Backbone, build_backbone, extract_features, feature_size
+from iad.features.patches import PatchWriter, patch_shape
+from iad.features.quantization import Int8Linear, int8_is_fused
 from iad.io import open_array
-from iad.models.backbones import Backbone, build_backbone, extract_features, feature_size
-from iad.models.patches import PatchWriter, patch_shape
-from iad.models.quantized import Int8Linear, int8_is_fused
+from iad.metrics.image import auroc
 from iad.params import load_params
 from iad.params.models import CnnBackbone, VitBackbone
+from iad.statistics.bootstrap import bootstrap_intervals
 
 BATCH = 32
 CUT = {"resnet": (4,), "vit": (8, 6)}

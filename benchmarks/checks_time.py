@@ -17,10 +17,10 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from iad.data.checks import check_data
-from iad.data.checks.duplicates import near_copies
-from iad.data.checks.single import is_blank
-from iad.data.checks.statistics import measure
+from iad.datacheck import check_data
+from iad.datacheck.near_copies import near_copies
+from iad.datacheck.single import is_blank
+from iad.datacheck.statistics import measure
 from iad.io import Table, new_array, open_array
 
 COPIES = 50

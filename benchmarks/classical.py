@@ -16,10 +16,10 @@ from sklearn.metrics import roc_auc_score
 from iad import paths
 from iad.data.manifest import read_manifest, rows_of
 from iad.detectors.classical import DETECTORS, fit_detector
-from iad.detectors.knn import knn_scores
-from iad.evaluation.intervals import bootstrap_intervals
+from iad.detectors.knn.search import knn_scores
 from iad.io import open_array
 from iad.params import Params, load_params
+from iad.statistics.bootstrap import bootstrap_intervals
 
 
 def auroc(labels: np.ndarray, scores: np.ndarray, params: Params) -> str:

@@ -19,7 +19,7 @@ from sklearn.metrics import roc_auc_score
 
 from iad import paths
 from iad.data.manifest import read_manifest, rows_of
-from iad.detectors.knn import Neighbors
+from iad.detectors.knn.search import Neighbors
 from iad.io import open_array
 
 K, QUERIES = 5, 30

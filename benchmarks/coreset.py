@@ -37,8 +37,8 @@ def write_bank(file: Path, pictures: int) -> None:
 
 def choose(file: Path, share: float) -> None:
     """What the limited process does; prints JSON."""
-    from iad.detectors.memory_bank import MemoryBank
-    from iad.detectors.patch_view import PatchView
+    from iad.detectors.patch.memory_bank import MemoryBank
+    from iad.neighbors.patch_view import PatchView
 
     patches, before = np.load(file, mmap_mode="r"), anonymous_mib(os.getpid())
     start = time.perf_counter()

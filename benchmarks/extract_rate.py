@@ -17,8 +17,8 @@ import numpy as np
 import torch
 
 from iad import compute, paths
+from iad.features.backbone import build_backbone, extract_features, feature_size
 from iad.io import new_array, open_array
-from iad.models.backbones import build_backbone, extract_features, feature_size
 from iad.params import load_params
 
 TARGET = 0.85

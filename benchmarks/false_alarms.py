@@ -25,12 +25,12 @@ from iad.data.arrays import build_arrays
 from iad.data.originals import write_originals
 from iad.data.sources import load_pictures
 from iad.decision.thresholds import STRATEGIES, Threshold, is_anomalous, set_threshold
-from iad.detectors.knn import knn_scores, leave_one_out_scores
+from iad.detectors.knn.search import knn_scores, leave_one_out_scores
 from iad.errors import IadError
-from iad.evaluation.tables import as_markdown
+from iad.features.backbone import build_backbone, extract_features, feature_size
 from iad.io import open_array
-from iad.models.backbones import build_backbone, extract_features, feature_size
 from iad.params import Params, load_params
+from iad.report.tables import as_markdown
 
 HEADER = ["data", "strategy", "scheme", "n", "promised", "realised", "above promise", "95 % limit"]
 DRAWS = 2000

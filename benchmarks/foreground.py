@@ -16,22 +16,22 @@ from PIL import Image
 
 from iad import paths
 from iad.data.manifest import read_manifest, rows_of
+from iad.decision.pixel_thresholds import pixel_confusion, pixel_threshold_from_good
 from iad.decision.thresholds import is_anomalous, set_threshold
-from iad.detectors.foreground import fit_foreground
-from iad.detectors.foreground_scores import foreground_scores
-from iad.detectors.memory_bank import MemoryBank
-from iad.detectors.patch_view import PatchView
+from iad.detectors.maps import FullMaps, Rows
+from iad.detectors.patch.foreground import fit_foreground
+from iad.detectors.patch.foreground_scores import foreground_scores
+from iad.detectors.patch.memory_bank import MemoryBank
 from iad.errors import IadError
-from iad.evaluation.comparison import delong
-from iad.evaluation.intervals import bootstrap_intervals
-from iad.evaluation.localization import metrics_of
-from iad.evaluation.maps import FullMaps, Rows
-from iad.evaluation.metrics import auroc, confusion
-from iad.evaluation.pixel_intervals import grid_counts, pixel_bootstrap_samples
-from iad.evaluation.pixel_thresholds import pixel_confusion, pixel_threshold_from_good
-from iad.evaluation.pixels import PixelPictures, count_pixels
-from iad.evaluation.tables import as_padded_markdown
 from iad.io import open_array, read_json, read_table
+from iad.metrics.image import auroc, confusion
+from iad.metrics.localization import metrics_of
+from iad.metrics.pixels import PixelPictures, count_pixels
+from iad.neighbors.patch_view import PatchView
+from iad.report.tables import as_padded_markdown
+from iad.statistics.bootstrap import bootstrap_intervals
+from iad.statistics.comparison import delong
+from iad.statistics.pixel_bootstrap import grid_counts, pixel_bootstrap_samples
 
 METHODS = ("patch_resnet", "patch_vit")
 SIGMA, PIXEL_RATE, DRAWS = 0.012, 0.001, 2000  # as in params.yaml

@@ -17,14 +17,14 @@ import numpy as np
 
 from iad import paths
 from iad.decision.thresholds import set_threshold
-from iad.detectors.fusion import TAIL_SHARE, common_pictures, fit_tail, fuse, places_of
+from iad.detectors.hybrid.evidence import TAIL_SHARE, common_pictures, fit_tail, fuse, places_of
 from iad.errors import IadError
-from iad.evaluation.comparison import delong
-from iad.evaluation.intervals import bootstrap_intervals
-from iad.evaluation.metrics import auroc
-from iad.evaluation.tables import as_padded_markdown
 from iad.io import Table, read_table
+from iad.metrics.image import auroc
 from iad.params import load_params
+from iad.report.tables import as_padded_markdown
+from iad.statistics.bootstrap import bootstrap_intervals
+from iad.statistics.comparison import delong
 
 METHODS = ("ae", "resnet", "vit", "patch_resnet", "patch_vit")
 HYBRIDS = (

@@ -13,7 +13,7 @@ import time
 import numpy as np
 from sklearn import metrics
 
-from iad.evaluation.intervals import bootstrap_intervals, draw_weights
+from iad.statistics.bootstrap import bootstrap_intervals, draw_weights
 
 REPEATS, SLOW_DRAWS = 5, 20
 

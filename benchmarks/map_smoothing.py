@@ -13,12 +13,12 @@ import numpy as np
 
 from iad import paths
 from iad.data.manifest import read_manifest
-from iad.evaluation.localization import pixel_metrics
-from iad.evaluation.maps import FullMaps, Rows
-from iad.evaluation.pixel_thresholds import pixel_confusion, pixel_threshold_from_good
-from iad.evaluation.pixels import PixelPictures
-from iad.evaluation.tables import as_padded_markdown
+from iad.decision.pixel_thresholds import pixel_confusion, pixel_threshold_from_good
+from iad.detectors.maps import FullMaps, Rows
 from iad.io import open_array, read_table
+from iad.metrics.localization import pixel_metrics
+from iad.metrics.pixels import PixelPictures
+from iad.report.tables import as_padded_markdown
 
 SHARES = (0, 0.006, 0.009, 0.012, 0.015, 0.018, 0.022, 0.027)
 THRESHOLDS = (

@@ -22,18 +22,18 @@ from iad import compute, paths
 from iad.data.manifest import read_manifest, rows_of
 from iad.decision.thresholds import is_anomalous, set_threshold
 from iad.detectors.aggregation import aggregate_maps
-from iad.detectors.memory_bank import MemoryBank
-from iad.detectors.patch_scores import draw_pictures
-from iad.evaluation.comparison import delong
-from iad.evaluation.intervals import bootstrap_intervals
-from iad.evaluation.metrics import auroc, confusion
-from iad.evaluation.tables import as_markdown
+from iad.detectors.patch.memory_bank import MemoryBank
+from iad.detectors.patch.scores import draw_pictures
+from iad.features.backbone import build_backbone, extract_features, feature_size
+from iad.features.depth import drop_unused
+from iad.features.patches import PatchWriter, patch_shape
+from iad.features.rotation import Orientation, Turned, orientations
 from iad.io import open_array
-from iad.models.backbones import build_backbone, extract_features, feature_size
-from iad.models.depth import drop_unused
-from iad.models.patches import PatchWriter, patch_shape
-from iad.models.turns import Orientation, Turned, orientations
+from iad.metrics.image import auroc, confusion
 from iad.params import load_params
+from iad.report.tables import as_markdown
+from iad.statistics.bootstrap import bootstrap_intervals
+from iad.statistics.comparison import delong
 
 SOURCES = {"resnet": paths.EXTRACT_RESNET, "vit": paths.EXTRACT_VIT}
 TURNS = ("1", "2m", "4", "4m")

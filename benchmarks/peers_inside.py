@@ -22,8 +22,8 @@ import faiss
 import numpy as np
 import torch
 
-from iad.detectors.coreset import greedy_coreset
-from iad.detectors.exact_search import ExactSearch
+from iad.detectors.patch.coreset import greedy_coreset
+from iad.neighbors.exact import ExactSearch
 
 PATCHES, DIMENSIONS, SHARE = 1024, 384, 0.01
 PICTURES = {"default": [8, 32], "full": [8, 32, 128, 320]}

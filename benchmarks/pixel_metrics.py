@@ -18,9 +18,9 @@ from pathlib import Path
 
 import numpy as np
 
-from iad.evaluation.localization import aupro, metrics_of, pixel_auroc
-from iad.evaluation.pixel_intervals import grid_counts, grid_error, grid_metrics, pixel_bootstrap_samples
-from iad.evaluation.pixels import PixelPictures, count_pixels
+from iad.metrics.localization import aupro, metrics_of, pixel_auroc
+from iad.metrics.pixels import PixelPictures, count_pixels
+from iad.statistics.pixel_bootstrap import grid_counts, grid_error, grid_metrics, pixel_bootstrap_samples
 
 PARTS = ("import only", "exact metrics", "bootstrap of 2,000 draws", "scikit-learn roc_auc_score")
 

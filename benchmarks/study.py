@@ -28,12 +28,12 @@ from PIL import Image
 from iad import paths
 from iad.commands.preset import leaves, overlay
 from iad.decision.thresholds import is_anomalous, set_threshold
-from iad.evaluation.exact import Interval
-from iad.evaluation.intervals import bootstrap_intervals
-from iad.evaluation.metrics import auroc, confusion
-from iad.evaluation.tables import as_markdown
 from iad.io import open_array, read_json, read_table
+from iad.metrics.image import auroc, confusion
 from iad.params import load_params
+from iad.report.tables import as_markdown
+from iad.statistics.bootstrap import bootstrap_intervals
+from iad.statistics.exact import Interval
 
 HERE = Path(__file__).resolve().parents[1]
 HEADER = [

@@ -25,12 +25,12 @@ from ruamel.yaml import YAML
 
 from iad import compute
 from iad.data import carpet
-from iad.detectors.memory_bank import MemoryBank
-from iad.evaluation.tables import as_markdown
-from iad.models.backbones import Backbone, build_backbone, extract_features, feature_size
-from iad.models.patches import PatchWriter, patch_shape
-from iad.models.tiles import Tiles, place_tiles
+from iad.detectors.patch.memory_bank import MemoryBank
+from iad.features.backbone import Backbone, build_backbone, extract_features, feature_size
+from iad.features.patches import PatchWriter, patch_shape
+from iad.features.tiling import Tiles, place_tiles
 from iad.params import load_params
+from iad.report.tables import as_markdown
 
 WIDTH, HEIGHT = 4096, 3000
 THREADS = 170  # along the width: 24 px each

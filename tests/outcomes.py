@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 
 from iad.decision.thresholds import is_anomalous
-from iad.evaluation.outcome import Outcome
-from iad.evaluation.report import Summary, summarize
+from iad.report.outcome import Outcome
+from iad.report.summary import Summary, summarize
 
 
 def outcome(labels=(0, 0, 0, 1, 1, 1), scores=(0.1, 0.2, 0.7, 0.3, 0.8, 0.9), threshold=0.65, **changes) -> Outcome:

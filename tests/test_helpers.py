@@ -104,7 +104,7 @@ def test_a_stage_stands_after_those_whose_output_it_reads(tmp_path):
 def test_a_file_is_declared_by_itself_or_by_a_folder_above_it():
     files = {"iad/io.py", "iad/data/manifest.py", "iad/database.py"}
     assert undeclared(files, {"iad/io.py", "iad/data"}) == {"iad/database.py"}
-    assert unused(files, {"iad/io.py", "iad/data", "iad/models", "stages/download"}) == {"iad/models"}
+    assert unused(files, {"iad/io.py", "iad/data", "iad/features", "stages/download"}) == {"iad/features"}
 
 
 def test_imports_of_a_run_are_seen_even_when_they_are_lazy(tmp_path):

@@ -6,9 +6,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from iad.commands._named import named
-from iad.evaluation.tables import as_text
 from iad.io import write_csv
+from iad.report.named import named
+from iad.report.tables import as_text
 
 if TYPE_CHECKING:  # these import PyTorch, which `iad bank show` does not need
     from iad.serving.bank_file import Bank

@@ -9,15 +9,15 @@ import numpy as np
 import typer
 
 from iad import paths
-from iad.commands._baseline import baseline, commits_behind
-from iad.commands._gate_report import flips, parameter_changes, reasons, table
-from iad.commands._named import named
-from iad.commands._revisions import read_here, revision_files
-from iad.commands._snapshot import MethodResults, Snapshot, read_snapshot
 from iad.errors import IadError
-from iad.evaluation.gate import Check, Ruling, Tolerances, compare, judge, promise_check, relabelled_check
+from iad.gate.baseline import baseline, commits_behind
+from iad.gate.report import flips, parameter_changes, reasons, table
+from iad.gate.revisions import read_here, revision_files
+from iad.gate.rule import Check, Ruling, Tolerances, compare, judge, promise_check, relabelled_check
+from iad.gate.snapshot import MethodResults, Snapshot, read_snapshot
 from iad.params import Params, load_params
 from iad.progress import say
+from iad.report.named import named
 
 HERE = "the working tree"
 PREFIXED_IDS = {"elpv"}  # sources whose picture ids name the category, so that categories may be compared

@@ -8,16 +8,16 @@ import typer
 
 from iad import paths
 from iad.errors import IadError
-from iad.evaluation.results_table import (
+from iad.io import read_json
+from iad.progress import say
+from iad.report.results_table import (
     comparison_table,
     costs_table,
     localization_note,
     localization_table,
     results_rows,
 )
-from iad.evaluation.tables import as_markdown, as_text
-from iad.io import read_json
-from iad.progress import say
+from iad.report.tables import as_markdown, as_text
 
 
 def results(

@@ -9,13 +9,13 @@ from typing import Annotated
 
 import typer
 
-from iad.commands._finished import Run, finished_runs
 from iad.errors import IadError, unknown
-from iad.evaluation.categories import TITLES, Cell, category_cells, category_rows
-from iad.evaluation.tables import as_markdown, as_text
+from iad.gate.finished import Run, finished_runs
 from iad.params import load_params
 from iad.params.evaluation import Evaluate
 from iad.progress import say
+from iad.report.categories import TITLES, Cell, category_cells, category_rows
+from iad.report.tables import as_markdown, as_text
 from iad.serving.flat import flat
 
 CSV_HEADER = ("category", "method", "metric", "value", "low", "high")

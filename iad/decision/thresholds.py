@@ -14,7 +14,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from iad.decision.order_statistics import conformal, maximum, percentile
+from iad.decision.conformal import conformal, maximum, percentile
 from iad.decision.promises import SCHEMES, Threshold
 from iad.decision.tail import evt
 from iad.errors import IadError, unknown

@@ -19,11 +19,11 @@ from typing import Any
 import numpy as np
 
 from iad.decision.thresholds import set_threshold
-from iad.detectors.coreset import greedy_coreset
-from iad.detectors.foreground import Foreground
-from iad.detectors.memory_bank import MemoryBank
-from iad.detectors.patch_scores import draw_pictures, only_falls
-from iad.detectors.patch_verdicts import judge_pictures
+from iad.detectors.patch.coreset import greedy_coreset
+from iad.detectors.patch.foreground import Foreground
+from iad.detectors.patch.memory_bank import MemoryBank
+from iad.detectors.patch.scores import draw_pictures, only_falls
+from iad.detectors.patch.verdicts import judge_pictures
 from iad.errors import IadError
 from iad.serving.bank_file import Bank, Calibration, PictureSet
 from iad.serving.colours import colours_of

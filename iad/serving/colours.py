@@ -7,8 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from iad.evaluation.maps import FullMaps
-from iad.evaluation.pixel_thresholds import pixel_threshold_from_good
+from iad.decision.pixel_thresholds import pixel_threshold_from_good
+from iad.detectors.maps import FullMaps
 
 STRATEGY = "picture_maximum"  # as the galleries
 

@@ -11,10 +11,10 @@ import numpy as np
 from iad import compute
 from iad.data.decode import decode
 from iad.errors import IadError, unknown
-from iad.models.backbones import Backbone, build_backbone
-from iad.models.depth import drop_unused
-from iad.models.extractor import Extractor, PatchChoice
-from iad.models.turns import Turned, orientations
+from iad.features.backbone import Backbone, build_backbone
+from iad.features.depth import drop_unused
+from iad.features.extractor import Extractor, PatchChoice
+from iad.features.rotation import Turned, orientations
 from iad.serving.pictures import Found
 
 DEVICES = ("auto", "cpu", "cuda", "mps")

@@ -131,8 +131,10 @@ def _kept(
             good = np.concatenate([good[:, None], copies], axis=1)
         flat = good.reshape(-1, patches.shape[-1])
         return np.arange(len(flat)), flat
-    from iad.detectors.memory_bank import MemoryBank  # these take seconds to import, and a whole bank needs neither
-    from iad.detectors.patch_view import PatchView
+    from iad.detectors.patch.memory_bank import (
+        MemoryBank,  # these take seconds to import, and a whole bank needs neither
+    )
+    from iad.neighbors.patch_view import PatchView
 
     view = PatchView(patches, train, copies=copies)  # no copy of all patches, of which few are kept
     bank = MemoryBank(view, coreset=settings["patch"]["coreset"], seed=settings["seed"])
@@ -140,8 +142,8 @@ def _kept(
 
 
 def _foreground(patches: np.ndarray, train: np.ndarray) -> dict[str, Any]:
-    from iad.detectors.foreground import fit_foreground  # these import PyTorch, as above
-    from iad.detectors.patch_view import PatchView
+    from iad.detectors.patch.foreground import fit_foreground  # these import PyTorch, as above
+    from iad.neighbors.patch_view import PatchView
 
     return vars(fit_foreground(PatchView(patches, train)))
 

@@ -9,10 +9,10 @@ import numpy as np
 from PIL import Image
 
 from iad.data.decode import decode_to_show
+from iad.detectors.maps import enlargement
 from iad.errors import IadError
-from iad.evaluation.maps import enlargement
 from iad.io import replacing
-from iad.plotting.galleries import MapScale, overlay
+from iad.report.figures.galleries import MapScale, overlay
 from iad.serving.bank_file import Bank
 from iad.serving.colours import full_maps
 from iad.serving.pictures import Found

@@ -11,11 +11,11 @@ import numpy as np
 from iad import paths
 from iad.compute import Runtime
 from iad.data.manifest import read_manifest, rows_of
+from iad.features.backbone import build_backbone
+from iad.features.contributions import PlaceWriter, place_grid, place_writer
+from iad.features.extractor import Extractor, PatchChoice
+from iad.features.rotation import Turned, orientations
 from iad.io import new_array, open_array, write_json
-from iad.models.backbones import build_backbone
-from iad.models.extractor import Extractor, PatchChoice
-from iad.models.places import PlaceWriter, place_grid, place_writer
-from iad.models.turns import Turned, orientations
 from iad.params import Params
 from iad.params.models import CnnBackbone, Patches, VitBackbone
 from iad.progress import say

@@ -11,7 +11,7 @@ import numpy as np
 import typer
 
 from iad import paths
-from iad.detectors.fusion import (
+from iad.detectors.hybrid.evidence import (
     MAP_TAIL_SHARE,
     TAIL_SHARE,
     GoodTail,
@@ -20,8 +20,8 @@ from iad.detectors.fusion import (
     fit_tail,
     places_of,
 )  # fmt: skip
+from iad.detectors.maps import enlargement
 from iad.errors import IadError, unknown
-from iad.evaluation.maps import enlargement
 from iad.io import Table, new_array, open_array, read_json, read_table, write_json, write_table
 from iad.params import load_params
 from iad.progress import say

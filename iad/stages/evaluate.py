@@ -3,17 +3,12 @@
 from __future__ import annotations
 
 from iad import paths
-from iad.evaluation.curves import precision_recall_curve, roc_curve
-from iad.evaluation.outcome import Outcome
-from iad.evaluation.pairs import compare_methods, comparison_rows
-from iad.evaluation.report import Summary, report_of, summarize
-from iad.evaluation.rows import curve_rows, curves_of, loss_rows, score_rows
 from iad.io import read_json, write_csv, write_json
+from iad.metrics.curves import precision_recall_curve, roc_curve
 from iad.params import load_params
-from iad.plotting.confusion import confusion_matrix
 from iad.progress import say, track
-from iad.stages._costs import cost_rows, costs_figure, costs_note, costs_of, prices_of
-from iad.stages._evaluation import (
+from iad.report.costs import cost_rows, costs_figure, costs_note, costs_of, prices_of
+from iad.report.evaluation import (
     Gallery,
     false_alarms_strip,
     forget_unlisted,
@@ -24,7 +19,12 @@ from iad.stages._evaluation import (
     read_outcome,
     write_figure,
 )
-from iad.stages._localization import localization_notes, localize
+from iad.report.figures.confusion import confusion_matrix
+from iad.report.localization import localization_notes, localize
+from iad.report.outcome import Outcome
+from iad.report.pairs import compare_methods, comparison_rows
+from iad.report.rows import curve_rows, curves_of, loss_rows, score_rows
+from iad.report.summary import Summary, report_of, summarize
 
 
 def evaluate() -> None:

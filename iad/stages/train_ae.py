@@ -8,9 +8,8 @@ from safetensors.torch import save_file
 
 from iad import paths
 from iad.data.manifest import read_manifest, rows_of
-from iad.io import open_array, replacing, write_csv, write_json, write_table
-from iad.models.autoencoder import build_autoencoder
-from iad.models.training import (
+from iad.detectors.autoencoder.network import build_autoencoder
+from iad.detectors.autoencoder.training import (
     Epoch,
     Training,
     best_epoch,
@@ -18,6 +17,7 @@ from iad.models.training import (
     hold_out,
     train_autoencoder,
 )
+from iad.io import open_array, replacing, write_csv, write_json, write_table
 from iad.params import load_params
 from iad.progress import say
 from iad.stages._compute import start_compute

@@ -14,8 +14,8 @@ from typer.testing import CliRunner
 from iad import paths
 from iad.cli import app
 from iad.data.manifest import read_manifest
+from iad.detectors.maps import FullMaps
 from iad.errors import IadError
-from iad.evaluation.maps import FullMaps
 from iad.io import read_json, read_table, write_json
 from iad.serving.bank_file import HEADER, read_bank
 from tests.banked import PICTURES, run_project

@@ -11,9 +11,9 @@ import pytest
 from sklearn.metrics import roc_auc_score
 
 from iad import paths
-from iad.commands import _revisions
 from iad.commands.table import table
 from iad.errors import IadError
+from iad.gate import revisions as _revisions
 from tests.conftest import commit, run, set_params
 from tests.helpers import ROOT
 

@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from iad.detectors.filters import int8_is_fast
+from iad.neighbors.filters import int8_is_fast
 from tests.pretended_card import PretendedCard
 
 NO_CARD = pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA here")

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from iad.detectors.coreset import greedy_coreset
+from iad.detectors.patch.coreset import greedy_coreset
 from iad.errors import IadError
 from iad.serving.bank_file import Bank, Calibration, PictureSet
 from iad.serving.banks import Part, Scorer, join, new_part, part_of

@@ -10,9 +10,9 @@ from safetensors.torch import load_file
 from iad import paths
 from iad.compute import Runtime
 from iad.data.manifest import read_manifest
+from iad.detectors.autoencoder.network import build_autoencoder, to_pixels
 from iad.errors import IadError
 from iad.io import read_json, read_table
-from iad.models.autoencoder import build_autoencoder, to_pixels
 from iad.stages.score import score
 from iad.stages.train_ae import train_ae
 from tests.conftest import set_params

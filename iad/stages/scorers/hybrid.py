@@ -9,7 +9,7 @@ import numpy as np
 
 from iad import paths
 from iad.data.manifest import rows_of
-from iad.detectors.fusion import fuse, places_of
+from iad.detectors.hybrid.evidence import fuse, places_of
 from iad.errors import IadError, unknown
 from iad.io import Table, open_array, read_json, read_table
 from iad.params import Params
@@ -17,7 +17,7 @@ from iad.stages.scorers import AnomalyMaps, Scores
 
 
 def compute(params: Params, manifest: Table, source: Path, *, name: str) -> Scores:
-    """Score by the mean or the largest of the members' evidence; see `iad.detectors.fusion` for why `jackknife`."""
+    """Score by the mean or the largest of the members' evidence."""
     if name not in params.hybrids:
         raise unknown("hybrid", name, params.hybrids)
     members = list(params.hybrids[name].members)

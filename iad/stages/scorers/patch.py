@@ -9,13 +9,13 @@ import numpy as np
 
 from iad import paths
 from iad.data.manifest import rows_of
-from iad.detectors.foreground import Foreground, fit_foreground
-from iad.detectors.memory_bank import MemoryBank
-from iad.detectors.patch_scores import draw_pictures, only_falls
-from iad.detectors.patch_verdicts import judge_pictures
-from iad.detectors.patch_view import PatchView
+from iad.detectors.patch.foreground import Foreground, fit_foreground
+from iad.detectors.patch.memory_bank import MemoryBank
+from iad.detectors.patch.scores import draw_pictures, only_falls
+from iad.detectors.patch.verdicts import judge_pictures
 from iad.errors import IadError
 from iad.io import Table, open_array, read_json
+from iad.neighbors.patch_view import PatchView
 from iad.params import Params
 from iad.params.detectors import Patch
 from iad.progress import say

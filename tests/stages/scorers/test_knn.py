@@ -86,7 +86,7 @@ def test_without_vectors_of_places_there_are_scores_and_no_maps(section, stage, 
 
 
 def test_a_network_that_shows_no_places_is_named(prepare, capsys, monkeypatch):
-    monkeypatch.setattr("iad.models.places.last_block", lambda _: None)
+    monkeypatch.setattr("iad.features.contributions.last_block", lambda _: None)
     prepare()
     extract_vit()
     line = "extract_vit: no maps of kNN methods: test_vit shows no places for cls\n"

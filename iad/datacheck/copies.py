@@ -1,0 +1,85 @@
+"""The same picture twice: inside a split, across splits, or with two labels."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+
+import numpy as np
+
+from iad.data.manifest import SPLITS
+from iad.datacheck.findings import Finding, counted
+from iad.datacheck.near_copies import Copies, near_copies
+
+Pair = tuple[int, int]
+"""Two rows of the manifest, the earlier split first."""
+
+TOO_GOOD = "results come out better than on pictures never seen"
+TOO_SURE = "they count as several parts: intervals come out too narrow, scores of calibration too low"
+
+
+def check_copies(manifest: Mapping[str, np.ndarray], grids: np.ndarray, usable: np.ndarray) -> list[Finding]:
+    """Find the same bytes, and nearly the same picture, more than once.
+
+    Args:
+        manifest: columns of N rows, of which `image_id`, `split`, `label` and `sha256` are read.
+        grids: uint8 `(N, G, G)`, small grey versions.
+        usable: bool `(N,)`, False for pictures that show nothing.
+    """
+    identity = np.unique(manifest["sha256"].astype(str), return_inverse=True)[1]
+    split = np.array([SPLITS.index(name) for name in manifest["split"]])
+    same = set(_same_bytes(identity, split))
+    near = set(_near(near_copies(grids, usable, identity, split, len(SPLITS)), split))
+    findings = [
+        *_placed(manifest, same, "exact", "same bytes"),
+        *_placed(manifest, near, "near", "nearly the same picture"),
+        _contradicting(manifest, same | near),
+    ]
+    return [finding for finding in findings if finding]
+
+
+def _same_bytes(identity: np.ndarray, split: np.ndarray) -> Iterator[Pair]:
+    """Each later file with the first one of the same bytes in its own split, and in each earlier split."""
+    first: dict[tuple[int, int], int] = {}
+    for row in np.argsort(split, kind="stable").tolist():
+        for place in range(int(split[row]) + 1):
+            if (key := (int(identity[row]), place)) in first:
+                yield first[key], row
+        first.setdefault((int(identity[row]), int(split[row])), row)
+
+
+def _near(copies: Copies, split: np.ndarray) -> Iterator[Pair]:
+    for row, group in zip(*np.nonzero(copies.partner >= 0), strict=True):
+        other = int(copies.partner[row, group])
+        if group <= split[row]:
+            yield (min(other, int(row)), max(other, int(row))) if group == split[row] else (other, int(row))
+
+
+def _placed(manifest: Mapping[str, np.ndarray], pairs: set[Pair], kind: str, words: str) -> Iterator[Finding]:
+    """One finding for pairs inside a split, and one for those across two."""
+    split = manifest["split"]
+    across = [pair for pair in pairs if split[pair[0]] != split[pair[1]]]
+    inside = [pair for pair in pairs if split[pair[0]] == split[pair[1]]]
+    if across:
+        what = f"{counted(len(across), 'pair')} of pictures across splits with {_article(kind)}{words}"
+        yield Finding(f"{kind}_across", what, _named(manifest, across), TOO_GOOD, "delete one of each pair")
+    if inside:
+        what = f"{counted(len(inside), 'pair')} of pictures inside a split with {_article(kind)}{words}"
+        advice = "look at them, and delete all but one of each part"
+        yield Finding(f"{kind}_inside", what, _named(manifest, inside), TOO_SURE, advice)
+
+
+def _contradicting(manifest: Mapping[str, np.ndarray], pairs: set[Pair]) -> Finding | None:
+    label = manifest["label"]
+    found = [pair for pair in pairs if label[pair[0]] != label[pair[1]]]
+    what = f"{counted(len(found), 'pair')} of copies of which one is called good and one defective"
+    effect = "if the defect is not just too small to tell them apart, one label is wrong"
+    names = _named(manifest, found)
+    return Finding("contradicting_labels", what, names, effect, "look at them and correct the label") if found else None
+
+
+def _named(manifest: Mapping[str, np.ndarray], pairs: list[Pair]) -> list[tuple[str, str]]:
+    return [(str(manifest["image_id"][a]), str(manifest["image_id"][b])) for a, b in sorted(pairs)]
+
+
+def _article(kind: str) -> str:
+    return "the " if kind == "exact" else ""

@@ -1,0 +1,1 @@
+"""Reconstruction error of a convolutional autoencoder."""

@@ -1,0 +1,1 @@
+"""Distance of pooled features to the nearest good pictures."""

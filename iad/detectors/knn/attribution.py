@@ -1,0 +1,116 @@
+"""Where a pooled distance comes from: anomaly maps of kNN on pooled features. The sum of a map is the picture's score.
+
+`avg`, `patch_mean`, `token_mean`: a feature is the mean of the vectors of its places, so the distance of a picture x to
+a neighbour n is a sum over places too. With u = (x - n) / |x - n|, and t_p, n_p the vectors at place p of P,
+
+    |x - n| = sum_p <t_p - n_p, u> / P.
+
+It is exact, as in class activation mapping (Zhou et al. 2016, arXiv 1512.04150), and stays so behind whatever is
+linear: standardising, principal components, and, for cosine, the division by the length of the picture's own feature,
+where 1 - cos = <x - n, x - n> / 2 for features of unit length. A place is negative where it brings x nearer to n.
+
+`max`: each feature's share goes to the place of its maximum, in equal parts where several places reach it. Exact too.
+
+`cls`: the class token is no mean, and no split is exact. The vectors are what each place adds to the class token
+through the attention of the last block. The score is spread over the places in proportion to how far each vector lies
+from the nearest one of the neighbours. The norm of such a vector says what attention moves (Kobayashi et al. 2020,
+arXiv 2004.10102); comparing places with those of the nearest pictures is SPADE (Cohen and Hoshen 2020, arXiv
+2005.02357).
+
+A score of several neighbours is the mean of their distances, and its map the mean of their maps. What rounding
+(features are float32, places float16) and an approximate index leave over is spread evenly.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import lru_cache
+
+import numpy as np
+
+from iad.detectors.knn.search import Nearest, Neighbors
+from iad.progress import track
+
+CACHED = 2**28  # bytes of vectors that are kept in float32: the same good pictures are neighbours again and again
+
+
+@dataclass(frozen=True, eq=False)
+class Places:
+    """Pooled features of all pictures, and the vectors of the places that they were pooled from.
+
+    Attributes:
+        features: float32 `(N, D)`.
+        vectors: float16 `(N, h, w, D)`; may be memory-mapped.
+        pooling: "avg", "patch_mean", "token_mean", "max" or "cls".
+    """
+
+    features: np.ndarray
+    vectors: np.ndarray
+    pooling: str
+
+    def of(self, picture: int) -> np.ndarray:
+        """Vectors of one picture, float32 `(P, D)`."""
+        return np.asarray(self.vectors[picture], dtype=np.float32).reshape(-1, self.vectors.shape[-1])
+
+
+def attribution_maps(
+    neighbors: Neighbors, nearest: Nearest, places: Places, pictures: np.ndarray, bank: np.ndarray, *, aggregate: str
+) -> np.ndarray:
+    """Spread scores over the places of their pictures.
+
+    Args:
+        neighbors: the bank that was searched.
+        nearest: what was found there for M pictures.
+        places: of all pictures.
+        pictures: int64 `(M,)`, which of them were searched for.
+        bank: int64, which of them are in the bank, in its order.
+        aggregate: "mean" or "kth", as for the scores.
+
+    Returns:
+        float32 `(M, h, w)`, in the metric's unit, higher = more anomalous; each map sums to its picture's score.
+    """
+    maps = np.empty((len(pictures), *places.vectors.shape[1:3]), dtype=np.float32)
+    scores = nearest.scores(aggregate)
+    size = 4 * int(np.prod(places.vectors.shape[1:]))
+    good = lru_cache(maxsize=max(1, CACHED // size))(places.of)
+    found = bank[nearest.rows[:, -1:] if aggregate == "kth" else nearest.rows]
+    for row, picture in enumerate(track(pictures, "attribution", unit=" pictures")):
+        if places.pooling == "cls":
+            values = _in_proportion(places.of(picture), found[row], scores[row], good)
+        else:
+            values = _split(neighbors, places, picture, found[row], good)
+        maps[row] = (values + (scores[row] - values.sum()) / len(values)).reshape(maps.shape[1:])
+    return maps
+
+
+def _split(
+    neighbors: Neighbors, places: Places, picture: int, others: np.ndarray, good: Callable[[int], np.ndarray]
+) -> np.ndarray:
+    """Shares `(P,)` of the mean distance of a picture to others; those of a mean up to a constant."""
+    own, bank = places.features[[picture]], places.features[others]
+    gradients = neighbors.gradients(own, bank) / len(others)  # (k, D)
+    length, lengths = neighbors.space.lengths(own)[0], neighbors.space.lengths(bank)
+    vectors = places.of(picture)
+    if places.pooling == "max":
+        mean = neighbors.space.scaling.mean
+        parts = (gradients * ((own - mean) / length - (bank - mean) / lengths[:, None])).sum(axis=0)  # (D,)
+        reached = vectors == vectors.max(axis=0)
+        return np.asarray(reached @ (parts / reached.sum(axis=0)))
+    values = vectors @ (gradients.sum(axis=0) / length).astype(np.float32)
+    for other, gradient in zip(others, gradients / lengths[:, None], strict=True):
+        values -= good(other) @ gradient.astype(np.float32)
+    return np.asarray(values.astype(np.float64) / len(values))
+
+
+def _in_proportion(own: np.ndarray, others: np.ndarray, score: float, good: Callable[[int], np.ndarray]) -> np.ndarray:
+    """Shares `(P,)` of a score in proportion to how far each place lies from the nearest place of other pictures."""
+    nearest, doubled = np.full(len(own), np.inf, dtype=np.float32), -2 * own
+    for other in others:
+        vectors = good(other)
+        squared = doubled @ vectors.T  # (P, P), short of |own|^2 in the end
+        squared += np.einsum("pd,pd->p", vectors, vectors)
+        np.minimum(nearest, squared.min(axis=1), out=nearest)
+    distances = np.sqrt(np.maximum(nearest.astype(np.float64) + np.einsum("pd,pd->p", own, own), 0))
+    total = distances.sum()
+    return np.asarray(score * distances / total if total > 0 else np.full(len(own), score / len(own)))

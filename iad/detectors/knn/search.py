@@ -1,0 +1,271 @@
+"""Distance to the k nearest good pictures as the anomaly score.
+
+The exact search of small banks is here; that of large ones is in `exact_search.py`, the approximate ones in `index.py`.
+The neighbours are found by one matrix product per block in float64 and their distances are then computed again from the
+differences, so that a picture identical to a good one scores exactly 0. Blocks bound the memory: no array of queries x
+bank x dimensions is ever held, and neither operand is copied whole.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+
+import numpy as np
+
+from iad.detectors.knn.approximate import build_index, without_own
+from iad.detectors.projection import fit_projection
+from iad.detectors.scaling import Scaling, fit_scaling, no_scaling
+from iad.errors import IadError
+from iad.progress import bar
+
+QUERY_ROWS = 512
+BANK_ROWS = 2048
+LARGE = 20_000  # rows from which a search that filters first is worth the seconds that PyTorch takes to import
+AGGREGATES = {"mean": lambda nearest: nearest.mean(axis=1), "kth": lambda nearest: nearest[:, -1]}
+
+
+@dataclass(frozen=True, eq=False)
+class Nearest:
+    """Nearest good pictures of M queries, nearest first.
+
+    Attributes:
+        distances: float64 `(M, k)`, in the metric's unit, ascending.
+        rows: int64 `(M, k)`, where they stand in the bank.
+    """
+
+    distances: np.ndarray
+    rows: np.ndarray
+
+    def scores(self, aggregate: str) -> np.ndarray:
+        """Score float64 `(M,)`, higher = more anomalous, by a key of `AGGREGATES`."""
+        return np.asarray(AGGREGATES[aggregate](self.distances))
+
+
+@dataclass(frozen=True)
+class Space:
+    """How features are placed before distances are taken: optional scaling, then unit length for cosine."""
+
+    metric: str
+    scaling: Scaling
+
+    def place(self, features: np.ndarray) -> np.ndarray:
+        """Return float64 `(n, D)` for features `(n, D)` of any float type."""
+        placed = self.scaling.apply(features)
+        if self.metric == "cosine":
+            placed /= _lengths(placed)[:, None]
+        return placed
+
+    def lengths(self, features: np.ndarray) -> np.ndarray:
+        """What `place` divides each row by after scaling, float64 `(n,)`: 1 but for cosine."""
+        return _lengths(self.scaling.apply(features)) if self.metric == "cosine" else np.ones(len(features))
+
+    def distance(self, squared: np.ndarray) -> np.ndarray:
+        """Turn squared Euclidean distances of placed features into the metric's distance."""
+        return squared / 2 if self.metric == "cosine" else np.asarray(np.sqrt(squared))
+
+
+class Neighbors:
+    """Good pictures, ready to be searched.
+
+    With `pca`, placed features are projected onto the principal components of the bank. Distances then are those in the
+    subspace, never above the true ones but for rounding to float32. Leaving a picture out does not take it out of the
+    projection, nor out of what an approximate index has learnt.
+
+    Args:
+        bank: float32 `(N, D)`, features of good pictures; may be memory-mapped.
+        metric: "euclidean" (in feature units) or "cosine" (1 - cosine similarity, in [0, 2]).
+        standardize: subtract the bank's mean and divide by its standard deviation, feature by feature.
+        pca: 0 keeps all D features; else a share of the variance below 1, or a number of components.
+        index: "exact", or a key of `iad.detectors.knn.approximate.INDEXES`.
+
+    Raises:
+        IadError: if there are not that many components, or the index cannot be built.
+    """
+
+    def __init__(
+        self, bank: np.ndarray, *, metric: str, standardize: bool, pca: float = 0, index: str = "exact"
+    ) -> None:
+        scaling = fit_scaling(bank) if standardize else no_scaling(bank.shape[1])
+        self.space, self.size = Space(metric, scaling), len(bank)
+        self.projection = fit_projection(bank, pca, name="method.pca", place=self.space.place) if pca else None
+        self._bank = self.placed(bank).astype(np.float32) if self.projection else bank
+        self._search: Callable[..., tuple[np.ndarray, np.ndarray]]
+        as_they_are = bool(pca) or (metric == "euclidean" and not standardize)  # distances are those of float32 values
+        if index == "exact" and as_they_are and len(bank) >= LARGE:
+            self._search = _filtered_search(self._bank)
+        elif index == "exact":
+            self._search = partial(_nearest_squared, self._bank, _double if pca else self.space.place)
+        else:
+            self._search = build_index(index, self._bank if pca else self.space.place(bank)).nearest_squared
+
+    def placed(self, features: np.ndarray) -> np.ndarray:
+        """Float64 `(n, C)` of features `(n, D)`: where they lie in the space whose distances are taken."""
+        if self.projection is None:
+            return self.space.place(features)
+        return _double(self.projection.project(features).astype(np.float32))  # as the bank, so that equals stay equal
+
+    def scores(self, queries: np.ndarray, *, k: int, aggregate: str) -> np.ndarray:
+        """Score `(M, D)` queries as `knn_scores` does."""
+        return self.nearest(queries, k=k).scores(aggregate)
+
+    def leave_one_out(self, bank: np.ndarray, *, k: int, aggregate: str) -> np.ndarray:
+        """Score the bank's own pictures, given again, as `leave_one_out_scores` does."""
+        return self.nearest(bank, k=k, leave_out=True).scores(aggregate)
+
+    def reduced(self) -> dict[str, float]:
+        """How many components were kept, and which share of the variance they explain; empty without `pca`."""
+        if self.projection is None:
+            return {}
+        return {"components": len(self.projection.axes), "explained": round(self.projection.explained, 6)}
+
+    def nearest(self, queries: np.ndarray, *, k: int, leave_out: bool = False) -> Nearest:
+        """Find the k nearest good pictures of queries `(M, D)`.
+
+        Args:
+            queries: float32; may be memory-mapped.
+            k: number of neighbours.
+            leave_out: the queries are the bank's own pictures, and none may find itself.
+
+        Raises:
+            IadError: if fewer than k pictures can be neighbours.
+        """
+        self._require(k, self.size - leave_out)
+        distances, found = np.empty((len(queries), k)), np.empty((len(queries), k), dtype=np.int64)
+        with bar("nearest neighbours", len(queries)) as shown:
+            for start in range(0, len(queries), QUERY_ROWS):
+                rows = slice(start, min(start + QUERY_ROWS, len(queries)))
+                own = np.arange(rows.start, rows.stop) if leave_out else None
+                squared, found[rows] = self._search(self.placed(queries[rows]), k, own)  # (rows, k)
+                distances[rows] = self.space.distance(squared)
+                shown.update(rows.stop - rows.start)
+        return Nearest(distances, found)
+
+    def gradients(self, features: np.ndarray, others: np.ndarray) -> np.ndarray:
+        """Direction in which each distance grows, so that distance = <placed difference, direction>.
+
+        Args:
+            features: `(n, D)`, or `(1, D)`.
+            others: `(n, D)`.
+
+        Returns:
+            float64 `(n, D)`, in units of the metric per unit of features, before `Space.lengths`: a distance is the
+            product with `(features - mean) / length - (others - mean) / length`. 0 where the distance is 0.
+        """
+        towards: np.ndarray = self.placed(features) - self.placed(others)
+        lengths = np.full(len(towards), 2.0) if self.space.metric == "cosine" else _lengths(towards)
+        towards /= lengths[:, None]
+        if self.projection is not None:
+            towards = towards @ self.projection.axes
+        return np.asarray(towards / self.space.scaling.deviation)
+
+    def _require(self, k: int, available: int) -> None:
+        if available < k:
+            raise IadError(
+                f"k = {k}, but only {available} good pictures can be neighbours; "
+                f"set method.k to {max(available, 1)} or less, or add good pictures"
+            )
+
+
+def knn_scores(
+    bank: np.ndarray, queries: np.ndarray, *, k: int, metric: str, standardize: bool, aggregate: str
+) -> np.ndarray:
+    """Score queries by their exact distance to good pictures.
+
+    Args:
+        bank: as in `Neighbors`, and so are `metric` and `standardize`.
+        queries: float32 `(M, D)`.
+        k: number of neighbours.
+        metric: see above.
+        standardize: see above.
+        aggregate: "mean" of the k nearest distances, or "kth", the distance to the k-th.
+
+    Returns:
+        float64 `(M,)`, higher = more anomalous.
+
+    Raises:
+        IadError: if the bank has fewer than k rows.
+
+    >>> bank = np.array([[0.0, 0.0], [3.0, 4.0]], dtype=np.float32)
+    >>> knn_scores(bank, bank, k=2, metric="euclidean", standardize=False, aggregate="mean")
+    array([2.5, 2.5])
+    """
+    return Neighbors(bank, metric=metric, standardize=standardize).scores(queries, k=k, aggregate=aggregate)
+
+
+def leave_one_out_scores(bank: np.ndarray, *, k: int, metric: str, standardize: bool, aggregate: str) -> np.ndarray:
+    """Score each good picture against all the others, so that none finds itself at distance 0.
+
+    Arguments as in `knn_scores`. The mean and deviation of `standardize` are those of the whole bank.
+
+    Returns:
+        float64 `(N,)`, higher = more anomalous.
+
+    Raises:
+        IadError: if there are fewer than k other pictures.
+
+    >>> bank = np.array([[0.0], [1.0], [3.0]], dtype=np.float32)
+    >>> leave_one_out_scores(bank, k=1, metric="euclidean", standardize=False, aggregate="mean")
+    array([1., 1., 2.])
+    """
+    return Neighbors(bank, metric=metric, standardize=standardize).leave_one_out(bank, k=k, aggregate=aggregate)
+
+
+def _lengths(rows: np.ndarray) -> np.ndarray:
+    return np.asarray(np.maximum(np.linalg.norm(rows, axis=1), np.finfo(np.float64).tiny))
+
+
+def _double(features: np.ndarray) -> np.ndarray:
+    return features.astype(np.float64)
+
+
+def _filtered_search(bank: np.ndarray) -> Callable[..., tuple[np.ndarray, np.ndarray]]:
+    """As `_nearest_squared`, for a bank float32 `(N, D)` that is searched as it is."""
+    from iad.neighbors.exact import ExactSearch
+
+    search = ExactSearch(bank)
+
+    def nearest_squared(queries: np.ndarray, k: int, own: np.ndarray | None) -> tuple[np.ndarray, np.ndarray]:
+        distances, rows = search.search(queries.astype(np.float32), k + (own is not None))
+        squared = np.square(distances)
+        return (squared, rows) if own is None else without_own(squared, rows, own)
+
+    return nearest_squared
+
+
+def _nearest_squared(
+    bank: np.ndarray, place: Callable[[np.ndarray], np.ndarray], queries: np.ndarray, k: int, own: np.ndarray | None
+) -> tuple[np.ndarray, np.ndarray]:
+    """Squared distances `(M, k)`, ascending, of placed queries to their nearest bank rows but `own`, and these rows."""
+    best, found = np.full((len(queries), k), np.inf), np.full((len(queries), k), -1, dtype=np.int64)
+    for start in range(0, len(bank), BANK_ROWS):
+        block = place(bank[start : start + BANK_ROWS])  # (B, D)
+        squared = _squared_distances(queries, block)  # (M, B)
+        if own is not None:
+            inside = (own >= start) & (own < start + len(block))
+            squared[np.flatnonzero(inside), own[inside] - start] = np.inf
+        columns = np.argpartition(squared, min(k, len(block)) - 1, axis=1)[:, :k]
+        exact = _exact(queries, block, columns)
+        exact[np.isinf(np.take_along_axis(squared, columns, axis=1))] = np.inf
+        every, rows = np.concatenate([best, exact], axis=1), np.concatenate([found, columns + start], axis=1)
+        order = np.argsort(every, axis=1, kind="stable")[:, :k]
+        best, found = np.take_along_axis(every, order, axis=1), np.take_along_axis(rows, order, axis=1)
+    return best, found
+
+
+def _squared_distances(queries: np.ndarray, block: np.ndarray) -> np.ndarray:
+    squared: np.ndarray = queries @ block.T
+    squared *= -2
+    squared += np.einsum("md,md->m", queries, queries)[:, None]
+    squared += np.einsum("bd,bd->b", block, block)[None, :]
+    return squared
+
+
+def _exact(queries: np.ndarray, block: np.ndarray, columns: np.ndarray) -> np.ndarray:
+    # one neighbour at a time: the product above cancels digits where two pictures almost coincide
+    exact = np.empty(columns.shape)
+    for place in range(columns.shape[1]):
+        difference = queries - block[columns[:, place]]
+        exact[:, place] = np.einsum("md,md->m", difference, difference)
+    return exact

@@ -1,0 +1,1 @@
+"""Distance of patch features to a memory bank of good ones."""

@@ -1,0 +1,128 @@
+"""Patches of good pictures as a memory bank, and how far the patches of other pictures are from it.
+
+PatchCore (Roth et al., CVPR 2022) keeps a coreset of the patches; AnomalyDINO (Damm et al., WACV 2025) keeps all. The
+distance of each patch to its nearest good ones makes the anomaly map, and the map's worst part the picture's score.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from iad.detectors.patch.coreset import greedy_coreset
+from iad.errors import IadError
+from iad.neighbors.exact import ExactSearch
+from iad.neighbors.patch_view import PatchView
+from iad.progress import track
+
+SUPPORT = 9  # rows that PatchCore's reweighting looks at
+
+
+class MemoryBank:
+    """Patches of good pictures.
+
+    With a coreset, only the patches that are kept are ever in memory together.
+
+    Args:
+        patches: float16 or float32 `(N, h, w, D)`, of the good pictures; may be memory-mapped, and a view of them.
+        coreset: share of the patches that is kept, in (0, 1]; below 1 by greedy k-centre.
+        seed: of the coreset's first choice.
+        device: "cpu" or "cuda", where distances are computed; a card must hold what is kept.
+
+    Raises:
+        IadError: if there is no picture, or a feature is not finite.
+
+    Attributes:
+        rows: int64 `(rows kept,)`, ascending: where each kept patch was among the `N * h * w` given.
+    """
+
+    def __init__(
+        self, patches: np.ndarray | PatchView, *, coreset: float = 1.0, seed: int = 0, device: str = "cpu"
+    ) -> None:
+        if not len(patches):
+            raise IadError("a memory bank needs at least one good picture")
+        view = patches if isinstance(patches, PatchView) else PatchView(patches)
+        self.per_picture = view.per_picture
+        if coreset < 1:
+            self.rows = np.sort(greedy_coreset(view, max(1, round(coreset * view.rows)), seed=seed, device=device))
+            bank = view.gather(self.rows)
+        else:
+            self.rows = np.arange(view.rows)
+            bank = view.gather()
+        self.search = ExactSearch(bank, device=device)
+
+    @classmethod
+    def of_rows(cls, bank: np.ndarray, rows: np.ndarray, *, per_picture: int, device: str = "cpu") -> MemoryBank:
+        """Make a bank of patches that were chosen before.
+
+        Args:
+            bank: float16 or float32 `(rows kept, D)`.
+            rows: int64 `(rows kept,)`, ascending, as the attribute `rows`.
+            per_picture: patches of each picture, `h * w`.
+            device: "cpu" or "cuda", where distances are computed.
+
+        Raises:
+            IadError: if there is no row, or a feature is not finite.
+        """
+        made = cls.__new__(cls)
+        made.per_picture, made.rows = per_picture, rows
+        made.search = ExactSearch(np.ascontiguousarray(bank, dtype=np.float32), device=device)
+        return made
+
+    def distance_maps(
+        self, pictures: np.ndarray | PatchView, *, k: int, title: str, own: np.ndarray | None = None
+    ) -> np.ndarray:
+        """Mean Euclidean distance of each patch to its k nearest in the bank.
+
+        Args:
+            pictures: float16 or float32 `(M, h, w, D)`; may be memory-mapped, and a view.
+            k: number of neighbours.
+            title: of the progress bar.
+            own: int64 `(M,)`, the number of each picture among those of the bank, so that its own patches do not count
+                (leave one image out); None for pictures that are not in the bank.
+
+        Returns:
+            float32 `(M, h, w)`, higher = more anomalous.
+
+        Raises:
+            IadError: if fewer than k patches are left to compare with.
+        """
+        count, height, width, length = pictures.shape
+        maps = np.empty((count, height, width), dtype=np.float32)
+        for place in track(range(count), title, unit=" pictures"):
+            queries = np.ascontiguousarray(pictures[place].reshape(-1, length), dtype=np.float32)
+            hidden = (0, 0) if own is None else self._rows_of(own[place])
+            distances, _ = self.search.search(queries, k, hidden=hidden)
+            maps[place] = distances.mean(axis=1).reshape(height, width)
+        return maps
+
+    def reweighted(
+        self, pictures: np.ndarray | PatchView, maps: np.ndarray, *, own: np.ndarray | None = None
+    ) -> np.ndarray:
+        """PatchCore's score (equation 7): the largest distance, less where the bank is sparse around its neighbour.
+
+        With x the patch of the largest distance, m its nearest row, and the 9 rows nearest to m (m among them), the
+        distance |x - m| is multiplied by 1 - exp |x - m| / (sum of exp |x - row| over those rows).
+
+        Args:
+            pictures: as in `distance_maps`.
+            maps: what that returned for them with k = 1.
+            own: as in `distance_maps`.
+
+        Returns:
+            float64 `(M,)`, higher = more anomalous.
+        """
+        scores = np.empty(len(pictures))
+        for number, found in enumerate(maps):
+            picture = pictures[number]
+            patch = picture.reshape(-1, picture.shape[-1])[found.argmax(), None].astype(np.float32)
+            hidden = (0, 0) if own is None else self._rows_of(own[number])
+            left = len(self.rows) - (hidden[1] - hidden[0])
+            distance, nearest = self.search.search(patch, 1, hidden=hidden)
+            _, support = self.search.search(self.search.vectors(nearest[0]), min(SUPPORT, left), hidden=hidden)
+            others = np.linalg.norm(self.search.vectors(support[0]).astype(np.float64) - patch, axis=1)
+            scores[number] = (1 - np.exp(distance[0, 0]) / np.exp(others).sum()) * distance[0, 0]
+        return scores
+
+    def _rows_of(self, picture: int) -> tuple[int, int]:
+        first, last = np.searchsorted(self.rows, [picture * self.per_picture, (picture + 1) * self.per_picture])
+        return int(first), int(last)

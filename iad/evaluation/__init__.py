@@ -1,1 +1,0 @@
-"""How good the scores and verdicts are: metrics, their intervals, curves and the tables made of them."""

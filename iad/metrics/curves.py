@@ -1,0 +1,97 @@
+"""Precision-recall and ROC curves as operating points: each point is what the predicate `score >= threshold` reaches.
+
+Every threshold is finite. The ROC curve's origin, where nothing is rejected, gets the next number above the highest
+score, not infinity, so that each row of a file is a threshold one could deploy.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from iad.metrics.image import both_classes, rank
+
+MAX_POINTS = 2_000
+COLUMNS = 500  # a curve of more points keeps the first and the last in each of so many columns: a pixel or less
+
+
+@dataclass(frozen=True)
+class Curve:
+    """Operating points in order of decreasing threshold.
+
+    Attributes:
+        thresholds: float64 `(P,)`, finite, strictly decreasing; `score >= threshold` is rejected.
+        x: float64 `(P,)` in [0, 1], never decreasing: recall, or the false-alarm rate.
+        y: float64 `(P,)` in [0, 1]: precision, or recall.
+    """
+
+    thresholds: np.ndarray
+    x: np.ndarray
+    y: np.ndarray
+
+
+def precision_recall_curve(labels: np.ndarray, scores: np.ndarray) -> Curve | None:
+    """Recall (x) and precision (y) at each distinct score.
+
+    The area below the steps that hold each precision back to the previous recall is the average precision. scikit-learn
+    adds a point (0, 1), which no threshold reaches; it is not added here.
+
+    Args:
+        labels: int64 `(N,)`, 0 normal, 1 anomalous.
+        scores: float64 `(N,)`, higher = more anomalous.
+
+    Returns:
+        None unless both classes are there.
+    """
+    if not both_classes(labels):
+        return None
+    counts = rank(labels, scores).counts()
+    true, false = counts.true_positives, counts.false_positives
+    return _thinned(Curve(counts.thresholds, true / counts.positives, true / (true + false)))
+
+
+def roc_curve(labels: np.ndarray, scores: np.ndarray) -> Curve | None:
+    """False-alarm rate (x) and recall (y) at each distinct score, after the origin.
+
+    The area below the straight lines between the points is the AUROC.
+
+    Args:
+        labels: int64 `(N,)`, 0 normal, 1 anomalous.
+        scores: float64 `(N,)`, higher = more anomalous.
+
+    Returns:
+        None unless both classes are there.
+    """
+    points = operating_points(labels, scores)
+    return None if points is None else _thinned(points)
+
+
+def operating_points(labels: np.ndarray, scores: np.ndarray) -> Curve | None:
+    """As `roc_curve`, with every point, also those that a drawing does not need."""
+    if not both_classes(labels):
+        return None
+    counts = rank(labels, scores).counts()
+    thresholds = np.concatenate([[np.nextafter(counts.thresholds[0], np.inf)], counts.thresholds])
+    x = np.concatenate([[0.0], counts.false_positives / counts.negatives])
+    y = np.concatenate([[0.0], counts.true_positives / counts.positives])
+    return Curve(thresholds, x, y)
+
+
+def _thinned(curve: Curve) -> Curve:
+    curve = _take(curve, _corners(curve.x, curve.y))
+    if len(curve.x) <= MAX_POINTS:
+        return curve
+    changes = np.diff(np.floor(curve.x * COLUMNS)) != 0
+    return _take(curve, np.append(True, changes) | np.append(changes, True))
+
+
+def _corners(x: np.ndarray, y: np.ndarray) -> np.ndarray:
+    # a point in the middle of a horizontal or vertical stretch changes neither straight lines nor steps
+    flat, upright = np.diff(y) == 0, np.diff(x) == 0
+    middle = (flat[:-1] & flat[1:]) | (upright[:-1] & upright[1:])
+    return np.concatenate([[True], ~middle, [True]])[: len(x)]
+
+
+def _take(curve: Curve, keep: np.ndarray) -> Curve:
+    return Curve(curve.thresholds[keep], curve.x[keep], curve.y[keep])

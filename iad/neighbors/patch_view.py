@@ -1,0 +1,118 @@
+"""Patches of chosen pictures, read where they are stored and only when they are asked for."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import torch
+
+from iad.errors import IadError
+from iad.neighbors.vectors import without_copy
+
+CHUNK = 8192  # rows converted at once
+
+
+class PatchView:
+    """What `array[pictures]` holds, without the copy: a bank may be larger than the memory.
+
+    Its rows are the patches, picture after picture. A picture's own patches come first, those of its copies follow, so
+    that one range of rows is all that a picture brings.
+
+    Args:
+        array: float16 or float32 `(N, h, w, D)`; may be memory-mapped, and is never written to.
+        pictures: int64 `(n,)`, numbers of the pictures wanted; None for all, in their order.
+        copies: float16 or float32 `(n, c, h, w, D)`: c further versions of each picture wanted (turned ones, say), in
+            the order of `pictures`; None for none.
+
+    Attributes:
+        shape: `(n, (1 + c) * h, w, D)`.
+
+    Raises:
+        IadError: if the arrays are of another type or do not fit together.
+    """
+
+    def __init__(
+        self, array: np.ndarray, pictures: np.ndarray | None = None, *, copies: np.ndarray | None = None
+    ) -> None:
+        numbers = np.arange(len(array)) if pictures is None else pictures
+        parts = [(array, numbers)] + ([] if copies is None else [(copies, np.arange(len(numbers)))])
+        for part, _ in parts:
+            if part.dtype not in (np.float16, np.float32):
+                raise IadError(f"bank: {part.dtype} of the shape {part.shape}; give float16 or float32")
+        if copies is not None and (len(copies) != len(numbers) or copies.shape[2:] != array.shape[1:]):
+            raise IadError(
+                f"copies of the shape {copies.shape} do not fit {len(numbers)} pictures of {array.shape[1:]}"
+            )
+        _, height, width, length = array.shape
+        versions = 1 if copies is None else 1 + copies.shape[1]
+        self.shape: tuple[int, int, int, int] = (len(numbers), versions * height, width, length)
+        self.arrays = [part for part, _ in parts]
+        self.numbers = [torch.from_numpy(np.array(chosen, dtype=np.int64)) for _, chosen in parts]
+        self.flat = [without_copy(np.ascontiguousarray(part.reshape(-1, length))) for part, _ in parts]
+        self.sizes = [math.prod(part.shape[1:-1]) for part, _ in parts]  # patches that each brings to a picture
+        self.whole = pictures is None and copies is None
+
+    def __len__(self) -> int:
+        """Number of pictures."""
+        return self.shape[0]
+
+    def __getitem__(self, picture: int) -> np.ndarray:
+        """Patches of one picture, float16 or float32 `((1 + c) * h, w, D)`."""
+        width, length = self.shape[2:]
+        found = [
+            array[int(numbers[picture])].reshape(-1, width, length)
+            for array, numbers in zip(self.arrays, self.numbers, strict=True)
+        ]
+        return found[0] if len(found) == 1 else np.concatenate(found)
+
+    @property
+    def rows(self) -> int:
+        """Number of patches."""
+        return self.shape[0] * self.per_picture
+
+    @property
+    def per_picture(self) -> int:
+        """Patches of a picture, those of its copies among them."""
+        return self.shape[1] * self.shape[2]
+
+    def read(self, start: int, stop: int) -> torch.Tensor:
+        """Rows `start` up to, but without, `stop` (or the last), float32 `(n, D)`; never to be written to."""
+        if self.whole:
+            return self.flat[0][start:stop].float()
+        stop = min(stop, self.rows)
+        found = torch.empty(stop - start, self.shape[3], device="cpu")
+        for picture in range(start // self.per_picture, -(-stop // self.per_picture)):
+            first = picture * self.per_picture
+            for flat, numbers, size in zip(self.flat, self.numbers, self.sizes, strict=True):
+                low, high = max(start, first), min(stop, first + size)
+                if low < high:
+                    stored = int(numbers[picture]) * size + low - first
+                    found[low - start : high - start] = flat[stored : stored + high - low]
+                first += size
+        return found
+
+    def take(self, rows: torch.Tensor) -> torch.Tensor:
+        """Rows by number, int64 `(n,)`: float32 `(n, D)`."""
+        if self.whole:
+            return self.flat[0][rows].float()
+        picture, inside = rows // self.per_picture, rows % self.per_picture
+        taken = torch.empty(len(rows), self.shape[3], device="cpu")
+        first = 0
+        for flat, numbers, size in zip(self.flat, self.numbers, self.sizes, strict=True):
+            mine = torch.nonzero((inside >= first) & (inside < first + size))[:, 0]
+            taken[mine] = flat[numbers[picture[mine]] * size + inside[mine] - first].float()
+            first += size
+        return taken
+
+    def gather(self, rows: np.ndarray | None = None) -> np.ndarray:
+        """The rows wanted, or all, float32 `(n, D)`, in memory; what is there already in that form is not copied."""
+        if rows is None and self.whole and self.flat[0].dtype == torch.float32:
+            return self.flat[0].numpy()
+        size = self.rows if rows is None else len(rows)
+        gathered = np.empty((size, self.shape[3]), dtype=np.float32)
+        for start in range(0, size, CHUNK):
+            stop = start + CHUNK
+            found = self.read(start, stop) if rows is None else self.take(torch.from_numpy(rows[start:stop]))
+            gathered[start:stop] = found.numpy()
+        return gathered

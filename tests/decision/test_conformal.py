@@ -1,0 +1,193 @@
+"""Oracles: the percentile by its definition; conformal p-values counted one by one, in exact fractions."""
+
+import math
+from fractions import Fraction
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from iad.decision.conformal import conformal, maximum, percentile
+from iad.decision.promises import SCHEMES
+from iad.detectors.knn.search import knn_scores, leave_one_out_scores
+from iad.errors import IadError
+
+ALPHAS = st.decimals("0.001", "0.999", places=3).map(float)
+TIED = st.lists(st.integers(0, 12).map(float), min_size=1, max_size=60)
+DRAWS = 2000
+
+
+def percentile_oracle(scores, percentile):
+    ordered = sorted(scores)
+    place = (len(ordered) - 1) * percentile / 100
+    below = math.floor(place)
+    above = min(below + 1, len(ordered) - 1)
+    return ordered[below] + (ordered[above] - ordered[below]) * (place - below)
+
+
+def p_value(scores, score):
+    return Fraction(1 + sum(other >= score for other in scores), len(scores) + 1)
+
+
+def above(score):
+    return np.nextafter(score, np.inf)
+
+
+def within(rates, low, high):
+    """Whether the mean of these rates is between two limits, each within three standard errors."""
+    error = 3 * np.std(rates, ddof=1) / math.sqrt(len(rates))
+    return low - error <= np.mean(rates) <= high + error
+
+
+@given(TIED, ALPHAS)
+def test_conformal_rejects_exactly_the_scores_with_a_p_value_of_at_most_alpha(scores, alpha):
+    wanted = Fraction(str(alpha))
+    if wanted * (len(scores) + 1) < 1:
+        with pytest.raises(IadError, match="cannot hold"):
+            conformal(np.array(scores), "split", alpha=alpha)
+        return
+    threshold = conformal(np.array(scores), "split", alpha=alpha).value
+    for score in {place for value in scores for place in (value, above(value), value - 1)}:
+        assert (score >= threshold) == (p_value(scores, score) <= wanted)
+
+
+def test_a_hand_sized_case():
+    # alpha (n + 1) = 1: a part must beat all nine; at 2 it may be beaten by the highest
+    scores = np.arange(1.0, 10.0)
+    assert conformal(scores, "split", alpha=0.1).value == above(9.0)
+    assert conformal(scores, "split", alpha=0.2).value == above(8.0)
+    assert conformal(scores, "split", alpha=0.29).value == above(8.0)
+
+
+def test_a_product_that_rounds_below_a_whole_number_loses_no_rank():
+    assert math.floor(0.29 * 100) == 28
+    assert conformal(np.arange(99.0), "split", alpha=0.29).value == above(70.0)  # the 29th largest
+
+
+@pytest.mark.parametrize("n", [19, 59, 99, 299])
+def test_split_conformal_keeps_its_promise_on_average_and_wastes_at_most_one_picture_of_it(n):
+    alpha, generator = 0.05, np.random.default_rng(n)
+    # the realised rate of a draw is exact: the share of a uniform distribution above the threshold
+    rates = [1 - conformal(generator.random(n), "split", alpha=alpha).value for _ in range(DRAWS)]
+    assert within(rates, alpha - 1 / (n + 1), alpha)
+
+
+@pytest.mark.parametrize(("n", "k", "aggregate"), [(19, 1, "kth"), (39, 3, "mean")])
+def test_leave_one_out_of_neighbours_keeps_its_promise_on_average(n, k, aggregate):
+    alpha, generator, rates = 0.05, np.random.default_rng(n), []
+    settings = {"k": k, "metric": "euclidean", "standardize": False, "aggregate": aggregate}
+    for _ in range(DRAWS):
+        parts = generator.standard_t(3, (n + 30, 2))
+        bank, good = parts[:n], parts[n:]
+        threshold = conformal(leave_one_out_scores(bank, **settings), "leave_one_out", alpha=alpha).value
+        rates.append(np.mean(knn_scores(bank, good, **settings) >= threshold))
+    assert within(rates, alpha / 4, alpha)
+
+
+@pytest.mark.parametrize("aggregate", ["mean", "kth"])
+@pytest.mark.parametrize("metric", ["euclidean", "cosine"])
+def test_a_picture_more_in_the_bank_never_raises_a_score_which_is_what_the_proof_needs(metric, aggregate):
+    settings = {"k": 3, "metric": metric, "standardize": False, "aggregate": aggregate}
+    for seed in range(30):
+        parts = np.random.default_rng(seed).normal(size=(12, 4))
+        without, with_new = leave_one_out_scores(parts[:-1], **settings), leave_one_out_scores(parts, **settings)
+        assert (with_new[:-1] <= without * (1 + 1e-12)).all()
+        assert with_new[-1] == pytest.approx(knn_scores(parts[:-1], parts[-1:], **settings)[0])
+
+
+@pytest.mark.parametrize(("n", "alpha"), [(19, 0.05), (59, 0.05), (40, 0.2)])
+def test_the_rate_limit_holds_for_95_of_100_calibration_sets(n, alpha):
+    generator = np.random.default_rng(1)
+    found = [conformal(generator.random(n), "split", alpha=alpha) for _ in range(DRAWS)]
+    kept = np.mean([1 - threshold.value <= threshold.rate_limit for threshold in found])
+    assert abs(kept - 0.95) < 3 * math.sqrt(0.95 * 0.05 / DRAWS)
+
+
+@given(st.integers(1, 400), ALPHAS)
+def test_too_few_pictures_are_refused_with_a_number_and_an_alpha_that_are_accepted(n, alpha):
+    scores = np.arange(float(n))
+    try:
+        conformal(scores, "split", alpha=alpha)
+    except IadError as refusal:
+        words = str(refusal).replace(";", "").split()
+        needed, reachable = int(words[words.index("least") + 1]), float(words[words.index("to", -5) + 1])
+        conformal(np.arange(float(needed)), "split", alpha=alpha)
+        with pytest.raises(IadError):
+            conformal(np.arange(float(needed - 1)), "split", alpha=alpha)
+        conformal(scores, "split", alpha=reachable)
+
+
+def test_what_conformal_says_follows_from_the_scheme():
+    scores = np.arange(100.0)
+    for scheme, made in SCHEMES.items():
+        found = conformal(scores, scheme, alpha=0.05)
+        assert (found.promised_rate, found.guaranteed) == (0.05, made.proven)
+        assert (found.rate_limit is None) is not made.independent
+        assert ("at most 5 %" in found.guarantee) is made.proven
+        assert ("no finite-sample guarantee: about 5 %" in found.guarantee) is not made.proven
+
+
+def test_a_single_calibration_set_that_may_go_far_beyond_alpha_is_warned_about():
+    (warning,) = conformal(np.arange(19.0), "split", alpha=0.05).warnings
+    assert "with only 19 calibration pictures, 14.6 % of good parts may be rejected" in warning  # 1 - 0.05^(1/19)
+    assert conformal(np.arange(99.0), "split", alpha=0.05).warnings == ()
+
+
+@given(TIED)
+def test_the_maximum_accepts_every_calibration_picture_and_nothing_above(scores):
+    assert maximum(np.array(scores), "split", alpha=0.05).value == above(max(scores))
+
+
+@pytest.mark.parametrize(("alpha", "needed"), [(0.1, 29), (0.05, 59), (0.02, 149), (0.01, 299)])
+def test_the_maximum_says_how_many_pictures_hold_a_rate_with_95_percent_confidence(alpha, needed):
+    enough = maximum(np.arange(float(needed)), "split", alpha=alpha)
+    assert enough.warnings == ()
+    assert enough.rate_limit == pytest.approx(1 - 0.05 ** (1 / needed))
+    assert enough.rate_limit <= alpha
+    (warning,) = maximum(np.arange(needed - 1.0), "split", alpha=alpha).warnings
+    assert f"{needed - 1} calibration pictures are too few" in warning
+    assert f"it takes {needed}" in warning
+
+
+def test_the_maximum_promises_one_part_in_n_plus_1_and_a_simulation_agrees():
+    n, generator = 19, np.random.default_rng(0)
+    found = [maximum(generator.random(n), "split", alpha=0.05) for _ in range(DRAWS)]
+    assert {(threshold.promised_rate, threshold.guaranteed) for threshold in found} == {(1 / 20, True)}
+    assert within([1 - threshold.value for threshold in found], 1 / 20, 1 / 20)
+
+
+@pytest.mark.parametrize(("scheme", "needed"), [("leave_one_out", 19), ("k_fold", 19), ("held_out", 59)])
+def test_without_independence_the_maximum_can_be_judged_by_its_average_alone(scheme, needed):
+    assert maximum(np.arange(float(needed)), scheme, alpha=0.05).warnings == ()
+    assert len(maximum(np.arange(needed - 1.0), scheme, alpha=0.05).warnings) == 1
+
+
+@given(st.lists(st.integers(0, 10**6), min_size=2, max_size=60, unique=True), st.floats(1, 100))
+def test_the_percentile_strategy_gives_the_percentile_of_the_calibration_scores(scores, share):
+    found = percentile(np.array(scores, dtype=float), "split", percentile=share)
+    assert found.value == pytest.approx(percentile_oracle(scores, share), rel=1e-9)
+
+
+@pytest.mark.parametrize(("share", "needed"), [(95, 19), (99, 99), (90, 9), (98, 49)])
+def test_too_few_pictures_for_a_percentile_are_warned_about(share, needed):
+    assert percentile(np.arange(float(needed)), "split", percentile=share).warnings == ()
+    (warning,) = percentile(np.arange(needed - 1.0), "split", percentile=share).warnings
+    assert f"{needed - 1} calibration pictures are too few" in warning
+    assert f"at least {needed}" in warning
+
+
+def test_the_maximum_as_a_percentile_is_always_warned_about():
+    (warning,) = percentile(np.arange(1000.0), "split", percentile=100).warnings
+    assert "percentile 100 is the maximum and rejects it" in warning
+
+
+def test_the_share_of_good_parts_a_percentile_expects_is_what_a_simulation_finds():
+    n, generator = 20, np.random.default_rng(0)
+    found = [percentile(generator.random(n), "split", percentile=95) for _ in range(4000)]
+    expected = (n * 0.05 + 0.95) / (n + 1)
+    assert within([1 - threshold.value for threshold in found], expected, expected)
+    assert found[0].promised_rate == pytest.approx(expected)
+    assert f"about {100 * expected:.3g} %" in found[0].guarantee
+    assert found[0].guarantee.startswith("no finite-sample guarantee")
+    assert not found[0].guaranteed

@@ -1,0 +1,92 @@
+"""Oracle: the squared difference between a picture and its reconstruction, averaged over channels, one by one."""
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from iad.compute import Runtime
+from iad.detectors.autoencoder.network import build_autoencoder, error_maps, squared_error, to_pixels
+from iad.errors import IadError
+
+FP32 = Runtime("cpu", "fp32", 2)
+IMAGES = np.random.default_rng(0).integers(0, 256, (7, 32, 32, 3), dtype=np.uint8)
+ROWS = np.array([5, 0, 3, 6])
+
+
+def network(**options):
+    return build_autoencoder(4, 2, image_size=32, **options).eval()
+
+
+def by_hand(model, rows):
+    maps = []
+    for row in rows:
+        pixels = torch.from_numpy(IMAGES[row].transpose(2, 0, 1)[None] / np.float32(127.5) - 1)
+        with torch.no_grad():
+            maps.append(((model(pixels) - pixels) ** 2).mean(dim=1)[0].numpy())
+    return np.stack(maps)
+
+
+@pytest.mark.parametrize("side", [16, 32, 80])
+def test_pictures_keep_their_shape_and_the_code_is_a_sixteenth(side):
+    model = build_autoencoder(4, 2, image_size=side)
+    pixels = torch.zeros(2, 3, side, side)
+    assert model.encoder(pixels).shape == (2, 2, side // 16, side // 16)
+    assert model(pixels).shape == pixels.shape
+
+
+@pytest.mark.parametrize(("side", "lower", "upper"), [(100, 96, 112), (33, 32, 48)])
+def test_a_side_that_is_no_multiple_of_16_is_refused_with_the_two_nearest(side, lower, upper):
+    with pytest.raises(IadError, match=rf"preprocess\.image_size = {side}: .* such as {lower} or {upper}$"):
+        build_autoencoder(4, 2, image_size=side)
+
+
+def test_the_encoder_is_four_times_convolution_relu_and_pooling():
+    encoder = list(network().encoder)
+    assert [type(layer) for layer in encoder] == [nn.Conv2d, nn.ReLU, nn.MaxPool2d] * 4
+    assert [(layer.in_channels, layer.out_channels) for layer in encoder[::3]] == [(3, 4), (4, 8), (8, 16), (16, 2)]
+    assert {layer.kernel_size for layer in encoder[2::3]} == {2}
+
+
+def test_the_decoder_mirrors_the_encoder_and_ends_linear():
+    decoder = list(network().decoder)
+    assert [type(layer) for layer in decoder] == ([nn.Upsample, nn.Conv2d, nn.ReLU] * 4)[:-1]
+    assert [(layer.in_channels, layer.out_channels) for layer in decoder[1::3]] == [(2, 16), (16, 8), (8, 4), (4, 3)]
+
+
+def test_black_is_minus_one_and_white_is_plus_one():
+    images = np.zeros((1, 2, 2, 3), dtype=np.uint8)
+    images[0, 0, 1] = [255, 0, 255]
+    pixels = to_pixels(images, FP32)
+    assert pixels.shape == (1, 3, 2, 2)
+    assert pixels.dtype == torch.float32
+    assert pixels[0, :, 0, 1].tolist() == [1, -1, 1]
+    assert pixels[0, :, 1, 0].tolist() == [-1, -1, -1]
+
+
+def test_the_given_pictures_are_not_changed():
+    images = IMAGES.copy()
+    to_pixels(images, FP32)
+    np.testing.assert_array_equal(images, IMAGES)
+
+
+def test_squared_error_is_zero_for_a_perfect_copy_and_four_for_black_against_white():
+    pixels = to_pixels(IMAGES[:2], FP32)
+    assert squared_error(nn.Identity(), pixels, FP32).max() == 0
+    white = torch.ones(1, 3, 16, 16)
+    assert squared_error(lambda x: -x, white, FP32).unique().tolist() == [4]
+
+
+@pytest.mark.parametrize("batch_size", [1, 3, 64])
+def test_error_maps_equal_those_by_hand_whatever_the_batch_size(batch_size):
+    model = network(seed=3)
+    found = list(error_maps(model, IMAGES, ROWS, FP32, batch_size, "errors"))
+    assert [len(batch) for batch in found] == {1: [1, 1, 1, 1], 3: [3, 1], 64: [4]}[batch_size]
+    assert {batch.dtype for batch in found} == {np.dtype(np.float32)}
+    np.testing.assert_allclose(np.concatenate(found), by_hand(network(seed=3), ROWS), rtol=1e-5, atol=1e-6)
+
+
+def test_the_seed_decides_the_weights():
+    first, again, other = (network(seed=seed).state_dict() for seed in (1, 1, 2))
+    assert all(torch.equal(first[name], again[name]) for name in first)
+    assert not torch.equal(first["encoder.0.weight"], other["encoder.0.weight"])

@@ -1,0 +1,55 @@
+"""Oracle: the numbers of a method with six test pictures, as the table shows them."""
+
+from iad.report.results_table import localization_note, localization_table, results_rows
+from iad.report.summary import report_of
+from tests.outcomes import summary
+
+
+def test_the_table_shows_interval_threshold_and_counts_of_their_totals():
+    found = summary()
+    header, (row,) = results_rows(report_of({"vit": found}, 0.95), {"vit": found.metrics})
+    assert header[2] == "AUROC [95 %]"
+    low, high = found.metrics["auroc_low"], found.metrics["auroc_high"]
+    assert row[:3] == ["vit", "dino", f"0.889 [{low:.3f}, {high:.3f}]"]
+    assert row[-3:] == ["0.65", "1 of 3", "1 of 3"]
+
+
+def test_the_table_of_a_test_set_of_one_class_has_dashes():
+    found = summary(labels=[0] * 6)
+    _, (row,) = results_rows(report_of({"vit": found}, 0.95), {"vit": found.metrics})
+    assert row[2:] == ["-", "-", "-", "-", "-", "0.65", "3 of 6", "-"]
+
+
+MEASURED = {
+    "threshold": {"strategy": "pixel_share"},
+    "pictures": {"good": 3, "anomalous": 2, "without_mask": 0},
+    "auroc": 0.98, "average_precision": 0.5, "aupro": 0.91, "aupimo": None, "f1": 0.4, "iou": 0.25,
+    "intervals": {"pixel_auroc": [0.97, 0.99], "aupro": [0.9, 0.92]},
+    "oracle": {"best_f1": 0.6},
+}  # fmt: skip
+NO_MAPS = {"left_out": "it writes no anomaly maps"}
+NO_MASKS = {"threshold": {"strategy": "pixel_share"}, "left_out": "the data set has no masks"}
+
+
+def with_pixels(**pixels):
+    return report_of({method: summary() for method in pixels}, 0.95, pixels=pixels)
+
+
+def test_the_table_of_pixel_metrics_shows_the_methods_that_have_them():
+    title, header, rows = localization_table(with_pixels(vit=NO_MAPS, ae=MEASURED))
+    assert "2 defective and 3 good pictures" in title
+    assert header[1] == "pixel AUROC [95 %]"
+    row = ["ae", "0.980 [0.970, 0.990]", "0.500", "0.910 [0.900, 0.920]", "-", "0.400", "0.250", "0.600"]
+    assert rows == [row]
+    assert len(header) == len(row)
+
+
+def test_without_masks_a_line_says_why_there_is_no_such_table():
+    report = with_pixels(vit=NO_MAPS, ae=NO_MASKS)
+    assert localization_table(report) is None
+    assert localization_note(report) == "No pixel metrics: the data set has no masks."
+
+
+def test_without_maps_nothing_is_said_of_pixels():
+    for report in (with_pixels(vit=NO_MAPS), report_of({"vit": summary()}, 0.95)):
+        assert localization_table(report) is localization_note(report) is None
