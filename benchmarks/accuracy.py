@@ -22,7 +22,7 @@ from iad.detectors.autoencoder.reconstruction import anomaly_maps, cell_means, g
 from iad.detectors.autoencoder.training import HeldOut, Training, hold_out, train_autoencoder
 from iad.detectors.knn.search import knn_scores
 from iad.io import open_array, read_table
-from iad.params import Params, load_params
+from iad.config import Params, load_params
 
 METHODS = {"resnet": paths.EXTRACT_RESNET, "vit": paths.EXTRACT_VIT}
 

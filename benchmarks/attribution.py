@@ -30,7 +30,7 @@ from iad.io import open_array
 from iad.metrics.image import auroc
 from iad.metrics.localization import pixel_metrics
 from iad.metrics.pixels import PixelPictures
-from iad.params import load_params
+from iad.config import load_params
 from iad.report.tables import as_padded_markdown
 
 POOLINGS = {"resnet": ("avg", "max"), "vit": ("cls", "patch_mean")}

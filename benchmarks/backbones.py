@@ -31,8 +31,8 @@ from iad.features.patches import PatchWriter, patch_shape
 from iad.features.quantization import Int8Linear, int8_is_fused
 from iad.io import open_array
 from iad.metrics.image import auroc
-from iad.params import load_params
-from iad.params.models import CnnBackbone, VitBackbone
+from iad.config import load_params
+from iad.features.options import CnnBackbone, VitBackbone
 from iad.statistics.bootstrap import bootstrap_intervals
 
 BATCH = 32

@@ -18,7 +18,7 @@ from iad.data.manifest import read_manifest, rows_of
 from iad.detectors.classical import DETECTORS, fit_detector
 from iad.detectors.knn.search import knn_scores
 from iad.io import open_array
-from iad.params import Params, load_params
+from iad.config import Params, load_params
 from iad.statistics.bootstrap import bootstrap_intervals
 
 

@@ -19,7 +19,7 @@ import torch
 from iad import compute, paths
 from iad.features.backbone import build_backbone, extract_features, feature_size
 from iad.io import new_array, open_array
-from iad.params import load_params
+from iad.config import load_params
 
 TARGET = 0.85
 

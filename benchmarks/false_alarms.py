@@ -29,7 +29,7 @@ from iad.detectors.knn.search import knn_scores, leave_one_out_scores
 from iad.errors import IadError
 from iad.features.backbone import build_backbone, extract_features, feature_size
 from iad.io import open_array
-from iad.params import Params, load_params
+from iad.config import Params, load_params
 from iad.report.tables import as_markdown
 
 HEADER = ["data", "strategy", "scheme", "n", "promised", "realised", "above promise", "95 % limit"]

@@ -21,7 +21,7 @@ from iad.detectors.hybrid.evidence import TAIL_SHARE, common_pictures, fit_tail,
 from iad.errors import IadError
 from iad.io import Table, read_table
 from iad.metrics.image import auroc
-from iad.params import load_params
+from iad.config import load_params
 from iad.report.tables import as_padded_markdown
 from iad.statistics.bootstrap import bootstrap_intervals
 from iad.statistics.comparison import delong

@@ -30,7 +30,7 @@ from iad.features.patches import PatchWriter, patch_shape
 from iad.features.rotation import Orientation, Turned, orientations
 from iad.io import open_array
 from iad.metrics.image import auroc, confusion
-from iad.params import load_params
+from iad.config import load_params
 from iad.report.tables import as_markdown
 from iad.statistics.bootstrap import bootstrap_intervals
 from iad.statistics.comparison import delong

@@ -29,7 +29,7 @@ from iad.detectors.patch.memory_bank import MemoryBank
 from iad.features.backbone import Backbone, build_backbone, extract_features, feature_size
 from iad.features.patches import PatchWriter, patch_shape
 from iad.features.tiling import Tiles, place_tiles
-from iad.params import load_params
+from iad.config import load_params
 from iad.report.tables import as_markdown
 
 WIDTH, HEIGHT = 4096, 3000

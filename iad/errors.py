@@ -17,6 +17,14 @@ def unknown(what: str, name: str, known: Iterable[str]) -> IadError:
     unknown source 'foldr'; did you mean 'folder'? Known: elpv, folder
     """
     names = sorted(known)
-    close = difflib.get_close_matches(name, names, n=1)
-    hint = f"; did you mean '{close[0]}'?" if close else "."
-    return IadError(f"unknown {what} '{name}'{hint} Known: {', '.join(names)}")
+    return IadError(f"unknown {what} '{name}'{close_to(name, names) or '.'} Known: {', '.join(names)}")
+
+
+def close_to(name: str, known: Iterable[str]) -> str:
+    """The hint at the known name that resembles `name` most; empty where none does.
+
+    >>> close_to("foldr", ["elpv", "folder"]), close_to("x", ["elpv"])
+    ("; did you mean 'folder'?", '')
+    """
+    close = difflib.get_close_matches(name, list(known), n=1)
+    return f"; did you mean '{close[0]}'?" if close else ""

@@ -20,7 +20,7 @@ import pytest
 from pydantic import BaseModel
 from ruamel.yaml import YAML
 
-from iad.params import Params
+from iad.config import Params
 
 ROOT = Path(__file__).parents[1]
 

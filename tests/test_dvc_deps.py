@@ -7,7 +7,7 @@ import pytest
 
 from iad.data.sources import SOURCES, load_pictures
 from iad.decision.thresholds import STRATEGIES, set_threshold
-from iad.params import load_params
+from iad.config import load_params
 from tests.conftest import merge, set_params
 from tests.helpers import imported_files, load_pipeline, record_reads, run_here, undeclared, unused
 

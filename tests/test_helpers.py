@@ -7,7 +7,7 @@ import pytest
 from dvc.repo import Repo
 
 from iad.io import write_table
-from iad.params import load_params
+from iad.config import load_params
 from iad.paths import CALIBRATION_SCORES, SCORE
 from tests.helpers import (
     ROOT,

@@ -173,7 +173,7 @@ def test_imports_point_only_up_the_list_of_rooms():
         ("iad/features/x.py", "from iad.detectors.knn.search import f"),
         ("iad/features/x.py", "from iad import params"),
         ("iad/data/x.py", "def f():\n    import iad.paths"),
-        ("iad/io.py", "from iad.params import load_params"),
+        ("iad/io.py", "from iad.config import load_params"),
         ("iad/stages/x.py", "from iad.commands.gate import gate"),
         ("iad/evaluation/x.py", "import typer"),
         ("iad/report/figures/x.py", "from . import style"),

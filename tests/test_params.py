@@ -3,7 +3,7 @@
 import pytest
 
 from iad.errors import IadError
-from iad.params import load_params
+from iad.config import load_params
 from tests.helpers import ROOT
 
 TEXT = (ROOT / "params.yaml").read_text(encoding="utf-8")

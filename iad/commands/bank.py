@@ -37,7 +37,7 @@ def fit(
     force: Force = False,
 ) -> None:
     """Write the bank of the last `dvc repro` to one file."""
-    from iad.params import load_params
+    from iad.config import load_params
     from iad.serving.bank_file import write_bank
     from iad.serving.fit import fit_bank
 

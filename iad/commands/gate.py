@@ -15,7 +15,7 @@ from iad.gate.report import flips, parameter_changes, reasons, table
 from iad.gate.revisions import read_here, revision_files
 from iad.gate.rule import Check, Ruling, Tolerances, compare, judge, promise_check, relabelled_check
 from iad.gate.snapshot import MethodResults, Snapshot, read_snapshot
-from iad.params import Params, load_params
+from iad.config import Params, load_params
 from iad.progress import say
 from iad.report.named import named
 

@@ -12,7 +12,7 @@ from ruamel.yaml.nodes import MappingNode
 
 from iad.errors import IadError, unknown
 from iad.io import replacing
-from iad.params import load_params, parse_params, yaml_problem
+from iad.config import load_params, parse_params, yaml_problem
 from iad.paths import PARAMS, PRESETS
 from iad.progress import say
 

@@ -11,8 +11,8 @@ import typer
 
 from iad.errors import IadError, unknown
 from iad.gate.finished import Run, finished_runs
-from iad.params import load_params
-from iad.params.evaluation import Evaluate
+from iad.config import load_params
+from iad.config import Evaluate
 from iad.progress import say
 from iad.report.categories import TITLES, Cell, category_cells, category_rows
 from iad.report.tables import as_markdown, as_text

@@ -1,1 +1,1 @@
-"""What turns pictures into numbers: the autoencoder and the frozen backbones."""
+"""Pictures to vectors: frozen backbones, their weights, and the embeddings of pictures and of their patches."""

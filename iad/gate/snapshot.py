@@ -18,7 +18,7 @@ from iad.errors import IadError
 from iad.gate.revisions import Reader
 from iad.gate.scores_csv import read_scores
 from iad.metrics.image import auroc, confusion
-from iad.params import yaml_problem
+from iad.config import yaml_problem
 from iad.statistics.pictures import Pictures
 
 METRICS_DIGITS = 6

@@ -20,7 +20,7 @@ from iad.decision.costs import (
 )
 from iad.metrics.curves import Curve, operating_points
 from iad.metrics.image import both_classes
-from iad.params.costs import Costs
+from iad.config import Costs
 from iad.report.figures.costs import CostLine, cost_curves, no_costs
 from iad.report.outcome import Outcome
 from iad.report.rows import Rows

@@ -17,7 +17,7 @@ from iad.detectors.maps import FullMaps, Rows
 from iad.errors import IadError
 from iad.io import open_array
 from iad.metrics.pixels import PixelPictures
-from iad.params.evaluation import Evaluate
+from iad.config import Evaluate
 from iad.progress import track
 from iad.report.evaluation import Gallery, write_figure
 from iad.report.examples import Pair, defect_examples, good_examples

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from iad import compute
-from iad.params import Params
+from iad.config import Params
 
 
 def start_compute(params: Params) -> compute.Runtime:

@@ -16,8 +16,8 @@ from iad.features.contributions import PlaceWriter, place_grid, place_writer
 from iad.features.extractor import Extractor, PatchChoice
 from iad.features.rotation import Turned, orientations
 from iad.io import new_array, open_array, write_json
-from iad.params import Params
-from iad.params.models import CnnBackbone, Patches, VitBackbone
+from iad.config import Params
+from iad.features.options import CnnBackbone, Patches, VitBackbone
 from iad.progress import say
 from iad.stages._compute import start_compute
 

@@ -23,7 +23,7 @@ from iad.detectors.hybrid.evidence import (
 from iad.detectors.maps import enlargement
 from iad.errors import IadError, unknown
 from iad.io import Table, new_array, open_array, read_json, read_table, write_json, write_table
-from iad.params import load_params
+from iad.config import load_params
 from iad.progress import say
 
 Tables: TypeAlias = dict[str, dict[str, Table]]  # by file, then by member

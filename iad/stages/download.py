@@ -7,8 +7,8 @@ from typing import Any
 from iad.data.manifest import summary
 from iad.data.originals import write_originals
 from iad.data.sources import load_pictures
-from iad.params import load_params
-from iad.params.data import Data
+from iad.config import load_params
+from iad.config import Data
 from iad.paths import DATA, ORIGINALS, RAW_MANIFEST
 from iad.progress import say
 

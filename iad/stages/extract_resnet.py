@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from iad import paths
-from iad.params import load_params
+from iad.config import load_params
 from iad.stages._extract import extract
 
 

@@ -12,7 +12,7 @@ from iad import paths
 from iad.data.manifest import read_manifest, rows_of
 from iad.errors import unknown
 from iad.io import new_array, write_json, write_table
-from iad.params import load_params
+from iad.config import load_params
 from iad.progress import say
 from iad.stages.scorers import load_scorer
 

@@ -11,7 +11,7 @@ from iad import paths
 from iad.decision.thresholds import option_names, set_threshold
 from iad.errors import IadError, unknown
 from iad.io import Table, read_table, write_json
-from iad.params import load_params
+from iad.config import load_params
 from iad.progress import say
 
 

@@ -18,7 +18,7 @@ from iad.detectors.autoencoder.training import (
     train_autoencoder,
 )
 from iad.io import open_array, replacing, write_csv, write_json, write_table
-from iad.params import load_params
+from iad.config import load_params
 from iad.progress import say
 from iad.stages._compute import start_compute
 

@@ -7,7 +7,7 @@ import pytest
 from iad.commands.preset import leaves, overlay, preset
 from iad.detectors.classical import DETECTORS
 from iad.errors import IadError
-from iad.params import load_params
+from iad.config import load_params
 from iad.paths import PARAMS
 from tests.helpers import ROOT
 

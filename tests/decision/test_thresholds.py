@@ -7,7 +7,7 @@ import pytest
 
 from iad.decision.thresholds import STRATEGIES, is_anomalous, option_names, set_threshold
 from iad.errors import IadError
-from iad.params.decision import Threshold as Section
+from iad.config import Threshold as Section
 
 OPTIONS = {"alpha": 0.05, "tail_share": 0.2, "percentile": 95.0}
 

@@ -14,7 +14,7 @@ from PIL import Image
 from iad import paths
 from iad.data.manifest import read_manifest
 from iad.errors import IadError
-from iad.params import load_params
+from iad.config import load_params
 from iad.stages import download as stage
 from tests.conftest import environment, set_params
 from tests.helpers import ROOT, record_reads

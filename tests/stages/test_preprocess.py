@@ -16,7 +16,7 @@ from iad.data.decode import decode, decode_mask
 from iad.data.manifest import COLUMNS, read_manifest, write_manifest
 from iad.errors import IadError
 from iad.io import open_array
-from iad.params import load_params
+from iad.config import load_params
 from iad.stages import preprocess as stage
 from iad.stages.download import download
 from tests.conftest import environment, set_params

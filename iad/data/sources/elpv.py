@@ -16,9 +16,12 @@ from pathlib import PurePosixPath
 from typing import Literal
 from zipfile import ZipFile
 
+from pydantic import Field
+
 from iad.data.manifest import GOOD, Label, Picture, split_good
 from iad.data.wheels import Wheel, fetch_wheel
 from iad.errors import IadError, unknown
+from iad.options import Section, Share
 
 WHEEL = Wheel(
     "elpv-dataset", "1.0.0.post1", "85e31c1126ee9b48e62d3a0232c58f58b2d189b0814a45c13642fa0415af4a4c", megabytes=91
@@ -28,6 +31,15 @@ LABELS = f"{FOLDER}/labels.csv"
 CATEGORIES = {"mono": ("mono",), "poly": ("poly",), "all": ("mono", "poly")}
 DEFECTS = {0: GOOD, 1: "possibly_defective", 2: "probably_defective", 3: "defective"}
 """Names by probability in thirds, as two annotators gave it: 0, 1/3, 2/3, 1."""
+
+
+class Options(Section):
+    """The ELPV split: what share of the good cells trains, and what becomes of the doubtful ones."""
+
+    train_share: Share = Field(0.7, description="of the good cells; the rest is for testing")
+    doubtful: Literal["drop", "normal", "anomalous"] = Field(
+        "drop", description="cells with probability 1/3 or 2/3: drop | normal | anomalous"
+    )
 
 
 def load(

@@ -4,9 +4,18 @@ from __future__ import annotations
 
 from pathlib import Path, PurePath
 
+from pydantic import Field
+
 from iad.data.layouts import read_layout
 from iad.data.manifest import Picture
 from iad.errors import IadError
+from iad.options import Section, Share
+
+
+class Options(Section):
+    """How a plain `good/` + `bad/` folder is split; a folder in MVTec layout brings its own split."""
+
+    train_share: Share = Field(0.7, description="for a plain good/ + bad/ folder")
 
 
 def load(category: str, *, seed: int, root: Path, train_share: float) -> list[Picture]:

@@ -9,6 +9,9 @@ The archive holds all categories (4.9 GiB). It and the categories unpacked from 
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Annotated
+
+from pydantic import Field
 
 from iad.data.downloads import download_file, hash_with_bar
 from iad.data.layouts import read_mvtec_layout
@@ -16,6 +19,7 @@ from iad.data.manifest import Picture
 from iad.data.unpack import unpack_category
 from iad.errors import IadError, unknown
 from iad.io import cache_folder
+from iad.options import Section
 
 ARCHIVE_URL = (
     "https://www.mydrive.ch/shares/150996/b52ecdcbf521176e9db9c731f2304b27/download/"
@@ -27,6 +31,14 @@ CATEGORIES = (
     "toothbrush", "transistor", "wood", "zipper",
 )  # fmt: skip
 OWN_COPY = "set data.mvtec.path to a copy of the archive, or of the unpacked folder"
+
+
+class Options(Section):
+    """Where MVTec AD comes from: the official address, or an archive or folder on disk."""
+
+    path: Annotated[str, Field(min_length=1)] | None = Field(
+        None, description="null: download; or the archive or unpacked folder on disk"
+    )
 
 
 def load(category: str, *, seed: int, path: str | None) -> list[Picture]:  # noqa: ARG001  # MVTec AD has its own split

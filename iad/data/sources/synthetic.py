@@ -4,16 +4,28 @@ from __future__ import annotations
 
 import io
 from functools import partial
+from typing import Annotated
 
 import numpy as np
 from PIL import Image
+from pydantic import Field
 
 from iad.data.carpet import DEFECTS, draw
 from iad.data.manifest import GOOD, Label, Picture
 from iad.errors import unknown
+from iad.options import Count, Section
 
 CATEGORIES = ("carpet",)
 FASTEST = 1  # zlib level: noise hardly compresses, so more effort costs time and saves nothing
+
+
+class Options(Section):
+    """How many carpets are woven, and how large."""
+
+    train: Count = Field(60, description="good carpets for training")
+    good: Annotated[int, Field(ge=0)] = Field(30, description="good carpets for testing")
+    defective: Annotated[int, Field(ge=0)] = Field(10, description="carpets per kind of defect, for testing")
+    size: Annotated[int, Field(ge=32, le=4096)] = Field(256, description="pixels on a side")
 
 
 def load(category: str, *, seed: int, train: int, good: int, defective: int, size: int) -> list[Picture]:

@@ -19,7 +19,7 @@ import numpy as np
 from iad.detectors.classical import DETECTORS
 from iad.errors import unknown
 from iad.io import Table
-from iad.params import Params
+from iad.config import Params
 
 SCORERS = {"method": "knn", "reconstruction": "reconstruction", "patch": "patch"}
 SCORERS |= {f"classical.{name}": "classical" for name in DETECTORS}

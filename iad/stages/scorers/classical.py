@@ -10,7 +10,7 @@ from iad.data.manifest import rows_of
 from iad.detectors.classical import fit_detector
 from iad.detectors.folds import k_fold_scores
 from iad.io import Table, open_array, read_json
-from iad.params import Params
+from iad.config import Params
 from iad.stages.scorers import Scores
 
 

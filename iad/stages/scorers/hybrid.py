@@ -12,7 +12,7 @@ from iad.data.manifest import rows_of
 from iad.detectors.hybrid.evidence import fuse, places_of
 from iad.errors import IadError, unknown
 from iad.io import Table, open_array, read_json, read_table
-from iad.params import Params
+from iad.config import Params
 from iad.stages.scorers import AnomalyMaps, Scores
 
 

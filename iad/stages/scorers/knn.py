@@ -12,7 +12,7 @@ from iad.data.manifest import rows_of
 from iad.detectors.knn.attribution import Places, attribution_maps
 from iad.detectors.knn.search import Nearest, Neighbors
 from iad.io import Table, open_array, read_json
-from iad.params import Params
+from iad.config import Params
 from iad.stages.scorers import AnomalyMaps, Scheme, Scores
 
 

@@ -16,8 +16,8 @@ from iad.detectors.patch.verdicts import judge_pictures
 from iad.errors import IadError
 from iad.io import Table, open_array, read_json
 from iad.neighbors.patch_view import PatchView
-from iad.params import Params
-from iad.params.detectors import Patch
+from iad.config import Params
+from iad.detectors.patch import Options as Patch
 from iad.progress import say
 from iad.stages._compute import start_compute
 from iad.stages.scorers import AnomalyMaps, Scheme, Scores

@@ -15,7 +15,7 @@ from iad.detectors.aggregation import aggregate_maps
 from iad.detectors.autoencoder.network import build_autoencoder, error_maps
 from iad.detectors.autoencoder.reconstruction import anomaly_maps, cell_means, good_errors
 from iad.io import Table, open_array, read_json, read_table
-from iad.params import Params
+from iad.config import Params
 from iad.stages._compute import start_compute
 from iad.stages.scorers import AnomalyMaps, Scores
 

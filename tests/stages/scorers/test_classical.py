@@ -11,7 +11,7 @@ from iad.detectors.classical import DETECTORS
 from iad.detectors.folds import draw_folds
 from iad.errors import IadError
 from iad.io import read_json, read_table
-from iad.params import load_params
+from iad.config import load_params
 from iad.stages.score import score
 from tests.helpers import expand, read_yaml, record_reads
 from tests.prepared import write_features, write_prepared

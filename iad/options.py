@@ -1,8 +1,12 @@
-"""What every section of `params.yaml` is made of."""
+"""What a section of `params.yaml` is made of: models that refuse unknown keys and values out of range.
+
+A detector, a source and a backbone each declare their own section, beside the code that reads it; `iad.config` puts all
+of them together. A field holds the default, the range and, as its description, what the option means.
+"""
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, ClassVar
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
@@ -24,3 +28,9 @@ class Section(BaseModel):
     """A part of `params.yaml`: immutable, and every key must be known."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, strict=False)
+
+
+class DetectorOptions(Section):
+    """Options of a detector; `section` is where they stand in `params.yaml`, by default under the detector's name."""
+
+    section: ClassVar[str] = ""

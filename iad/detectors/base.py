@@ -1,0 +1,233 @@
+"""The protocol of every detector: fitted once on good pictures, saved as plain arrays, asked about any other picture.
+
+Higher scores mean more anomalous, always. A picture's prediction does not depend on the pictures beside it.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, ClassVar, Generic, Literal, Self, TypeAlias, TypeVar
+
+import numpy as np
+
+from iad.errors import IadError
+from iad.neighbors.rows import Rows, take
+from iad.options import DetectorOptions
+
+if TYPE_CHECKING:
+    from iad.compute import Runtime
+
+Takes: TypeAlias = Literal["pixels", "pooled", "patches", "members"]
+"""What a detector looks at: pictures as they are, one embedding per picture, one per patch, or what its members take."""
+
+OptionsT = TypeVar("OptionsT", bound=DetectorOptions)
+
+
+@dataclass(frozen=True, eq=False)
+class Embeddings:
+    """What detectors are given of N pictures; each part has a row per picture, and None where nobody asked for it.
+
+    Attributes:
+        pixels: uint8 `(N, S, S, 3)`, RGB.
+        pooled: float32 `(N, D)`, one embedding per picture.
+        patches: float16 or float32 `(N, h, w, D)`, one embedding per patch.
+        augmented: float16 `(N, c, h, w, D)`, patches of c rotated or flipped copies of each picture.
+        contributions: float16 `(N, h, w, D)`, what each patch adds to `pooled`; see `iad.features.contributions`.
+        pooling: how `pooled` follows from `contributions`.
+        members: by name, for a detector that is made of others.
+
+    All parts may be memory-mapped or views, and are never written to.
+    """
+
+    pixels: Rows | None = None
+    pooled: Rows | None = None
+    patches: Rows | None = None
+    augmented: Rows | None = None
+    contributions: Rows | None = None
+    pooling: str = ""
+    members: Mapping[str, Embeddings] = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, given: Embeddings | np.ndarray) -> Embeddings:
+        """Take a bare array for what its shape and type say.
+
+        Raises:
+            IadError: if they say nothing.
+
+        >>> Embeddings.of(np.zeros((2, 8), dtype=np.float32)).pooled.shape
+        (2, 8)
+        """
+        if isinstance(given, Embeddings):
+            return given
+        if given.ndim == 2:
+            return cls(pooled=given)
+        if given.ndim == 4 and given.dtype == np.uint8 and given.shape[3] == 3:
+            return cls(pixels=given)
+        if given.ndim == 4 and given.dtype.kind == "f":
+            return cls(patches=given)
+        raise IadError(
+            f"an array of {given.dtype} and the shape {given.shape}: give pictures, uint8 (N, S, S, 3), pooled "
+            "embeddings (N, D), or patch embeddings (N, h, w, D)"
+        )
+
+    def __len__(self) -> int:
+        parts = (self.pixels, self.pooled, self.patches, self.contributions)
+        found = next((part for part in parts if part is not None), None)
+        return len(found) if found is not None else len(next(iter(self.members.values()), ()))
+
+    def take(self, rows: np.ndarray) -> Embeddings:
+        """The pictures of these rows, int64 `(M,)` or bool `(N,)`; nothing is copied."""
+        return Embeddings(
+            *(None if part is None else take(part, rows) for part in self._parts()), self.pooling,
+            {name: member.take(rows) for name, member in self.members.items()},
+        )  # fmt: skip
+
+    def _parts(self) -> tuple[Rows | None, ...]:
+        return self.pixels, self.pooled, self.patches, self.augmented, self.contributions
+
+
+@dataclass(frozen=True, eq=False)
+class Prediction:
+    """What a detector says of N pictures.
+
+    Attributes:
+        pred_score: float64 `(N,)`, higher = more anomalous; in the detector's own unit.
+        anomaly_map: float32 `(N, h, w)`, higher = more anomalous; None of a detector that cannot say where. A map covers
+            the whole picture evenly; it is not smoothed, and coarser than the picture.
+    """
+
+    pred_score: np.ndarray
+    anomaly_map: np.ndarray | None = None
+
+    def __len__(self) -> int:
+        return len(self.pred_score)
+
+    def take(self, rows: np.ndarray) -> Prediction:
+        """The predictions of these rows, int64 `(M,)` or bool `(N,)`."""
+        maps = None if self.anomaly_map is None else self.anomaly_map[rows]
+        return Prediction(self.pred_score[rows], maps)
+
+
+@dataclass(frozen=True, eq=False)
+class State:
+    """A fitted detector as named arrays and plain values (what JSON holds), of which a file can be made.
+
+    Attributes:
+        arrays: of any NumPy type but objects.
+        values: numbers, texts, lists and mappings.
+    """
+
+    arrays: Mapping[str, np.ndarray] = field(default_factory=dict)
+    values: Mapping[str, Any] = field(default_factory=dict)
+
+
+class Detector(ABC, Generic[OptionsT]):
+    """A method: `fit` it to good pictures, ask it to `predict`, keep its `state`, `load` it elsewhere.
+
+    Args:
+        options: of its section in `params.yaml`.
+        seed: of whatever it draws.
+        runtime: where to compute; None: on the CPU, in float32. Detectors that do not use PyTorch ignore it.
+    """
+
+    takes: ClassVar[Takes]
+    uses_torch: ClassVar[bool] = False  # so that others need not wait for its import
+
+    def __init__(self, options: OptionsT, *, seed: int = 0, runtime: Runtime | None = None) -> None:
+        self.options, self.seed, self.runtime = options, seed, runtime
+
+    @abstractmethod
+    def fit(self, good: Embeddings | np.ndarray) -> Self:
+        """Learn from good pictures, and return itself.
+
+        Raises:
+            IadError: if they are too few, or not what `takes` says.
+        """
+
+    @abstractmethod
+    def predict(self, pictures: Embeddings | np.ndarray, *, leave_out: np.ndarray | None = None) -> Prediction:
+        """Score pictures.
+
+        Args:
+            pictures: of the kind that `takes` names.
+            leave_out: int64 `(N,)`: the number of each picture among those that were fitted to, so that it is judged as
+                if it were not there. Only where `leaves_one_out`.
+        """
+
+    @abstractmethod
+    def state(self) -> State:
+        """What `load` needs to make the same detector again."""
+
+    @classmethod
+    @abstractmethod
+    def load(cls, options: OptionsT, state: State, *, seed: int = 0, runtime: Runtime | None = None) -> Self:
+        """Make the detector whose `state` this is; its predictions are the same to the bit on the same machine."""
+
+    def record(self) -> dict[str, Any]:
+        """What was fitted, as plain values for people to read."""
+        return {}
+
+    # What the detector says of itself, from which `iad.detectors.calibrate` chooses how good pictures are scored.
+
+    @property
+    def held_out(self) -> np.ndarray | None:
+        """Numbers, int64, of the pictures given to `fit` that it did not learn from; None if it learnt from all."""
+        return None
+
+    @property
+    def leaves_one_out(self) -> bool:
+        """Whether it can judge a picture that it was fitted to as if it were not there."""
+        return False
+
+    @property
+    def only_falls(self) -> bool:
+        """Whether no score can rise when a picture joins those fitted to, so that leaving one out proves something."""
+        return False
+
+    @property
+    def map_only_falls(self) -> bool:
+        """The same of every value of the anomaly maps."""
+        return False
+
+    @property
+    def most_calibrating(self) -> int:
+        """How many of the pictures fitted to are worth leaving out, at most; 0: all."""
+        return 0
+
+    @property
+    def folds(self) -> int:
+        """In how many parts good pictures are divided where it has to be fitted again."""
+        return 5
+
+
+class Extendable(Detector[OptionsT]):
+    """A detector that takes in more good pictures without being fitted again to those it knows."""
+
+    @abstractmethod
+    def add(self, good: Embeddings) -> Self:
+        """A new detector, fitted to these pictures too; they count after those that were there."""
+
+    @abstractmethod
+    def drop(self, keep: np.ndarray) -> Self:
+        """A new detector without the pictures whose place in `keep`, bool `(N,)`, is False."""
+
+    @abstractmethod
+    def merge(self, others: Sequence[Self]) -> Self:
+        """A new detector, fitted to the pictures of all; they count in the order given."""
+
+    @abstractmethod
+    def recall(self, rows: np.ndarray) -> Embeddings | None:
+        """What it holds of these pictures, int64 `(M,)`, as `predict` wants it; None if it keeps too little of them."""
+
+
+def required(part: Rows | None, what: str) -> Rows:
+    """The part of the embeddings that a detector takes.
+
+    Raises:
+        IadError: naming it, if it was not given.
+    """
+    if part is None:
+        raise IadError(f"no {what} given, which this detector looks at; extract them, or choose another method")
+    return part
