@@ -84,9 +84,7 @@ class Data(create_model("Sources", __base__=_AnyData, **_sections_of(source_opti
 class Preprocess(Section):
     """How pictures become arrays."""
 
-    image_size: Annotated[int, Field(ge=32, le=2048)] = Field(
-        224, description="pixels on a side, after resizing"
-    )
+    image_size: Annotated[int, Field(ge=32, le=2048)] = Field(224, description="pixels on a side, after resizing")
     white_16bit: Annotated[int, Field(ge=255, le=65535)] = Field(
         65535, description="the value of a 16-bit picture that becomes white; 4095 for 12-bit cameras"
     )
@@ -151,9 +149,7 @@ class Losses(Section):
 class Gate(Section):
     """When `iad gate` calls a difference from another revision a regression."""
 
-    significance: Share = Field(
-        0.05, description="chance that noise alone fails it: all tests of all methods share it"
-    )
+    significance: Share = Field(0.05, description="chance that noise alone fails it: all tests of all methods share it")
     tolerated: Losses = Losses(ranking=0.01, verdicts=0.02)
     limit: Losses = Losses(ranking=0.05, verdicts=0.10)
     common: Share = Field(
@@ -172,7 +168,9 @@ class MethodSpec(Section):
 class _Sections(Section):
     """The sections that are no detector's."""
 
-    seed: Annotated[int, Field(ge=0, lt=2**32)] = Field(0, description="splits, augmentation, initial weights, bootstrap")
+    seed: Annotated[int, Field(ge=0, lt=2**32)] = Field(
+        0, description="splits, augmentation, initial weights, bootstrap"
+    )
     compute: Compute = Compute()
     data: Data = Data()
     preprocess: Preprocess = Preprocess()

@@ -18,6 +18,10 @@ if TYPE_CHECKING:
     from iad.detectors.base import Detector
 
 
+HYBRID = "hybrid"
+"""The detector that is made of others, and so looks at what they look at."""
+
+
 def detector_names() -> list[str]:
     """Names of all detectors: the folders beside this file, sorted.
 

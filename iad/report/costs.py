@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from matplotlib.figure import Figure
 
+from iad.config import Costs
 from iad.decision.costs import (
     OperatingPoint,
     Prices,
@@ -20,7 +21,6 @@ from iad.decision.costs import (
 )
 from iad.metrics.curves import Curve, operating_points
 from iad.metrics.image import both_classes
-from iad.config import Costs
 from iad.report.figures.costs import CostLine, cost_curves, no_costs
 from iad.report.outcome import Outcome
 from iad.report.rows import Rows

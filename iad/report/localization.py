@@ -11,13 +11,13 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from iad import paths
+from iad.config import Evaluate
 from iad.data.manifest import read_manifest
 from iad.decision.pixel_thresholds import PixelThreshold, pixel_threshold_from_good
 from iad.detectors.maps import FullMaps, Rows
 from iad.errors import IadError
 from iad.io import open_array
 from iad.metrics.pixels import PixelPictures
-from iad.config import Evaluate
 from iad.progress import track
 from iad.report.evaluation import Gallery, write_figure
 from iad.report.examples import Pair, defect_examples, good_examples

@@ -10,11 +10,11 @@ import numpy as np
 from ruamel.yaml import YAML
 
 from iad import paths
+from iad.config import Params
 from iad.data.manifest import read_manifest, rows_of
 from iad.decision.thresholds import option_names
 from iad.errors import IadError, unknown
 from iad.io import Table, open_array, read_json, read_table
-from iad.config import Params
 from iad.serving.bank_file import Bank, Calibration, PictureSet
 from iad.serving.colours import colours_of
 from iad.serving.differences import first_difference

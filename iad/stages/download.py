@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
+from iad.config import Data, load_params
 from iad.data.manifest import summary
 from iad.data.originals import write_originals
 from iad.data.sources import load_pictures
-from iad.config import load_params
-from iad.config import Data
 from iad.paths import DATA, ORIGINALS, RAW_MANIFEST
 from iad.progress import say
 

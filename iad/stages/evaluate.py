@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from iad import paths
+from iad.config import load_params
 from iad.io import read_json, write_csv, write_json
 from iad.metrics.curves import precision_recall_curve, roc_curve
-from iad.config import load_params
 from iad.progress import say, track
 from iad.report.costs import cost_rows, costs_figure, costs_note, costs_of, prices_of
 from iad.report.evaluation import (

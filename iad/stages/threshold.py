@@ -8,10 +8,10 @@ from typing import Annotated
 import typer
 
 from iad import paths
+from iad.config import load_params
 from iad.decision.thresholds import option_names, set_threshold
 from iad.errors import IadError, unknown
 from iad.io import Table, read_table, write_json
-from iad.config import load_params
 from iad.progress import say
 
 
