@@ -7,7 +7,7 @@ import unicodedata
 from collections.abc import Iterator
 from pathlib import Path
 
-from iad.data.decode import FORMAT_OF_SUFFIX, FORMATS, UNREAD_SUFFIXES
+from iad.data.formats import FORMAT_OF_SUFFIX, FORMATS, UNREAD_SUFFIXES
 from iad.errors import IadError
 from iad.progress import say
 
