@@ -111,6 +111,7 @@ def one_thread() -> AbstractContextManager[Any]:
 
     scikit-learn's loops add up in the order in which threads finish, which changes the last digits.
     """
+    import sklearn.utils  # noqa: F401  # loads the OpenMP library: one that comes later would not be limited
     from threadpoolctl import threadpool_limits
 
     limits: AbstractContextManager[Any] = threadpool_limits(limits=1, user_api="openmp")
