@@ -1,11 +1,11 @@
 """Two ways to lay out pictures in a folder: as MVTec AD does, with its own split, or plain good/ and bad/.
 
 MVTec layout: train/good, test/good, test/<defect>, ground_truth/<defect>/<name>_mask.png, and, as an addition of this
-project, calibration/good. Plain: good, and bad or bad/<defect>; masks lie in ground_truth/<defect>/<name>_mask.png, where
-<defect> is "bad" for pictures straight in bad/, or at the path below ground_truth that the picture has below bad/. Deeper
-folders are allowed everywhere. A mask may also have the very name of its picture, and any readable format. Defective
-pictures without a mask are accepted beside others that have one; pixel metrics leave them out, since nobody looked at
-their pixels.
+project, calibration/good. Plain: good, and bad or bad/<defect>, and ground_truth/<defect>/<name>_mask.png if there are
+masks, where <defect> is "bad" for a picture straight in bad/; the path below ground_truth may also be the one that the
+picture has below bad/. Deeper folders are allowed everywhere. A mask may also have the very name of its picture, and any
+readable format. Defective pictures without a mask are accepted beside others that have one; pixel metrics leave them
+out, since nobody looked at their pixels.
 """
 
 from __future__ import annotations
