@@ -3,9 +3,9 @@
 MVTec layout: train/good, test/good, test/<defect>, ground_truth/<defect>/<name>_mask.png, and, as an addition of this
 project, calibration/good. Plain: good, and bad or bad/<defect>, and ground_truth/<defect>/<name>_mask.png if there are
 masks, where <defect> is "bad" for a picture straight in bad/; the path below ground_truth may also be the one that the
-picture has below bad/. Deeper folders are allowed everywhere. A mask may also have the very name of its picture, and any
-readable format. Defective pictures without a mask are accepted beside others that have one; pixel metrics leave them
-out, since nobody looked at their pixels.
+picture has below bad/. Deeper folders are allowed everywhere. A mask may also have the very name of its picture, and
+any readable format. Defective pictures without a mask are accepted beside others that have one; pixel metrics leave
+them out, since nobody looked at their pixels.
 """
 
 from __future__ import annotations

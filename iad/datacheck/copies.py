@@ -32,8 +32,9 @@ def check_copies(manifest: pd.DataFrame, grids: np.ndarray, usable: np.ndarray) 
     Example:
         >>> import pandas as pd
         >>> manifest = pd.DataFrame({"image_id": ["a.png", "b.png"], "split": ["train", "test"], "label": [0, 0]})
-        >>> found = check_copies(manifest.assign(sha256="same"), np.zeros((2, 32, 32), np.uint8), np.array([False, False]))
-        >>> found[0].check, found[0].pictures
+        >>> nothing_shown = np.zeros((2, 32, 32), np.uint8), np.array([False, False])
+        >>> [found] = check_copies(manifest.assign(sha256="same"), *nothing_shown)
+        >>> found.check, found.pictures
         ('exact_across', [('a.png', 'b.png')])
     """
     identity = manifest["sha256"].factorize()[0]

@@ -44,8 +44,8 @@ def check_counts(manifest: pd.DataFrame) -> Iterator[Finding]:
 def least_false_alarm_rate(calibrating: int) -> float:
     """The least share of good parts that a threshold from so many out-of-sample scores can promise to reject at most.
 
-    The next good part is the highest of n + 1 with probability 1 / (n + 1), and no threshold that the n scores set can
-    tell it from a defective one then. Vovk, Gammerman and Shafer, "Algorithmic Learning in a Random World" (2005).
+    The next good part has the highest score of n + 1 with probability 1 / (n + 1), and by how much can be anything.
+    Vovk, Gammerman and Shafer, "Algorithmic Learning in a Random World" (2005).
 
     >>> least_false_alarm_rate(19), least_false_alarm_rate(99)
     (0.05, 0.01)
@@ -54,15 +54,16 @@ def least_false_alarm_rate(calibrating: int) -> float:
 
 
 def _calibrating(split: np.ndarray) -> Iterator[Finding]:
-    own = bool((split == "calibration").any())
-    count = int((split == ("calibration" if own else "train")).sum())
-    if count >= FEWEST_CALIBRATING:
-        return
-    named = "calibration" if own else "train"
-    what = f"{counted(count, 'good picture')} ({named}) to set a threshold, fewer than {FEWEST_CALIBRATING}"
-    effect = f"no threshold can promise less than {least_false_alarm_rate(count):.1%} false alarms (1 of {count + 1})"
-    held_out = ", and one of a method that calibrates on a held-out share of them, as the autoencoder does, only more"
-    yield Finding("few_calibrating", what, [], effect + ("" if own else held_out), "add good pictures")
+    used = "calibration" if (split == "calibration").any() else "train"
+    count = int((split == used).sum())
+    if count < FEWEST_CALIBRATING:
+        what = f"{counted(count, 'good picture')} ({used}) to set a threshold, fewer than {FEWEST_CALIBRATING}"
+        effect = f"none can promise less than {least_false_alarm_rate(count):.1%} false alarms (1 of {count + 1})"
+        if used == "train":
+            effect += (
+                ", and a method that calibrates on a held-out share of them, as the autoencoder does, not even that"
+            )
+        yield Finding("few_calibrating", what, [], effect, "add good pictures")
 
 
 def _without_masks(defective: pd.DataFrame) -> Iterator[Finding]:
