@@ -22,10 +22,11 @@ from iad.detectors.hybrid.evidence import (
 )  # fmt: skip
 from iad.detectors.maps import enlargement
 from iad.errors import IadError, unknown
-from iad.io import Table, new_array, open_array, read_json, read_table, write_json, write_table
+from iad.io import new_array, open_array, read_json, read_table, write_json, write_table
 from iad.config import load_params
 from iad.progress import say
 
+Table: TypeAlias = dict[str, np.ndarray]  # columns by name
 Tables: TypeAlias = dict[str, dict[str, Table]]  # by file, then by member
 Rows: TypeAlias = dict[str, dict[str, np.ndarray]]  # the same
 MAPS = {paths.CALIBRATION_SCORES: paths.CALIBRATION_MAPS, paths.TEST_SCORES: paths.TEST_MAPS}
@@ -37,7 +38,7 @@ def align(hybrid: Annotated[str, typer.Argument(help="A key of `hybrids` in para
     if hybrid not in params.hybrids:
         raise unknown("hybrid", hybrid, params.hybrids)
     members, folder = params.hybrids[hybrid].members, paths.ALIGN / hybrid
-    tables = {file: {member: read_table(paths.SCORE / member / file) for member in members} for file in MAPS}
+    tables = {file: {member: read_columns(paths.SCORE / member / file) for member in members} for file in MAPS}
     ids, rows = same_pictures(tables)
     good = tables[paths.CALIBRATION_SCORES]
     tails = {member: fit_tail(table["score"], TAIL_SHARE, member) for member, table in good.items()}
@@ -59,6 +60,11 @@ def align(hybrid: Annotated[str, typer.Argument(help="A key of `hybrids` in para
     write_json(folder / paths.ALIGNMENT, record)
     counts = [len(ids[file]) for file in MAPS]
     say(f"align: {hybrid}: {' + '.join(members)} on {counts[0]} calibration and {counts[1]} test pictures")
+
+
+def read_columns(path: Path) -> Table:
+    """The columns of a table as arrays."""
+    return {name: column.to_numpy() for name, column in read_table(path).items()}
 
 
 def same_pictures(tables: Tables) -> tuple[dict[str, np.ndarray], Rows]:

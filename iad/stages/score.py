@@ -25,8 +25,8 @@ def score(method: Annotated[str, typer.Argument(help="A key of `methods` in para
     chosen, folder = params.methods[method], paths.SCORE / method
     manifest = read_manifest(paths.MANIFEST)
     scores = load_scorer(chosen.params)(params, manifest, paths.STAGES / chosen.reads)
-    test = {name: manifest[name][rows_of(manifest, "test")] for name in ("image_id", "label", "defect")}
-    calibration = {"image_id": manifest["image_id"][scores.calibration_rows], "score": scores.calibration}
+    test = {name: manifest[name].to_numpy()[rows_of(manifest, "test")] for name in ("image_id", "label", "defect")}
+    calibration = {"image_id": manifest["image_id"].to_numpy()[scores.calibration_rows], "score": scores.calibration}
     scheme = [scores.scheme] * len(scores.calibration)
     write_table(folder / paths.CALIBRATION_SCORES, calibration | {"scheme": scheme})
     write_table(folder / paths.TEST_SCORES, test | {"score": scores.test})

@@ -43,7 +43,7 @@ def train_ae() -> None:
     model, history = train_autoencoder(model, images, rows, settings, runtime, write_history)
     with replacing(paths.AE_MODEL) as part:
         save_file({name: tensor.contiguous() for name, tensor in model.cpu().state_dict().items()}, part)
-    write_table(paths.AE_HELD_OUT, held_out_table(rows, manifest["image_id"]))
+    write_table(paths.AE_HELD_OUT, held_out_table(rows, manifest["image_id"].to_numpy()))
     write_json(
         paths.AE_RECORD,
         {
