@@ -37,9 +37,9 @@ def read_layout(folder: Path, *, train_share: float, seed: int) -> list[Picture]
     Example:
         >>> from tempfile import TemporaryDirectory
         >>> with TemporaryDirectory() as name:
-        ...     for place in ("train/good", "test/good", "test/scratch"):
-        ...         (Path(name) / place).mkdir(parents=True)
-        ...         (Path(name) / place / "1.png").touch()
+        ...     for below in ("train/good", "test/good", "test/scratch"):
+        ...         (Path(name) / below).mkdir(parents=True)
+        ...         (Path(name) / below / "1.png").touch()
         ...     for picture in read_layout(Path(name), train_share=0.7, seed=0):
         ...         print(picture.image_id, picture.split, int(picture.label), picture.defect)
         test/good/1.png test 0 good
@@ -176,5 +176,5 @@ def _check_complete(folder: Path, pictures: list[Picture], masks: Mapping[str, s
         )
 
 
-def _out_of_place(folder: Path, image_id: str, places: str) -> IadError:
-    return IadError(f"{folder}/{image_id}: out of place; pictures belong into one of {places}")
+def _out_of_place(folder: Path, image_id: str, allowed: str) -> IadError:
+    return IadError(f"{folder}/{image_id}: out of place; pictures belong into one of {allowed}")

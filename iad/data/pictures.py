@@ -44,14 +44,14 @@ class PictureFile:
         return hashlib.sha256(self.read()).hexdigest()
 
 
-def find(places: str | Path | Iterable[str | Path]) -> list[PictureFile]:
-    """Find the pictures at one place or several: in the order given, those of a folder and the folders in it by name.
+def find(paths: str | Path | Iterable[str | Path]) -> list[PictureFile]:
+    """Find the pictures at one path or several: in the order given, those of a folder and the folders in it by name.
 
     A file counts as a picture whatever it is called, and so does every file of a folder with the suffix of a picture,
     of a kind that is read or not: what cannot be decoded is then told, where passing it over here would hide it.
 
     Raises:
-        IadError: if a place is not there, a folder holds no picture, or as `list_files`.
+        IadError: if a path leads nowhere, a folder holds no picture, or as `list_files`.
 
     Example:
         >>> from tempfile import TemporaryDirectory
@@ -61,20 +61,20 @@ def find(places: str | Path | Iterable[str | Path]) -> list[PictureFile]:
         ...     [picture.name for picture in find([folder, f"{folder}/b.png"])]
         ['a.jpg', 'b.png', 'b.png']
     """
-    named = [places] if isinstance(places, str | Path) else places
-    return [picture for place in named for picture in _at(Path(place))]
+    named = [paths] if isinstance(paths, str | Path) else paths
+    return [picture for path in named for picture in _at(Path(path))]
 
 
-def _at(place: Path) -> list[PictureFile]:
-    if place.is_dir():
-        names = {name: path for name, path in list_files(place) if _is_picture(path)}
+def _at(given: Path) -> list[PictureFile]:
+    if given.is_dir():
+        names = {name: path for name, path in list_files(given) if _is_picture(path)}
         found = [PictureFile(names[name], name) for name in sorted(names)]
         if not found:
-            raise IadError(f"{place}: no picture in this folder; name a folder or files with pictures")
+            raise IadError(f"{given}: no picture in this folder; name a folder or files with pictures")
         return found
-    if place.is_file():
-        return [PictureFile(place, place.name)]
-    raise IadError(f"{place}: no such file or folder; name files or folders with pictures")
+    if given.is_file():
+        return [PictureFile(given, given.name)]
+    raise IadError(f"{given}: no such file or folder; name files or folders with pictures")
 
 
 def _is_picture(path: Path) -> bool:

@@ -28,6 +28,13 @@ def check_counts(manifest: pd.DataFrame) -> Iterator[Finding]:
 
     Args:
         manifest: N rows, of which `image_id`, `split`, `label`, `defect` and `mask` are read.
+
+    Example:
+        >>> import pandas as pd
+        >>> columns = {"image_id": ["a.png", "b.png"], "split": ["train", "test"], "label": [0, 0]}
+        >>> manifest = pd.DataFrame(columns | {"defect": ["good", "good"], "mask": [None, None]})
+        >>> [finding.check for finding in check_counts(manifest)]
+        ['missing_class', 'few_calibrating']
     """
     split, label = manifest["split"].to_numpy(), manifest["label"].to_numpy()
     good, defective = int(((split == "test") & (label == 0)).sum()), int(((split == "test") & (label == 1)).sum())

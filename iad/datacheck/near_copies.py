@@ -47,6 +47,13 @@ def near_copies(grids: np.ndarray, usable: np.ndarray, identity: np.ndarray, gro
         identity: int64 `(N,)`, equal for files with the same bytes, which are not compared.
         group: int64 `(N,)`, the split of each picture, in [0, groups).
         groups: number of groups.
+
+    Example:
+        >>> grids = np.random.default_rng(0).integers(0, 200, (3, 32, 32), dtype=np.uint8)
+        >>> grids[2] = grids[0] + 20  # the same in brighter light
+        >>> rows = np.arange(3)
+        >>> near_copies(grids, rows >= 0, identity=rows, group=np.zeros(3, int), groups=1).partner[:, 0]
+        array([ 2, -1,  0])
     """
     copies = Copies(np.full((len(grids), groups), -1), np.zeros((len(grids), groups), np.float32))
     rows = np.flatnonzero(usable)
