@@ -47,7 +47,7 @@ class Case:
         self.images, self.masks = open_array(paths.IMAGES), open_array(paths.MASKS)
         self.manifest = read_manifest(paths.MANIFEST)
         self.train, self.test = rows_of(self.manifest, "train"), rows_of(self.manifest, "test")
-        self.labels, self.pooling = self.manifest["label"][self.test], pooling
+        self.labels, self.pooling = self.manifest["label"].to_numpy()[self.test], pooling
         chosen, method, wanted = getattr(self.params, section), self.params.method, self.params.compute
         size = self.images.shape[1]
         self.backbone: Backbone = build_backbone(
@@ -69,7 +69,7 @@ class Case:
         """Measure maps `(test pictures, h, w)`."""
         size = self.masks.shape[1]
         full = FullMaps(maps.astype(np.float32), size, self.params.evaluate.map_sigma * size)
-        ids = self.manifest["image_id"][self.test].tolist()
+        ids = self.manifest["image_id"].to_numpy()[self.test].tolist()
         found = pixel_metrics(PixelPictures(full, Rows(self.masks, self.test), self.labels, ids))
         inside = [
             auroc((self.masks[row] > 0).ravel().astype(int), full[place].ravel()) or 0.0

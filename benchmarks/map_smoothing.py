@@ -39,7 +39,7 @@ def table_of(method: str) -> str:
             FullMaps(open_array(folder / name), size, share * size)
             for name in (paths.TEST_MAPS, paths.CALIBRATION_MAPS)
         )
-        pictures = PixelPictures(full, Rows(masks, rows), test["label"], test["image_id"].tolist())
+        pictures = PixelPictures(full, Rows(masks, rows), test["label"].to_numpy(), test["image_id"].tolist())
         found = pixel_metrics(pictures)
         values = [
             found.auroc,

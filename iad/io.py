@@ -37,6 +37,16 @@ def replacing(path: Path) -> Iterator[Path]:
 
     Raises:
         IadError: if the disk is full.
+
+    Example:
+        >>> from tempfile import TemporaryDirectory
+        >>> with TemporaryDirectory() as folder:
+        ...     file = Path(folder) / "notes.txt"
+        ...     with replacing(file) as part:
+        ...         _ = part.write_text("all or nothing")
+        ...         half_way = file.exists()
+        ...     half_way, file.read_text()
+        (False, 'all or nothing')
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = _beside(path)
@@ -57,6 +67,16 @@ def new_folder(path: Path) -> Iterator[Path]:
 
     Raises:
         IadError: if the disk is full.
+
+    Example:
+        >>> from tempfile import TemporaryDirectory
+        >>> with TemporaryDirectory() as name:
+        ...     folder = Path(name) / "unpacked"
+        ...     for word in ("first", "second"):
+        ...         with new_folder(folder) as part:
+        ...             _ = (part / "file").write_text(word)
+        ...     (folder / "file").read_text()
+        'first'
     """
     temporary = _beside(path)
     shutil.rmtree(temporary, ignore_errors=True)  # left by a killed process that had the same number
@@ -172,7 +192,20 @@ def write_csv(
 
 @contextmanager
 def new_array(path: Path, shape: tuple[int, ...], dtype: type[np.generic]) -> Iterator[np.ndarray]:
-    """Yield a writable memory-mapped `.npy` of this shape, whose disk space is reserved before the first write."""
+    """Yield a writable memory-mapped `.npy` of this shape, whose disk space is reserved before the first write.
+
+    Raises:
+        IadError: if the disk is full.
+
+    Example:
+        >>> from tempfile import TemporaryDirectory
+        >>> with TemporaryDirectory() as folder:
+        ...     file = Path(folder) / "images.npy"
+        ...     with new_array(file, (2, 3), np.uint8) as array:
+        ...         array[:] = 7
+        ...     open_array(file).tolist()
+        [[7, 7, 7], [7, 7, 7]]
+    """
     with replacing(path) as part:
         array = np.lib.format.open_memmap(part, mode="w+", dtype=dtype, shape=shape)
         _reserve(part)
@@ -196,7 +229,15 @@ def open_array(path: Path) -> np.ndarray:
 
 
 def sha256_of(path: Path) -> str:
-    """Hex SHA-256 of a file, read in chunks."""
+    """Hex SHA-256 of a file, read in chunks.
+
+    >>> from tempfile import TemporaryDirectory
+    >>> with TemporaryDirectory() as folder:
+    ...     file = Path(folder) / "abc"
+    ...     _ = file.write_bytes(b"abc")
+    ...     sha256_of(file)[:16]
+    'ba7816bf8f01cfea'
+    """
     digest = hashlib.sha256()
     with path.open("rb") as file:
         while chunk := file.read(CHUNK_BYTES):

@@ -64,7 +64,7 @@ def write_maps(folder: Path, method: str, *, raised: float = 3.0) -> None:
     np.save(folder / paths.SCORE / method / paths.TEST_MAPS, maps[test])
     np.save(folder / paths.MASKS, masks)
     names = [f"masks/{row:03d}.png" if label else None for row, label in enumerate(manifest["label"])]
-    write_manifest(folder / paths.MANIFEST, manifest | {"mask": np.array(names, dtype=object)})
+    write_manifest(folder / paths.MANIFEST, dict(manifest) | {"mask": np.array(names, dtype=object)})
 
 
 def write_scores(folder: Path, method: str, manifest: dict[str, np.ndarray], scores: np.ndarray) -> None:

@@ -215,5 +215,3 @@ def _largest_of_region(values: np.ndarray) -> np.ndarray:
         if np.array_equal(grown, largest):
             return grown
         largest = grown
-
-

@@ -143,6 +143,6 @@ def is_16bit_grey(image: Image.Image) -> bool:
 
 
 def is_16bit_colour(image: Image.Image) -> bool:
-    """Whether the pixels are 16-bit colour, of which Pillow keeps the upper bytes; known only before they are decoded."""
+    """Whether the pixels are 16-bit colour; known only until they are decoded, when Pillow keeps the upper bytes."""
     tiles: list[Any] = getattr(image, "tile", [])  # Pillow has no such mode
     return image.format in ("PNG", "TIFF") and not is_16bit_grey(image) and ";16" in str(tiles)

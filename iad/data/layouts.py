@@ -1,11 +1,11 @@
 """Two ways to lay out pictures in a folder: as MVTec AD does, with its own split, or plain good/ and bad/.
 
 MVTec layout: train/good, test/good, test/<defect>, ground_truth/<defect>/<name>_mask.png, and, as an addition of this
-project, calibration/good. Plain: good, and bad or bad/<defect>; masks lie in ground_truth/<defect>/<name>_mask.png, where
-<defect> is "bad" for pictures straight in bad/, or at the path below ground_truth that the picture has below bad/. Deeper
-folders are allowed everywhere. A mask may also have the very name of its picture, and any readable format. Defective
-pictures without a mask are accepted beside others that have one; pixel metrics leave them out, since nobody looked at
-their pixels.
+project, calibration/good. Plain: good, and bad or bad/<defect>, and ground_truth/<defect>/<name>_mask.png if there are
+masks, where <defect> is "bad" for a picture straight in bad/; the path below ground_truth may also be the one that the
+picture has below bad/. Deeper folders are allowed everywhere. A mask may also have the very name of its picture, and
+any readable format. Defective pictures without a mask are accepted beside others that have one; pixel metrics leave
+them out, since nobody looked at their pixels.
 """
 
 from __future__ import annotations
@@ -37,9 +37,9 @@ def read_layout(folder: Path, *, train_share: float, seed: int) -> list[Picture]
     Example:
         >>> from tempfile import TemporaryDirectory
         >>> with TemporaryDirectory() as name:
-        ...     for place in ("train/good", "test/good", "test/scratch"):
-        ...         (Path(name) / place).mkdir(parents=True)
-        ...         (Path(name) / place / "1.png").touch()
+        ...     for below in ("train/good", "test/good", "test/scratch"):
+        ...         (Path(name) / below).mkdir(parents=True)
+        ...         (Path(name) / below / "1.png").touch()
         ...     for picture in read_layout(Path(name), train_share=0.7, seed=0):
         ...         print(picture.image_id, picture.split, int(picture.label), picture.defect)
         test/good/1.png test 0 good
@@ -176,5 +176,5 @@ def _check_complete(folder: Path, pictures: list[Picture], masks: Mapping[str, s
         )
 
 
-def _out_of_place(folder: Path, image_id: str, places: str) -> IadError:
-    return IadError(f"{folder}/{image_id}: out of place; pictures belong into one of {places}")
+def _out_of_place(folder: Path, image_id: str, allowed: str) -> IadError:
+    return IadError(f"{folder}/{image_id}: out of place; pictures belong into one of {allowed}")

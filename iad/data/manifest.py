@@ -52,6 +52,11 @@ def sorted_pictures(pictures: Iterable[Picture]) -> list[Picture]:
     Raises:
         IadError: if two files share an id, a split or label is not one of the known, a picture outside the test set is
             anomalous, there is no good training picture, or no test picture.
+
+    Example:
+        >>> sorted_pictures([Picture("a.png", "train", Label.ANOMALOUS, "hole", read=bytes)])
+        Traceback (most recent call last):
+        iad.errors.IadError: a.png: a defective picture for train; only the test set may hold them, move it
     """
     ordered = sorted(pictures, key=lambda picture: picture.image_id)
     for picture in ordered:
@@ -79,7 +84,7 @@ def split_good(image_ids: Iterable[str], train_share: float, seed: int) -> dict[
     ordered = sorted(image_ids)
     count = max(1, int(train_share * len(ordered) + 1e-9))  # 0.29 * 100 is 28.999...
     drawn = np.random.default_rng(seed).permutation(len(ordered))
-    return {ordered[row]: "train" if place < count else "test" for place, row in enumerate(drawn)}
+    return {ordered[row]: "train" if position < count else "test" for position, row in enumerate(drawn)}
 
 
 def as_manifest(columns: Mapping[str, Any] | pd.DataFrame) -> pd.DataFrame:
@@ -87,6 +92,12 @@ def as_manifest(columns: Mapping[str, Any] | pd.DataFrame) -> pd.DataFrame:
 
     Args:
         columns: Those of `COLUMNS`, by name; a missing mask may be None.
+
+    Example:
+        >>> names = {"image_id": ["a.png"], "split": ["test"], "defect": ["hole"], "mask": [None], "sha256": ["00"]}
+        >>> manifest = as_manifest(names | {"label": [1], "width": [640], "height": [480]})
+        >>> list(manifest), bool(manifest["mask"].isna()[0])
+        (['image_id', 'split', 'label', 'defect', 'mask', 'width', 'height', 'sha256'], True)
     """
     import pandas as pd
 

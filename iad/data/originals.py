@@ -98,4 +98,3 @@ def _check_shared(first: dict[str, Any], row: dict[str, Any]) -> None:
             f"{row['image_id']} ({row['split']}) is the same picture as {first['image_id']} ({first['split']}); "
             "delete one of them, or set data.allow_shared to true"
         )
-

@@ -68,7 +68,7 @@ def read_outcome(method: str, gallery: Gallery) -> Outcome:
         IadError: if a file is missing or broken, holds scores that cannot be ranked, or a picture the data set lacks.
     """
     source = paths.SCORE / method
-    test = read_table(source / paths.TEST_SCORES)
+    test = {name: column.to_numpy() for name, column in read_table(source / paths.TEST_SCORES).items()}
     threshold = read_json(paths.THRESHOLD / method / paths.THRESHOLD_FILE)
     outcome = Outcome(
         method=method,
@@ -77,7 +77,7 @@ def read_outcome(method: str, gallery: Gallery) -> Outcome:
         defects=test["defect"],
         scores=test["score"],
         rejected=is_anomalous(test["score"], threshold["value"]),
-        calibration=read_table(source / paths.CALIBRATION_SCORES)["score"],
+        calibration=read_table(source / paths.CALIBRATION_SCORES)["score"].to_numpy(),
         threshold=threshold,
         provenance=read_json(source / paths.PROVENANCE),
     )

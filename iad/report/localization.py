@@ -37,7 +37,8 @@ class Masks:
         manifest = read_manifest(paths.MANIFEST)
         self.array = open_array(paths.MASKS) if paths.MASKS.is_file() else None  # uint8 (N, S, S)
         self.rows = {image_id: row for row, image_id in enumerate(manifest["image_id"])}
-        self.names = dict(zip(manifest["image_id"], manifest["mask"], strict=True))
+        masks = manifest["mask"].astype(object).where(manifest["mask"].notna(), None)
+        self.names = dict(zip(manifest["image_id"], masks, strict=True))
 
     def known(self, image_ids: np.ndarray) -> np.ndarray:
         """Which of these pictures have a mask, bool `(K,)`."""

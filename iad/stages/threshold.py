@@ -25,7 +25,7 @@ def threshold(method: Annotated[str, typer.Argument(help="a method of params.yam
     strategy = params.threshold.strategy
     options = {name: getattr(params.threshold, name) for name in option_names(strategy)}
     scheme = _scheme(calibration, str(source))
-    found = set_threshold(calibration["score"], strategy, options, scheme=scheme, origin=str(source))
+    found = set_threshold(calibration["score"].to_numpy(), strategy, options, scheme=scheme, origin=str(source))
     write_json(paths.THRESHOLD / method / paths.THRESHOLD_FILE, asdict(found))
     say(f"{method}: threshold {found.value:.6g} from {found.n_calibration} calibration pictures; {found.guarantee}")
     for warning in found.warnings:

@@ -41,9 +41,7 @@ def source_options() -> dict[str, type[Section]]:
     return {name: importlib.import_module(f"{__name__}.{name}").Options for name in source_names()}
 
 
-def load_pictures(
-    source: str, category: str, *, seed: int, options: Mapping[str, Any], root: Path
-) -> list[Picture]:
+def load_pictures(source: str, category: str, *, seed: int, options: Mapping[str, Any], root: Path) -> list[Picture]:
     """List the pictures of a category; their bytes are read later, one by one.
 
     Args:
