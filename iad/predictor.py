@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 import numpy as np
 from PIL import Image
 
-from iad.bundle import Bundle, PictureSet, read_bundle, write_bundle
-from iad.data.decode import decode, prepare
+from iad.bundle import Bundle, read_bundle, write_bundle
+from iad.data.decode import decode
+from iad.data.memory import prepare
 from iad.data.pictures import PictureFile, find
 from iad.decision.conformal import p_values
 from iad.decision.thresholds import is_anomalous
@@ -56,6 +57,10 @@ class Verdict:
     anomaly_map: np.ndarray | None = None
     known: bool = False
     error: str = ""
+
+    def without_map(self) -> Verdict:
+        """The same without its map, which is large."""
+        return replace(self, anomaly_map=None)
 
 
 class Predictor:
@@ -120,6 +125,25 @@ class Predictor:
             found[reads] = Embeddings(pixels=pixels) if embedder is None else embedder.embed(pixels, parts)
         return self.fitted.inputs(found)
 
+    def embed_good(self, pixels: np.ndarray) -> Embeddings:
+        """The same of good pictures that join the detector, with their rotated and flipped copies where it holds any."""
+        embedder = self.embedders.get(self.fitted.reads)
+        if embedder is None:
+            return Embeddings(pixels=pixels)
+        return embedder.embed_good(pixels, {self.fitted.detector.takes})
+
+    def prepare(self, picture: PictureFile | np.ndarray | Image.Image, name: str = "") -> np.ndarray:
+        """A picture as `preprocess` prepares it, uint8 `(S, S, 3)`.
+
+        Raises:
+            IadError: if it cannot be read.
+        """
+        chosen = dict(self.bundle.preprocess)
+        size = chosen.pop("image_size")
+        if isinstance(picture, PictureFile):
+            return decode(picture.read(), str(picture.path), size, **chosen)
+        return prepare(picture, name, size, **chosen)
+
     def full_maps(self, maps: np.ndarray) -> FullMaps:
         """Maps float32 `(K, h, w)` at the side of the prepared pictures, smoothed as in the pipeline's galleries."""
         if self.bundle.maps is None:
@@ -163,12 +187,8 @@ class Predictor:
 
     def _prepared(self, item: tuple[str, Any], errors: str) -> tuple[str, Any, np.ndarray | None, str]:
         name, one = item
-        chosen = dict(self.bundle.preprocess)
-        size = chosen.pop("image_size")
         try:
-            if isinstance(one, PictureFile):
-                return name, one, decode(one.read(), str(one.path), size, **chosen), ""
-            return name, one, prepare(one, name, size, **chosen), ""
+            return name, one, self.prepare(one, name), ""
         except IadError as refusal:
             if errors == "raise":
                 raise

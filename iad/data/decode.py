@@ -153,7 +153,7 @@ def _flat(data: bytes, name: str, max_megapixels: float, white_16bit: int) -> Im
             f"{name}: 16-bit colour is read only with preprocess.white_16bit = {FULL_16BIT}, not {white_16bit}; "
             "save it as 8-bit colour or as 16-bit grey"
         )
-    return _to_grey_or_rgb(_upright(image, name), white_16bit)
+    return flatten(_upright(image, name), white_16bit)
 
 
 def _is_sideways(image: Image.Image, data: bytes, name: str) -> bool:
@@ -179,7 +179,8 @@ def _upright(image: Image.Image, name: str) -> Image.Image:
     return image
 
 
-def _to_grey_or_rgb(image: Image.Image, white_16bit: int) -> Image.Image:
+def flatten(image: Image.Image, white_16bit: int) -> Image.Image:
+    """A picture in 8 bits, grey or RGB: 16-bit levels reduced, transparent pixels laid over white."""
     if is_16bit_grey(image):
         levels = np.minimum(np.arange(FULL_16BIT + 1), white_16bit) * (255 / white_16bit)
         return Image.fromarray(np.rint(levels).astype(np.uint8)[np.asarray(image)])

@@ -19,6 +19,7 @@ from iad.data.manifest import read_manifest, rows_of
 from iad.decision.thresholds import option_names
 from iad.errors import IadError, unknown
 from iad.fitted import Fitted, read_fitted
+from iad.options import flat
 from iad.io import open_array, read_json, read_table
 from iad.pipeline.inputs import read_embeddings, read_record
 from iad.detectors.base import Embeddings, Extendable
@@ -79,7 +80,7 @@ def require_ran(stages: tuple[str, ...]) -> None:
     now, ran = yaml.load(paths.PARAMS), yaml.load(paths.LOCK).get("stages", {})
     for stage in stages:
         then = ran.get(stage, {}).get("params", {}).get(paths.PARAMS.name, {})
-        for key, value in _leaves(then):
+        for key, value in flat(then).items():
             if (here := _at(now, key)) != value:
                 raise IadError(
                     f"{paths.PARAMS}: {key} is {here}, but the results of {stage} are of {value}; run `dvc repro`"
@@ -164,13 +165,6 @@ def _versions() -> dict[str, str]:
 def _named(manifest: pd.DataFrame, rows: np.ndarray) -> PictureSet:
     ids, hashes = np.asarray(manifest["image_id"])[rows], np.asarray(manifest["sha256"])[rows]
     return PictureSet(tuple(map(str, ids)), tuple(map(str, hashes)))
-
-
-def _leaves(values: Mapping[str, Any], above: str = "") -> list[tuple[str, Any]]:
-    found: list[tuple[str, Any]] = []
-    for key, value in values.items():
-        found += _leaves(value, f"{above}{key}.") if isinstance(value, Mapping) else [(f"{above}{key}", value)]
-    return found
 
 
 def _at(values: Any, key: str) -> Any:

@@ -1,17 +1,8 @@
 """Stage `download`: the pictures of the chosen source, in one file, and their list."""
 
-<<<<<<< HEAD
 from __future__ import annotations
 
-from typing import Any
-
-from iad.config import Data, load_params
-from iad.data.manifest import summary
-from iad.data.originals import write_originals
-from iad.data.sources import load_pictures
-=======
 from iad.config import load_params
->>>>>>> data
 from iad.paths import DATA, ORIGINALS, RAW_MANIFEST
 from iad.progress import say
 

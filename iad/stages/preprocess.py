@@ -1,17 +1,8 @@
 """Stage `preprocess`: every picture and mask decoded once, into arrays that later stages map into memory."""
 
-<<<<<<< HEAD
 from __future__ import annotations
 
 from iad.config import load_params
-from iad.data.arrays import build_arrays, stored_sizes
-from iad.data.manifest import read_manifest, write_manifest
-from iad.datacheck import check_data
-from iad.datacheck.statistics import measure
-from iad.io import open_array, write_json
-=======
-from iad.config import load_params
->>>>>>> data
 from iad.paths import DATA_REPORT, IMAGES, MANIFEST, MASKS, ORIGINALS, RAW_MANIFEST
 from iad.progress import say
 
