@@ -27,7 +27,7 @@ from iad.io import open_array, read_json, read_table
 from iad.metrics.image import auroc, confusion
 from iad.metrics.localization import metrics_of
 from iad.metrics.pixels import PixelPictures, count_pixels
-from iad.metrics.segmentation import pixel_confusion
+from iad.metrics.confusion import pixel_confusion
 from iad.neighbors.patch_view import PatchView
 from iad.neighbors.rows import RowView
 from iad.report.tables import as_padded_markdown

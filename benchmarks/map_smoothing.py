@@ -18,7 +18,7 @@ from iad.detectors.maps import FullMaps
 from iad.io import open_array, read_table
 from iad.metrics.localization import pixel_metrics
 from iad.metrics.pixels import PixelPictures
-from iad.metrics.segmentation import pixel_confusion
+from iad.metrics.confusion import pixel_confusion
 from iad.neighbors.rows import RowView
 from iad.report.tables import as_padded_markdown
 

@@ -58,7 +58,7 @@ def test_a_short_tail_and_an_extrapolation_are_warned_about():
 @pytest.mark.parametrize(
     ("scores", "options", "problem"),
     [
-        (np.arange(40.0), {"alpha": 0.05, "tail_share": 0.2}, "a tail of 8 scores out of 40 is too short .* raise thres"),
+        (np.arange(40.0), {"alpha": 0.05, "tail_share": 0.2}, "a tail of 8 scores out of 40 is too short .* raise"),
         (np.arange(90.0), {"alpha": 0.2, "tail_share": 0.2}, r"tail_share = 0\.2 must be above threshold\.alpha"),
         (np.arange(10.0), {"alpha": 0.05, "tail_share": 0.9}, "a tail of 9 scores .* pictures, choose another"),
         (np.arange(20.0), {"alpha": 0.97, "tail_share": 0.99}, r"alpha = 0\.97 of 20 .*; lower threshold\.alpha"),

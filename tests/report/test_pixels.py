@@ -31,7 +31,7 @@ def details(given, **changes):
 def test_pixel_metrics_are_those_of_scikit_learn():
     given = pictures()
     threshold, found = details(given)
-    truth, scores = given.masks.ravel(), given.maps.ravel()
+    truth, scores = given.gt_mask.ravel(), given.anomaly_map.ravel()
     marked = scores >= threshold.value
     assert found["auroc"] == pytest.approx(roc_auc_score(truth, scores), abs=1e-6)
     assert found["average_precision"] == pytest.approx(average_precision_score(truth, scores), abs=1e-6)

@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
+from iad.metrics.confusion import iou, pixel_confusion
 from iad.metrics.pixels import PixelPictures
-from iad.metrics.segmentation import iou, pixel_confusion
 
 
 def test_pixel_verdicts_are_counted_with_greater_or_equal():
