@@ -49,8 +49,8 @@ def leftover_note(methods: Collection[str]) -> str | None:
     if not found:
         return None
     return (
-        f"left over, of no method in {paths.PARAMS}: {', '.join(found)}; {paths.LOCK} records evaluate with that, other "
-        f"than in a fresh clone; to remove it: rm -r {' '.join(found)}"
+        f"left over, of no method in {paths.PARAMS}: {', '.join(found)}; {paths.LOCK} records evaluate with that, "
+        f"other than in a fresh clone; to remove it: rm -r {' '.join(found)}"
     )
 
 
