@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from iad.config import load_params
 from iad.paths import DATA, ORIGINALS, RAW_MANIFEST
 from iad.progress import say
 
 
 def download() -> None:
     """Fetch the pictures of `data.source`, check and list them."""
+    from iad.config import load_params
     from iad.data.manifest import summary
     from iad.data.originals import write_originals
     from iad.data.sources import load_pictures

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from iad.config import load_params
 from iad.paths import DATA_REPORT, IMAGES, MANIFEST, MASKS, ORIGINALS, RAW_MANIFEST
 from iad.progress import say
 
 
 def preprocess() -> None:
     """Decode and resize all pictures and masks into arrays, and check the data set."""
+    from iad.config import load_params
     from iad.data.arrays import build_arrays
     from iad.data.manifest import read_manifest, write_manifest
     from iad.datacheck import check_files

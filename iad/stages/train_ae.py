@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from iad.config import load_params
 
 
 def train_ae() -> None:
     """Train the autoencoder on good pictures."""
+    from iad.config import load_params
     from iad.pipeline.training import train_network
 
     train_network(load_params())

@@ -9,7 +9,7 @@ from sklearn.metrics import average_precision_score, f1_score, jaccard_score, ro
 
 from iad.decision.pixel_thresholds import pixel_threshold_from_good
 from iad.metrics.pixels import PixelPictures
-from iad.report.pixels import pixel_details, why_no_pixels
+from iad.report.localization import pixel_details, why_no_pixels
 
 GOOD, BAD = 4, 6
 
@@ -31,7 +31,7 @@ def details(given, **changes):
 def test_pixel_metrics_are_those_of_scikit_learn():
     given = pictures()
     threshold, found = details(given)
-    truth, scores = given.masks.ravel(), given.maps.ravel()
+    truth, scores = given.gt_mask.ravel(), given.anomaly_map.ravel()
     marked = scores >= threshold.value
     assert found["auroc"] == pytest.approx(roc_auc_score(truth, scores), abs=1e-6)
     assert found["average_precision"] == pytest.approx(average_precision_score(truth, scores), abs=1e-6)
@@ -68,7 +68,7 @@ def test_a_metric_that_is_undefined_says_why():
     [
         ([0, 0], [0, 0], [0, 0], "there is no defective test picture"),
         ([0, 1], [1, 0], [0, 0], "the data set has no masks of defective test pictures"),
-        ([1, 1, 1], [1, 1, 1], [1, 0, 0], r"the mask b\.png marks no pixel \(2 such masks\), but its picture is"),
+        ([1, 1, 1], [1, 1, 1], [1, 0, 0], r"the mask b\.png marks no pixel \(and 1 more\), but its picture is"),
         ([0, 1, 1], [0, 1, 0], [0, 1, 0], None),
     ],
 )

@@ -3,13 +3,13 @@
 import numpy as np
 import pytest
 
-from iad.report.examples import Pair, defect_examples, good_examples
+from iad.report.gallery import Pair, defect_examples, good_examples
 from tests.outcomes import outcome
 
 
 def seen(kinds, scores):
     labels = [int(kind != "good") for kind in kinds]
-    return outcome(labels=labels, scores=scores, defects=np.array(kinds, dtype=object))
+    return outcome(labels=labels, scores=scores, defect=np.array(kinds, dtype=object))
 
 
 def test_each_kind_shows_its_lowest_and_its_highest_score():
