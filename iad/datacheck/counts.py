@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from iad.datacheck.findings import Finding, counted
+from iad.datacheck.findings import Finding, counted, percent
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -65,7 +65,7 @@ def _calibrating(split: np.ndarray) -> Iterator[Finding]:
     count = int((split == used).sum())
     if count < FEWEST_CALIBRATING:
         what = f"{counted(count, 'good picture')} ({used}) to set a threshold, fewer than {FEWEST_CALIBRATING}"
-        effect = f"none can promise less than {least_false_alarm_rate(count):.1%} false alarms (1 of {count + 1})"
+        effect = f"none can promise less than {percent(least_false_alarm_rate(count))} false alarms (1 of {count + 1})"
         if used == "train":
             effect += (
                 ", and a method that calibrates on a held-out share of them, as the autoencoder does, not even that"
@@ -86,7 +86,7 @@ def _classes(good: int, defective: int) -> Iterator[Finding]:
             effect = "AUROC, average precision and F1 cannot be measured"
             yield Finding("missing_class", f"no {kind} test pictures", [], effect, "add some")
     if good and defective and (width := half_width(good, defective)) > WIDEST:
-        what = f"{counted(good, 'good')} and {defective} defective test pictures"
+        what = f"{good} good and {defective} defective test pictures"
         effect = f"an AUROC of {EXPECTED_AUROC} is uncertain by {width:.2f} either way, too much to compare methods"
         yield Finding("few_tested", what, [], effect, "add test pictures of the rarer class")
 

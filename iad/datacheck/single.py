@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from iad.datacheck.findings import Finding, counted
+from iad.datacheck.findings import Finding, counted, percent
 from iad.datacheck.statistics import Statistics
 
 if TYPE_CHECKING:
@@ -47,7 +47,7 @@ def check_single(manifest: pd.DataFrame, statistics: Statistics) -> Iterator[Fin
     if clipped.any():
         what = (
             f"{counted(int(clipped.sum()), 'picture')} over- or underexposed (pure white or black in at least "
-            f"{statistics.clipped[clipped].min():.0%} of the pixels, usual here: {usual:.0%})"
+            f"{percent(statistics.clipped[clipped].min())} of the pixels, usual here: {percent(usual)})"
         )
         advice = "correct the exposure and take them again"
         yield Finding("saturated", what, ids[clipped].tolist(), "defects in these pixels are lost", advice)

@@ -96,7 +96,9 @@ def test_test_pictures_under_other_light_are_a_shift(tmp_path):
 
 def test_classes_too_small_for_the_metrics_are_told(tmp_path):
     kept = {name: data for name, data in CLEAN.items() if int(name[-6:-4]) < 4}
-    assert list(findings_of(kept, tmp_path)) == ["few_tested", "few_calibrating", "few_per_kind"]
+    found = findings_of(kept, tmp_path)
+    assert list(found) == ["few_tested", "few_calibrating", "few_per_kind"]
+    assert found["few_tested"].what == "4 good and 4 defective test pictures"
     good = {name: data for name, data in CLEAN.items() if "/spot/" not in name}
     assert list(findings_of(good, tmp_path)) == ["missing_class"]
 
@@ -121,7 +123,7 @@ def few_calibrating(**pictures):
     return found["few_calibrating"].line() if found else None
 
 
-@pytest.mark.parametrize(("count", "least"), [(3, "25.0% false alarms (1 of 4)"), (40, "2.4% false alarms (1 of 41)")])
+@pytest.mark.parametrize(("count", "least"), [(3, "25 % false alarms (1 of 4)"), (40, "2.4 % false alarms (1 of 41)")])
 def test_few_good_pictures_are_told_with_the_least_rate_that_they_can_promise(count, least):
     line = few_calibrating(train=count)
     assert line.startswith(
@@ -133,8 +135,8 @@ def test_few_good_pictures_are_told_with_the_least_rate_that_they_can_promise(co
 
 def test_19_pictures_are_enough_for_5_percent_and_are_told_all_the_same():
     # alpha 0.05 needs 19, alpha 0.01 needs 99; which one is wanted is not known here
-    assert "5.0% false alarms (1 of 20)" in few_calibrating(train=19)
-    assert "1.0% false alarms (1 of 99)" in few_calibrating(train=98)
+    assert "5 % false alarms (1 of 20)" in few_calibrating(train=19)
+    assert "1 % false alarms (1 of 99)" in few_calibrating(train=98)
     assert few_calibrating(train=99) is None
 
 
