@@ -1,7 +1,8 @@
 """A bundle: everything that a verdict needs, in one file that cannot be altered unseen.
 
-It holds how pictures are prepared and embedded, the fitted detector, the threshold with its promise, the calibration scores
-behind it, the scale of the maps, which pictures it was made of, and what made it; on request the backbone's weights too.
+It holds how pictures are prepared and embedded, the fitted detector, the threshold with its promise, the calibration
+scores behind it, the scale of the maps, which pictures it was made of, and what made it; on request the backbone's
+weights too.
 """
 
 from __future__ import annotations
@@ -63,8 +64,8 @@ class CalibrationSet:
         scores: float64 `(K,)`, higher = more anomalous.
         scheme: how the scores came to be out of sample.
         map_scheme: the same of the maps.
-        kept: what the detector takes of these pictures, by the name of the part, for those of which it has kept too little
-            itself; only in a bundle that is to be extended.
+        kept: what the detector takes of these pictures, by the name of the part, for those of which it has kept too
+            little itself; only in a bundle that is to be extended.
     """
 
     pictures: PictureSet
@@ -137,7 +138,7 @@ def write_bundle(path: Path, bundle: Bundle) -> str:
         path, content,
         {f"{DETECTOR}{name}": array for name, array in arrays.items()}
         | {f"{CALIBRATION}{name}": array for name, array in kept.items()}
-        | {f"{WEIGHTS}{reads}/{name}": array for reads, state in bundle.weights.items() for name, array in state.items()},
+        | {f"{WEIGHTS}{reads}/{name}": one for reads, state in bundle.weights.items() for name, one in state.items()},
     )  # fmt: skip
 
 
@@ -151,7 +152,8 @@ def read_bundle(path: Path) -> tuple[Bundle, str]:
     if "format" not in content:
         raise IadError(f"{path}: a fitted detector of a stage, but no bundle; {REMEDY}")
     if content["format"] != FORMAT:
-        raise IadError(f"{path}: a bundle of format {content['format']}, and this version reads format {FORMAT}; update iad")
+        found = content["format"]
+        raise IadError(f"{path}: a bundle of format {found}, and this version reads format {FORMAT}; update iad")
     own = _below(arrays, CALIBRATION)
     weights: dict[str, dict[str, np.ndarray]] = {}
     for name, array in _below(arrays, WEIGHTS).items():

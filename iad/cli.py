@@ -1,7 +1,7 @@
 """The command line: stages of the pipeline, then the user's commands. It parses and prints, and computes nothing.
 
-A command is the function named like its module in `iad/stages` or `iad/commands`. These modules import what computes only
-when they run, so that `iad --help` answers at once.
+A command is the function named like its module in `iad/stages` or `iad/commands`. These modules import what computes
+only when they run, so that `iad --help` answers at once.
 """
 
 from __future__ import annotations

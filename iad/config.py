@@ -1,7 +1,7 @@
 """Every knob of the project: `params.yaml` as frozen models that refuse unknown keys and values out of range.
 
-Sections that belong to a detector, a source or a backbone are declared beside its code: a detector is found by its folder
-in `iad/detectors`, a source by its file in `iad/data/sources`.
+Sections that belong to a detector, a source or a backbone are declared beside its code: a detector is found by its
+folder in `iad/detectors`, a source by its file in `iad/data/sources`.
 """
 
 from __future__ import annotations
@@ -177,13 +177,13 @@ class _Sections(Section):
     ae: autoencoder.Training = autoencoder.Training()
     resnet: CnnBackbone = CnnBackbone()
     vit: VitBackbone = VitBackbone()
-    backbones: dict[Key, Backbone] = {}
+    backbones: dict[Key, Backbone] = Field(default_factory=dict)
     threshold: Threshold = Threshold()
     costs: Costs = Costs()
     evaluate: Evaluate = Evaluate()
     gate: Gate = Gate()
     methods: Annotated[dict[Key, MethodSpec], Field(min_length=1)]
-    hybrids: dict[Key, hybrid.Options] = {}
+    hybrids: dict[Key, hybrid.Options] = Field(default_factory=dict)
 
     @model_validator(mode="after")
     def _methods_fit_together(self) -> _Sections:
@@ -199,7 +199,7 @@ class _Sections(Section):
             section = section_of(spec.detector)
             if spec.params != section and not (section.endswith("*") and spec.params.startswith(section[:-1])):
                 raise _in_words(
-                    f"methods.{name}.params = {spec.params}: the detector {spec.detector} is tuned by {section}; name that"
+                    f"methods.{name}.params = {spec.params}: {spec.detector} is tuned by {section}; name that"
                 )
         return self
 

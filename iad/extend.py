@@ -1,9 +1,9 @@
 """More good pictures for a bundle, and several bundles as one; each time the threshold is set anew.
 
-Calibrating pictures stay a uniform draw from all pictures that a detector was fitted to, as the stage makes it: the number
-that each part gives is drawn from the hypergeometric distribution, and its own draw is thinned to that. All of them are
-scored again over the new detector, each as if it were not there. Pictures that were set apart stay apart: new pictures join
-the detector, and the same ones calibrate.
+Calibrating pictures stay a uniform draw from all pictures that a detector was fitted to, as the stage makes it: the
+number that each part gives is drawn from the hypergeometric distribution, and its own draw is thinned to that. All of
+them are scored again over the new detector, each as if it were not there. Pictures that were set apart stay apart: new
+pictures join the detector, and the same ones calibrate.
 """
 
 from __future__ import annotations
@@ -138,7 +138,7 @@ def extendable(bundle: Bundle, fitted: Fitted, origin: str) -> Extendable[Any]:
     """
     detector, calibration = fitted.detector, bundle.calibration
     if not isinstance(detector, Extendable):
-        raise IadError(f"{origin}: {fitted.method} ({fitted.kind}) takes no more pictures once it is fitted; fit it again")
+        raise IadError(f"{origin}: {fitted.method} ({fitted.kind}) takes no more pictures once fitted; fit it again")
     if not calibration.kept and (bundle.set_apart or detector.recall(calibration.rows[:1]) is None):
         raise IadError(
             f"{origin}: keeps too little of its calibrating pictures to score them again; make it with "
@@ -165,7 +165,7 @@ def require_same(first: Bundle, other: Bundle, first_name: str, other_name: str)
 def _settings(bundle: Bundle) -> dict[str, Any]:
     fitted = {name: value for name, value in bundle.packed[0].items() if name not in (*MAY_DIFFER, "state", "members")}
     records = [
-        {name: value for name, value in record.items() if name not in OF_A_RECORD} for record in bundle.embedders.values()
+        {name: value for name, value in one.items() if name not in OF_A_RECORD} for one in bundle.embedders.values()
     ]
     maps = {name: bundle.maps[name] for name in ("sigma", "rate")} if bundle.maps else {}
     calibrating = "pictures set apart" if bundle.set_apart else "pictures of the bundle"
@@ -223,9 +223,7 @@ def _others(pictures: PictureSet, taken: set[str]) -> np.ndarray:
     return np.array([one not in taken for one in pictures.sha256], dtype=bool)
 
 
-def _thinned(
-    first: tuple[int, int], second: tuple[int, int], most: int, seed: int
-) -> tuple[np.ndarray, np.ndarray]:
+def _thinned(first: tuple[int, int], second: tuple[int, int], most: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
     """Which calibrating pictures of each part stay, so that they are a uniform draw of `most` from both (0: all stay).
 
     Args:

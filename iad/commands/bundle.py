@@ -35,7 +35,7 @@ Device = Annotated[str, typer.Option(help="auto, cpu, cuda or mps.")]
 
 @app.callback()
 def bundle() -> None:
-    """Write a fitted method of the last `dvc repro` to one file: `iad bundle METHOD`; show, extend or merge such files."""
+    """Write a fitted method of the last `dvc repro` to one file (`iad bundle METHOD`), or show, extend or merge some."""
 
 
 @app.command(WRITE)
@@ -46,7 +46,7 @@ def write(
         bool, typer.Option("--with-weights", help="Take the backbone's weights along, for a machine without an index.")
     ] = False,
     extendable: Annotated[
-        bool, typer.Option("--extendable", help="Take along what add and merge need, where the detector keeps too little.")
+        bool, typer.Option("--extendable", help="Take along what add and merge need if the detector keeps too little.")
     ] = False,
     force: Force = False,
 ) -> None:

@@ -24,14 +24,14 @@ def predict(
 ) -> None:
     """Inspect pictures with a bundle: score, p-value and verdict of each.
 
-    A picture that cannot be read is told and passed over. Exit code: 0 if all passed, 3 if one or more were rejected, 4 if
-    none was but one or more could not be read; 1 if nothing could be inspected, 2 for wrong usage.
+    A picture that cannot be read is told and passed over. Exit code: 0 if all passed, 3 if one or more were rejected,
+    4 if none was but one or more could not be read; 1 if nothing could be inspected, 2 for wrong usage.
     """
+    from iad.commands._shown import verdict_lines
     from iad.data.pictures import find
     from iad.errors import IadError
     from iad.predictor import load
     from iad.verdicts import overlay_files, require_writable, write_overlay, write_verdicts
-    from iad.commands._shown import verdict_lines
 
     inputs = [bundle, *pictures]
     found = find(pictures)

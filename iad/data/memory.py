@@ -46,7 +46,7 @@ def _image(pixels: np.ndarray, name: str) -> Image.Image:
     grey = pixels.ndim == 2 and pixels.dtype in (np.uint8, np.uint16)
     if not grey and not (pixels.ndim == 3 and pixels.shape[2] == 3 and pixels.dtype == np.uint8):
         raise IadError(
-            f"{name}: an array of {pixels.dtype} and the shape {pixels.shape}; give uint8 (height, width, 3) in RGB, or "
-            "uint8 or uint16 (height, width)"
+            f"{name}: an array of {pixels.dtype} and the shape {pixels.shape}; give uint8 (height, width, 3) in RGB, "
+            "or uint8 or uint16 (height, width)"
         )
     return Image.fromarray(np.ascontiguousarray(pixels))

@@ -20,7 +20,9 @@ if TYPE_CHECKING:
     from iad.compute import Runtime
 
 Takes: TypeAlias = Literal["pixels", "pooled", "patches", "members"]
-"""What a detector looks at: pictures as they are, one embedding per picture, one per patch, or what its members take."""
+"""What a detector looks at: pictures as they are, one embedding per picture, one per patch, or what its members
+take.
+"""
 
 OptionsT = TypeVar("OptionsT", bound=DetectorOptions)
 
@@ -101,8 +103,8 @@ class Prediction:
 
     Attributes:
         pred_score: float64 `(N,)`, higher = more anomalous; in the detector's own unit.
-        anomaly_map: float32 `(N, h, w)`, higher = more anomalous; None of a detector that cannot say where. A map covers
-            the whole picture evenly; it is not smoothed, and coarser than the picture.
+        anomaly_map: float32 `(N, h, w)`, higher = more anomalous; None of a detector that cannot say where. A map
+            covers the whole picture evenly; it is not smoothed, and coarser than the picture.
     """
 
     pred_score: np.ndarray

@@ -8,8 +8,8 @@ How a detector can be asked about good pictures that it has not learnt from foll
   only fall when a picture joins, such as a distance to the nearest pictures, which proves something; the second for all
   others.
 - `k_fold`: it has to be fitted again without some of them (Stone 1974, "Cross-Validatory Choice and Assessment of
-  Statistical Predictions"). A fold's detector is fitted to fewer pictures than the one that scores new parts and knows good
-  pictures less well, so its scores tend to lie a little high, and a threshold from them too.
+  Statistical Predictions"). A fold's detector is fitted to fewer pictures than the one that scores new parts and knows
+  good pictures less well, so its scores tend to lie a little high, and a threshold from them too.
 
 What each may promise is said in `iad.decision.promises`.
 """

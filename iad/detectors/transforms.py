@@ -1,8 +1,8 @@
 """Embeddings scaled by their mean and deviation, or projected onto their principal components.
 
-Both are summed over blocks in float64, so that a set of any length fits memory. scikit-learn's `StandardScaler` and `PCA`
-are not used: the first updates its sums batch by batch, the second holds all rows at once, and either gives other last
-digits than one pass over blocks.
+Both are summed over blocks in float64, so that a set of any length fits memory. scikit-learn's `StandardScaler` and
+`PCA` are not used: the first updates its sums batch by batch, the second holds all rows at once, and either gives
+other last digits than one pass over blocks.
 """
 
 from __future__ import annotations
@@ -72,7 +72,8 @@ def blocks(features: np.ndarray) -> Iterator[np.ndarray]:
 
 @dataclass(frozen=True)
 class Projection:
-    """An affine subspace (Jolliffe, "Principal Component Analysis", 2002): `mean` float64 `(D,)` and orthonormal `axes` float64 `(C, D)`, the widest first.
+    """An affine subspace (Jolliffe, "Principal Component Analysis", 2002): `mean` float64 `(D,)` and orthonormal
+    `axes` float64 `(C, D)`, the widest first.
 
     `explained` is the share of the variance that lies in it, in [0, 1]. `place` is what became of features first.
     """

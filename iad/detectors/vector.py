@@ -28,8 +28,8 @@ class VectorDetector(Detector[RefittedT]):
     """A detector of pooled embeddings that is fitted again for each fold of good pictures.
 
     A subclass says what it learns, `learn(rows) -> State`, and how that scores, `score(rows)`, both for rows float64
-    `(n, D)` after the scaling. The scale of its scores must not grow with the number of pictures, since calibration scores
-    come from fits to fewer of them than those of new parts.
+    `(n, D)` after the scaling. The scale of its scores must not grow with the number of pictures, since calibration
+    scores come from fits to fewer of them than those of new parts.
     """
 
     takes: ClassVar[Takes] = "pooled"

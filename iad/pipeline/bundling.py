@@ -17,12 +17,12 @@ from iad.bundle import APART, Bundle, CalibrationSet, PictureSet
 from iad.config import Params
 from iad.data.manifest import read_manifest, rows_of
 from iad.decision.thresholds import option_names
+from iad.detectors.base import Embeddings, Extendable
 from iad.errors import IadError, unknown
 from iad.fitted import Fitted, read_fitted
-from iad.options import flat
 from iad.io import open_array, read_json, read_table
+from iad.options import flat
 from iad.pipeline.inputs import read_embeddings, read_record
-from iad.detectors.base import Embeddings, Extendable
 
 LIBRARIES = ("numpy", "pillow", "scikit-learn", "scipy", "timm", "torch")
 
@@ -53,7 +53,10 @@ def collect(params: Params, method: str, *, with_weights: bool = False, extendab
         pictures=_named(manifest, rows_of(manifest, "train")),
         calibration=_calibration(fitted, manifest, table, extendable=extendable),
         threshold=read_json(paths.THRESHOLD / method / paths.THRESHOLD_FILE),
-        rule={"strategy": strategy, "options": {name: getattr(params.threshold, name) for name in option_names(strategy)}},
+        rule={
+            "strategy": strategy,
+            "options": {name: getattr(params.threshold, name) for name in option_names(strategy)},
+        },
         preprocess={
             "image_size": params.preprocess.image_size, "white_16bit": params.preprocess.white_16bit,
             "max_megapixels": params.data.max_megapixels,
@@ -122,7 +125,7 @@ def _kept(fitted: Fitted, manifest: pd.DataFrame, rows: np.ndarray, members: np.
     """What the detector takes of the calibrating pictures, unless it can recall all of them itself."""
     detector = fitted.detector
     if not isinstance(detector, Extendable):
-        raise IadError(f"{fitted.method}: {fitted.kind} takes no more pictures once it is fitted; leave --extendable out")
+        raise IadError(f"{fitted.method}: {fitted.kind} takes no more pictures once fitted; leave --extendable out")
     if (members >= 0).all() and detector.recall(members[:1]) is not None:
         return {}
     return parts_of(read_embeddings(fitted.reads, manifest).take(rows), detector.takes)

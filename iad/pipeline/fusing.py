@@ -32,7 +32,8 @@ def align_members(params: Params, name: str) -> None:
     """Put the scores and maps of a hybrid's members on one scale, for the pictures that all of them scored.
 
     Raises:
-        IadError: if there is no such hybrid, too few pictures calibrate all members, or two of them tested other pictures.
+        IadError: if there is no such hybrid, too few pictures calibrate all members, or two of them tested other
+            pictures.
     """
     if name not in params.hybrids:
         raise unknown("hybrid", name, params.hybrids)
@@ -80,8 +81,9 @@ def score_hybrid(params: Params, method: str) -> None:
     order = places_of(tested, np.asarray(test["image_id"]), str(source / paths.TEST_SCORES))
     found = Calibration(np.arange(len(known)), calibration, "jackknife", "jackknife", {})
     write_scores(method, known, found, test, said.take(order))
+    members = _of(record, "detector", "tail", "map_tail")
     parts = {
-        "detector": {"name": spec.detector, **options.model_dump(mode="json"), "members": _of(record, "detector", "tail", "map_tail")},
+        "detector": {"name": spec.detector, **options.model_dump(mode="json"), "members": members},
         "model": {"name": " + ".join(record), "members": _of(record, "model")},
         "runtime": _of(record, "runtime"),
     }  # fmt: skip

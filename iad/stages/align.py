@@ -7,7 +7,6 @@ from typing import Annotated
 import typer
 
 
-
 def align(hybrid: Annotated[str, typer.Argument(help="A key of `hybrids` in params.yaml.")]) -> None:
     """Put the scores and maps of a hybrid's members on one scale, for the pictures that all of them scored."""
     from iad.config import load_params

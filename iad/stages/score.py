@@ -7,7 +7,6 @@ from typing import Annotated
 import typer
 
 
-
 def score(method: Annotated[str, typer.Argument(help="A key of `methods` in params.yaml.")]) -> None:
     """Fit one method to good pictures, and score the test pictures and, out of sample, good ones with it."""
     from iad.config import load_params

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 
-
 def train_ae() -> None:
     """Train the autoencoder on good pictures."""
     from iad.config import load_params

@@ -100,7 +100,9 @@ class Detector(Base[Options]):
         return Prediction(aggregate_maps(maps, aggregate=options.aggregate, top_share=options.top_share), maps)
 
     def resume(self, trained: State) -> Self:
-        """Take a network that was trained before: its arrays, and `width`, `latent_channels`, `image_size`, `shares`."""
+        """Take a network that was trained before: its arrays, and `width`, `latent_channels`, `image_size`,
+        `shares`.
+        """
         values = trained.values
         self.network = load_network(trained.arrays, values["width"], values["latent_channels"], values["image_size"])
         self.shares = HeldOut(**{name: np.asarray(rows, dtype=np.int64) for name, rows in values["shares"].items()})

@@ -56,8 +56,8 @@ class Detector(VectorDetector[Options]):
         options = self.options
         if n < 2 * options.components:
             raise IadError(
-                f"{options.section}.components = {options.components}: {n} good pictures are too few, two for each Gaussian "
-                f"is the least; set it to {max(n // 2, 1)} or less, or add good pictures"
+                f"{options.section}.components = {options.components}: {n} good pictures are too few, two for each "
+                f"Gaussian is the least; set it to {max(n // 2, 1)} or less, or add good pictures"
             )
         if options.covariance in {"full", "tied"} and n <= dimensions:
             raise IadError(

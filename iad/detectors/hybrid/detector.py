@@ -78,8 +78,8 @@ class Detector(Base[Options]):
         """Put what the members say of the same pictures on one scale.
 
         Returns:
-            Scores, float64 `(members, N)`, and maps, float32 `(members, N, h, w)` on the finest of the members' grids, or
-            None; higher = more anomalous.
+            Scores, float64 `(members, N)`, and maps, float32 `(members, N, h, w)` on the finest of the members' grids,
+            or None; higher = more anomalous.
         """
         scores = np.stack([tail.evidence(predictions[name].pred_score) for name, tail in self.tails.items()])
         if not self.map_tails:

@@ -1,7 +1,7 @@
 """Isolation forest: how few random cuts it takes to part a picture from the good ones.
 
-Liu, Ting and Zhou, "Isolation Forest" (2008), equations 1 and 2. The trees are grown by scikit-learn; what is kept of them
-is where each cuts, so that no object of its own has to be stored.
+Liu, Ting and Zhou, "Isolation Forest" (2008), equations 1 and 2. The trees are grown by scikit-learn; what is kept of
+them is where each cuts, so that no object of its own has to be stored.
 """
 
 from __future__ import annotations

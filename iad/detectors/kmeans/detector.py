@@ -23,8 +23,8 @@ class Detector(VectorDetector[Options]):
         different = len(np.unique(rows, axis=0))
         if different < self.options.clusters:
             raise IadError(
-                f"{self.options.section}.clusters = {self.options.clusters}: only {different} different good pictures to "
-                f"cluster; set it to {different} or less, or add good pictures"
+                f"{self.options.section}.clusters = {self.options.clusters}: only {different} different good pictures "
+                f"to cluster; set it to {different} or less, or add good pictures"
             )
         from sklearn.cluster import KMeans
 

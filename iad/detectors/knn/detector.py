@@ -1,7 +1,7 @@
 """Nearest neighbours of pooled embeddings: the detector.
 
-The original study's second and third method. Each good picture is scored without itself; a search that finds the picture
-itself gives distance 0, and a threshold of 0.0000 that rejects every part.
+The original study's second and third method. Each good picture is scored without itself; a search that finds the
+picture itself gives distance 0, and a threshold of 0.0000 that rejects every part.
 """
 
 from __future__ import annotations

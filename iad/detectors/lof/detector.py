@@ -27,11 +27,11 @@ class Detector(VectorDetector[Options]):
         Raises:
             IadError: if the good pictures do not have that many neighbours among themselves.
         """
-        k = self.options.n_neighbors
-        if len(rows) - 1 < k:
+        k, others = self.options.n_neighbors, len(rows) - 1
+        if others < k:
             raise IadError(
-                f"{self.options.section}.n_neighbors = {k}: each of {len(rows)} good pictures has only {len(rows) - 1} others; "
-                f"set it to {len(rows) - 1} or less, or add good pictures"
+                f"{self.options.section}.n_neighbors = {k}: each of {len(rows)} good pictures has only {others} others; "
+                f"set it to {others} or less, or add good pictures"
             )
         distances, neighbors = self._search(rows).kneighbors()  # without the picture itself
         reach = distances[:, k - 1]

@@ -1,7 +1,7 @@
 """A memory bank of good patches: the detector.
 
-PatchCore (Roth et al., CVPR 2022, arXiv 2106.08265) keeps a coreset of the patches; AnomalyDINO (Damm et al., WACV 2025,
-arXiv 2405.14529) keeps all of them, of a transformer.
+PatchCore (Roth et al., CVPR 2022, arXiv 2106.08265) keeps a coreset of the patches; AnomalyDINO (Damm et al., WACV
+2025, arXiv 2405.14529) keeps all of them, of a transformer.
 """
 
 from __future__ import annotations
@@ -36,7 +36,8 @@ class Detector(Extendable[Options]):
         bank: the patches kept.
         foreground: what shows the object; None: every patch counts.
         pictures: how many good pictures it was fitted to.
-        versions: how often the bank holds each: 1, or more with rotated and flipped copies, which follow its own patches.
+        versions: how often the bank holds each: 1, or more with rotated and flipped copies, which follow its own
+            patches.
         grid: h and w of a picture's patches.
     """
 
@@ -84,8 +85,8 @@ class Detector(Extendable[Options]):
         if len(empty):
             more = f" and {len(empty) - 3} more" if len(empty) > 3 else ""
             raise IadError(
-                f"patch.foreground = pca: empty foreground: no object in {', '.join(map(good.name, empty[:3]))}{more}, where "
-                "other good pictures show one; take them out, or set patch.foreground to none"
+                f"patch.foreground = pca: empty foreground: no object in {', '.join(map(good.name, empty[:3]))}{more}, "
+                "where other good pictures show one; take them out, or set patch.foreground to none"
             )
 
     def remarks(self) -> list[str]:
@@ -138,8 +139,8 @@ class Detector(Extendable[Options]):
     def only_falls(self) -> bool:
         """Whether no score can rise when a picture joins the bank.
 
-        A distance to the nearest patches can only fall when a picture joins the whole bank; a coreset may change anywhere,
-        and so may a difference of distances, and what counts as foreground.
+        A distance to the nearest patches can only fall when a picture joins the whole bank; a coreset may change
+        anywhere, and so may a difference of distances, and what counts as foreground.
         """
         chosen = self.options
         return self._whole and chosen.subtract_median == 0 and chosen.aggregate != "reweighted" and not self._masks

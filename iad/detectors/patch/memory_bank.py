@@ -100,10 +100,10 @@ class MemoryBank:
         """PatchCore's score (equation 7): the largest distance, less where the bank is sparse around its neighbour.
 
         With x the patch of the largest distance, m its nearest row, and the 9 rows nearest to m (m among them), the
-        distance |x - m| is multiplied by 1 - exp |x - m| / (sum of exp |x - row| over those rows). The quotient is taken
-        of differences of the exponents, so that no distance is too large for it. The weight tells dense from sparse only
-        where distances differ by about 1, as those of PatchCore's own embeddings do; between embeddings of unit length it
-        is nearly constant, about 8/9 (`patches.unit_length`).
+        distance |x - m| is multiplied by 1 - exp |x - m| / (sum of exp |x - row| over those rows). The quotient is
+        taken of differences of the exponents, so that no distance is too large for it. The weight tells dense from
+        sparse only where distances differ by about 1, as those of PatchCore's own embeddings do; between embeddings of
+        unit length it is nearly constant, about 8/9 (`patches.unit_length`).
 
         Args:
             pictures: as in `distance_maps`.

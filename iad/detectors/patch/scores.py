@@ -77,7 +77,8 @@ def foreground_scores(
         foreground: what shows the object.
         pictures: float16 or float32 `(M, h, w, D)`.
         maps: float32 `(M, h, w)`, from `bank.distance_maps`.
-        options: as in `patch_scores`; the worst patches and the median are those among the patches that show the object.
+        options: as in `patch_scores`; the worst patches and the median are those among the patches that show the
+            object.
         leave_out: as in `MemoryBank.distance_maps`, for pictures that do show an object.
 
     Returns:
