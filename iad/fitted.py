@@ -1,6 +1,4 @@
-"""A method as it was fitted: its detector, what that looks at, and its members; in plain values and arrays, and
-back.
-"""
+"""A method as it was fitted: its detector, what that looks at, and its members. As values and arrays, and back."""
 
 from __future__ import annotations
 

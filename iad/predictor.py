@@ -126,9 +126,7 @@ class Predictor:
         return self.fitted.inputs(found)
 
     def embed_good(self, pixels: np.ndarray) -> Embeddings:
-        """The same of good pictures that join the detector, with their rotated and flipped copies where it holds
-        any.
-        """
+        """The same of good pictures that are to join the detector, with rotated and flipped copies where it has any."""
         embedder = self.embedders.get(self.fitted.reads)
         if embedder is None:
             return Embeddings(pixels=pixels)

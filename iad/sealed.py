@@ -23,8 +23,7 @@ HEADER = "iad"
 
 
 def write_sealed(path: Path, values: Mapping[str, Any], arrays: Mapping[str, np.ndarray]) -> str:
-    """Write values and arrays beside their place, then rename the file. Returns the SHA-256, which `read_sealed`
-    checks.
+    """Write values and arrays beside their place, then rename the file; returns the SHA-256 that `read_sealed` checks.
 
     Args:
         path: the file; one that is there already is replaced when the new one is complete.

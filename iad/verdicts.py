@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from iad.data.pictures import PictureFile
+from iad.data.pictures import PictureFile, find
 from iad.errors import IadError
 from iad.io import replacing
 
@@ -20,6 +20,45 @@ if TYPE_CHECKING:
 COLUMNS = ("image_id", "path", "score", "p_value", "rejected", "known", "error")
 WRITERS = {".csv": "CSV", ".jsonl": "JSON lines", ".parquet": "Parquet"}
 LONGEST = 2000  # pixels on the longer side of what is shown
+
+
+def inspect(
+    bundle: Path, pictures: Sequence[Path], *, out: Path | None = None, maps: Path | None = None, weights: str = "",
+    device: str = "auto",
+) -> tuple[list[Verdict], float]:  # fmt: skip
+    """Inspect pictures with a bundle and write what is asked for; a picture that cannot be read is passed over.
+
+    Args:
+        bundle: a file of `iad bundle`.
+        pictures: files, or folders of them.
+        out: a table of verdicts, of which kind its suffix says.
+        maps: a folder for each picture under the colours of its map.
+        weights: as in `iad.predictor.Predictor`.
+        device: as in `iad.predictor.Predictor`.
+
+    Returns:
+        The verdicts, without maps, and the threshold.
+
+    Raises:
+        IadError: before anything is written, if a place is not there, or an output would take the place of an input.
+    """
+    from iad.predictor import load
+
+    found = find(pictures)
+    if out is not None:
+        require_writable(out, [bundle, *(one.path for one in found)])
+    files = {} if maps is None else overlay_files(maps, found, [bundle, *pictures])
+    inspector = load(bundle, device=device, weights=weights)
+    scale, verdicts = inspector.bundle.maps, []
+    if files and scale is None:
+        raise IadError(f"{bundle}: {inspector.method} gives no maps; leave --maps out")
+    for verdict in inspector.predict(found, maps=bool(files), errors="return"):
+        if verdict.path in files and not verdict.error and scale is not None:
+            write_overlay(files[verdict.path], verdict, inspector.bundle.preprocess, scale)
+        verdicts.append(verdict.without_map())
+    if out is not None:
+        write_verdicts(out, verdicts)
+    return verdicts, inspector.threshold
 
 
 def verdict_table(verdicts: Iterable[Verdict]) -> pd.DataFrame:

@@ -35,7 +35,7 @@ Device = Annotated[str, typer.Option(help="auto, cpu, cuda or mps.")]
 
 @app.callback()
 def bundle() -> None:
-    """Write a fitted method of the last `dvc repro` to one file (`iad bundle METHOD`), or show, extend or merge some."""
+    """Write a fitted method to one file (`iad bundle METHOD`); show, extend or merge such files."""
 
 
 @app.command(WRITE)

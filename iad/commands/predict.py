@@ -28,30 +28,13 @@ def predict(
     4 if none was but one or more could not be read; 1 if nothing could be inspected, 2 for wrong usage.
     """
     from iad.commands._shown import verdict_lines
-    from iad.data.pictures import find
-    from iad.errors import IadError
-    from iad.predictor import load
-    from iad.verdicts import overlay_files, require_writable, write_overlay, write_verdicts
+    from iad.commands._shown import verdict_lines
+    from iad.verdicts import inspect
 
-    inputs = [bundle, *pictures]
-    found = find(pictures)
     for place in (out, maps):
         require_free(place, force)
-    if out is not None:
-        require_writable(out, [bundle, *(one.path for one in found)])
-    files = {} if maps is None else overlay_files(maps, found, inputs)
-    inspector = load(bundle, device=device, weights=weights)
-    scale = inspector.bundle.maps
-    if files and scale is None:
-        raise IadError(f"{bundle}: {inspector.method} gives no maps; leave --maps out")
-    verdicts = []
-    for verdict in inspector.predict(found, maps=bool(files), errors="return"):
-        if verdict.path in files and verdict.anomaly_map is not None and scale is not None:
-            write_overlay(files[verdict.path], verdict, inspector.bundle.preprocess, scale)
-        verdicts.append(verdict.without_map())
-    if out is not None:
-        write_verdicts(out, verdicts)
-    say("\n".join(verdict_lines(verdicts, inspector.threshold, table=out is None)))
+    verdicts, threshold = inspect(bundle, pictures, out=out, maps=maps, weights=weights, device=device)
+    say("\n".join(verdict_lines(verdicts, threshold, table=out is None)))
     if any(one.rejected for one in verdicts):
         raise typer.Exit(REJECTED)
     if any(one.error for one in verdicts):

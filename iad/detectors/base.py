@@ -182,7 +182,7 @@ class Detector(ABC, Generic[OptionsT]):
         """One of the same options that has learnt nothing."""
         return type(self)(self.options, seed=self.seed, runtime=self.runtime)
 
-    def resume(self, trained: State) -> Self:
+    def resume(self, trained: State) -> Self:  # noqa: ARG002  # for those that can
         """Take what a stage of its own has trained, so that `fit` need not; returns itself.
 
         Raises:

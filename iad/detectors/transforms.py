@@ -72,10 +72,13 @@ def blocks(features: np.ndarray) -> Iterator[np.ndarray]:
 
 @dataclass(frozen=True)
 class Projection:
-    """An affine subspace (Jolliffe, "Principal Component Analysis", 2002): `mean` float64 `(D,)` and orthonormal
-    `axes` float64 `(C, D)`, the widest first.
+    """An affine subspace of the widest directions (Jolliffe, "Principal Component Analysis", 2002).
 
-    `explained` is the share of the variance that lies in it, in [0, 1]. `place` is what became of features first.
+    Attributes:
+        mean: float64 `(D,)`.
+        axes: orthonormal, float64 `(C, D)`, the widest first.
+        explained: share of the variance that lies in it, in [0, 1].
+        place: what became of features first.
     """
 
     mean: np.ndarray

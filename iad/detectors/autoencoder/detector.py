@@ -100,16 +100,14 @@ class Detector(Base[Options]):
         return Prediction(aggregate_maps(maps, aggregate=options.aggregate, top_share=options.top_share), maps)
 
     def resume(self, trained: State) -> Self:
-        """Take a network that was trained before: its arrays, and `width`, `latent_channels`, `image_size`,
-        `shares`.
-        """
+        """Take a network that was trained before, as `trained` gives it."""
         values = trained.values
         self.network = load_network(trained.arrays, values["width"], values["latent_channels"], values["image_size"])
         self.shares = HeldOut(**{name: np.asarray(rows, dtype=np.int64) for name, rows in values["shares"].items()})
         return self
 
     def trained(self) -> State:
-        """The network for `resume`."""
+        """The network for `resume`: its arrays, its sizes, and the shares of the pictures."""
         network = self._network
         values = {"width": network.width, "latent_channels": network.latent_channels, "image_size": network.image_size}
         shares = {name: rows.tolist() for name, rows in vars(self.shares).items()}

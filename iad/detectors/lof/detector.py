@@ -30,7 +30,7 @@ class Detector(VectorDetector[Options]):
         k, others = self.options.n_neighbors, len(rows) - 1
         if others < k:
             raise IadError(
-                f"{self.options.section}.n_neighbors = {k}: each of {len(rows)} good pictures has only {others} others; "
+                f"{self.options.section}.n_neighbors = {k}: each good picture has only {others} others; "
                 f"set it to {others} or less, or add good pictures"
             )
         distances, neighbors = self._search(rows).kneighbors()  # without the picture itself

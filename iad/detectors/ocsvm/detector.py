@@ -15,8 +15,9 @@ from iad.detectors.vector import VectorDetector
 
 
 class Detector(VectorDetector[Options]):
-    """The score is rho - sum alpha_i K(x_i, x), with K(x, y) = exp(-gamma |x - y|^2): above 0 outside, below 0
-    inside.
+    """The score is rho - sum alpha_i K(x_i, x): above 0 outside the boundary, below 0 inside.
+
+    K(x, y) = exp(-gamma |x - y|^2).
     """
 
     def learn(self, rows: np.ndarray) -> State:
