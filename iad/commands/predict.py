@@ -28,7 +28,6 @@ def predict(
     4 if none was but one or more could not be read; 1 if nothing could be inspected, 2 for wrong usage.
     """
     from iad.commands._shown import verdict_lines
-    from iad.commands._shown import verdict_lines
     from iad.verdicts import inspect
 
     for place in (out, maps):
