@@ -1,7 +1,7 @@
 """Where numbers are computed: device, precision and threads.
 
-`resolve` only finds out, and is what library calls use; `start` sets up a whole process, and is for stages alone. PyTorch
-is imported when it is first needed, so that `usable_cores` costs nothing where nothing else is wanted.
+`resolve` only finds out, and is for library calls; `start` sets up a whole process, and is for stages alone. PyTorch is
+imported when it is first needed, so that `usable_cores` costs nothing where nothing else is wanted.
 """
 
 from __future__ import annotations
@@ -18,9 +18,9 @@ from iad.errors import IadError
 if TYPE_CHECKING:
     import torch
 
-DRAWING = frozenset({  # PyTorch's functions and methods that take a generator, where initial values are drawn
-    "bernoulli", "bernoulli_", "exponential_", "kaiming_uniform_", "multinomial", "normal", "normal_", "rand", "randint",
-    "randn", "random_", "randperm", "uniform_",
+DRAWING = frozenset({  # functions and methods of PyTorch that take a generator, where initial values are drawn
+    "bernoulli", "bernoulli_", "exponential_", "kaiming_uniform_", "multinomial", "normal", "normal_", "rand",
+    "randint", "randn", "random_", "randperm", "uniform_",
 })  # fmt: skip
 
 
@@ -71,7 +71,7 @@ class Runtime:
 
 
 def resolve(*, device: str = "auto", precision: str = "auto") -> Runtime:
-    """Resolve `auto`, and change nothing: whatever the process has set, its threads and its random numbers among it, stays.
+    """Resolve `auto`, and change nothing that the process has set, its threads and random numbers among it.
 
     Args:
         device: auto, cpu, cuda or mps. `auto` takes CUDA, then MPS, then the CPU.
@@ -91,7 +91,7 @@ def resolve(*, device: str = "auto", precision: str = "auto") -> Runtime:
 
 
 def start(*, device: str, precision: str, threads: int, seed: int | None = None) -> Runtime:
-    """Resolve `auto`, and set up this process: threads, deterministic kernels and, with a seed, PyTorch's random numbers.
+    """Resolve `auto`, and set up this process: threads, deterministic kernels, random numbers where there is a seed.
 
     Args:
         device: as for `resolve`.
