@@ -193,8 +193,7 @@ def _note_coverage(
     gone, new = len(former.scores) - common, len(now.scores) - common
     if gone or new:
         found.notes.append(
-            f"the test pictures differ: {gone} gone, {new} new; the tests compare the "
-            f"{counted(paired, 'common one')}"
+            f"the test pictures differ: {gone} gone, {new} new; the tests compare the {counted(paired, 'common one')}"
         )
     if paired < least * len(former.scores):
         found.failures.append(

@@ -1,4 +1,4 @@
-"""Finished runs in one table: those that DVC keeps as experiments, any other revision, and the one in the working tree."""
+"""Finished runs in one table: experiments that DVC keeps, any other revision, and what lies in the working tree."""
 
 from __future__ import annotations
 

@@ -5,8 +5,8 @@ What can be concluded from the false alarms on one test set depends on how the c
 the number of calibration pictures, and the promise is a rate: that of a new good picture *on average over calibration
 sets*.
 
-1. `split`, `held_out`: the detector saw neither calibration nor test pictures, so that the n + m scores of good pictures
-   are exchangeable, and every order of them is equally likely. The threshold is the k-th largest of n, so V follows the
+1. `split`, `held_out`: the detector saw neither calibration nor test pictures, so that the n + m scores of good
+   pictures are exchangeable, and every order of them is equally likely. The threshold is the k-th largest of n, so V follows the
    beta-binomial law with k and n + 1 - k: `beta_binomial_p`. It needs no independence, and covers that one calibration
    set may be unlucky (Vovk 2012, "Conditional validity of inductive conformal predictors"; Marques F. 2023, "Universal
    distribution of the empirical coverage in split conformal prediction", arXiv:2303.02770).

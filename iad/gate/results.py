@@ -128,7 +128,7 @@ def read_results(name: str, read: Reader) -> Results:
 
 
 def read_scores(text: str, origin: str) -> pd.DataFrame:
-    """Read the table of scores that `evaluate` leaves in git for every method.
+    r"""Read the table of scores that `evaluate` leaves in git for every method.
 
     Args:
         text: content of the CSV file.
@@ -140,7 +140,7 @@ def read_scores(text: str, origin: str) -> pd.DataFrame:
     Raises:
         IadError: if a column is missing, a picture is there twice, or a value cannot be.
 
-    >>> table = read_scores("image_id,label,score,rejected\\na.png,0,0.25,0\\nb.png,1,0.75,1\\n", "vit.csv")
+    >>> table = read_scores("image_id,label,score,rejected\na.png,0,0.25,0\nb.png,1,0.75,1\n", "vit.csv")
     >>> float(table.loc["b.png", "score"]), table["rejected"].tolist()
     (0.75, [False, True])
     """

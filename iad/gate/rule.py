@@ -121,9 +121,7 @@ def _ruling(check: Check, significant: bool) -> Ruling:
     return Ruling.OK
 
 
-def compare(
-    method: str, before: Verdicts, after: Verdicts, options: Gate, *, draws: int, seed: int
-) -> list[Check]:
+def compare(method: str, before: Verdicts, after: Verdicts, options: Gate, *, draws: int, seed: int) -> list[Check]:
     """Compare what two revisions say about the same pictures; measures without their class are left out.
 
     Where nothing changed there is nothing to test, and no check: it would only cost the other tests power.

@@ -74,7 +74,8 @@ def comparison_table(report: Mapping[str, Any]) -> tuple[str, Sequence[str], lis
     hidden = len(pairs) - len(shown)
     title = (
         f"Differences on the same pictures, real or noise: {counted(len(found), 'test')}, Holm-corrected p at most "
-        f"{1 - report['confidence']:.3g} is real." + (f" {hidden} more {_pairs(hidden)} in the report." if hidden else "")
+        f"{1 - report['confidence']:.3g} is real."
+        + (f" {hidden} more {_pairs(hidden)} in the report." if hidden else "")
     )
     interval = f"AUROC difference [{100 * report['confidence']:g} %]"
     header = ("method", "against", interval, "misses of one alone", "false alarms of one alone")

@@ -52,7 +52,5 @@ class Verdicts:
         >>> one.equals(one), one.equals(Verdicts(one.gt_label, one.pred_score, ~one.rejected))
         (True, False)
         """
-        mine, others = (
-            (verdicts.gt_label, verdicts.pred_score, verdicts.rejected) for verdicts in (self, other)
-        )
+        mine, others = ((verdicts.gt_label, verdicts.pred_score, verdicts.rejected) for verdicts in (self, other))
         return all(np.array_equal(*pair) for pair in zip(mine, others, strict=True))
