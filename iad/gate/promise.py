@@ -6,10 +6,10 @@ the number of calibration pictures, and the promise is a rate: that of a new goo
 sets*.
 
 1. `split`, `held_out`: the detector saw neither calibration nor test pictures, so that the n + m scores of good
-   pictures are exchangeable, and every order of them is equally likely. The threshold is the k-th largest of n, so V follows the
-   beta-binomial law with k and n + 1 - k: `beta_binomial_p`. It needs no independence, and covers that one calibration
-   set may be unlucky (Vovk 2012, "Conditional validity of inductive conformal predictors"; Marques F. 2023, "Universal
-   distribution of the empirical coverage in split conformal prediction", arXiv:2303.02770).
+   pictures are exchangeable, and every order of them is equally likely. The threshold is the k-th largest of n, so V
+   follows the beta-binomial law with k and n + 1 - k: `beta_binomial_p`. It needs no independence, and covers that one
+   calibration set may be unlucky (Vovk 2012, "Conditional validity of inductive conformal predictors"; Marques F. 2023,
+   "Universal distribution of the empirical coverage in split conformal prediction", arXiv:2303.02770).
 
 2. `leave_one_out`: proven for one new picture, so that E[V] <= rate * m, and for no more. The calibration scores depend
    on each other through the memory bank, each being a distance to all others, and the beta-binomial law does not hold.
