@@ -7,7 +7,7 @@ import json
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -189,10 +189,16 @@ def _json(name: str, read: Reader, path: Path) -> Any:
 
 def _yaml(text: str, origin: str) -> Mapping[str, Any]:
     try:
-        values = YAML(typ="safe").load(text)
+        values = _parsed(text)
     except YAMLError as error:
         raise IadError(f"{origin}: not valid YAML ({yaml_problem(error)})") from None
     return values if isinstance(values, dict) else {}
+
+
+@lru_cache(maxsize=8)
+def _parsed(text: str) -> Any:
+    # parsing YAML takes most of a reader's time, and two revisions often hold the same text
+    return YAML(typ="safe").load(text)
 
 
 def _downloaded(name: str, read: Reader) -> Mapping[str, Any]:
