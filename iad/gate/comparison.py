@@ -34,7 +34,7 @@ class Comparison:
         checks: of all methods, for `iad.gate.rule.judge`.
         failures: lines that say why the results here cannot be accepted, whatever the checks say.
         notes: lines on what else differs.
-        flips: lines that name the pictures whose verdict changed.
+        changed: lines that name the pictures whose verdict changed.
         unchanged: methods of which every score and verdict of the common pictures is the same.
         identical: whether all results are the same.
     """
@@ -45,7 +45,7 @@ class Comparison:
     checks: list[Check] = field(default_factory=list)
     failures: list[str] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
-    flips: list[str] = field(default_factory=list)
+    changed: list[str] = field(default_factory=list)
     unchanged: list[str] = field(default_factory=list)
     identical: bool = True
 
@@ -103,7 +103,7 @@ def parameter_changes(before: Mapping[str, Any], after: Mapping[str, Any]) -> li
     return [f"{key}: {before[key]} -> {after[key]}" for key in after if key in before and before[key] != after[key]]
 
 
-def flips(method: str, image_ids: np.ndarray, before: Verdicts, after: Verdicts) -> Iterator[str]:
+def changed_verdicts(method: str, image_ids: np.ndarray, before: Verdicts, after: Verdicts) -> Iterator[str]:
     """Lines that name the pictures whose verdict changed, the worst first, by kind.
 
     Args:
@@ -114,15 +114,15 @@ def flips(method: str, image_ids: np.ndarray, before: Verdicts, after: Verdicts)
 
     >>> before = Verdicts(np.array([0, 1, 1]), np.array([0.1, 0.8, 0.9]), np.array([False, True, True]))
     >>> after = Verdicts(np.array([0, 1, 1]), np.array([0.1, 0.4, 0.3]), np.array([False, False, False]))
-    >>> list(flips("vit", np.array(["a.png", "b.png", "c.png"]), before, after))
+    >>> list(changed_verdicts("vit", np.array(["a.png", "b.png", "c.png"]), before, after))
     ['vit: 2 new misses: c.png, b.png']
     """
-    defective, changed = after.gt_label == 1, before.rejected != after.rejected
+    defective, differs = after.gt_label == 1, before.rejected != after.rejected
     kinds = {
-        ("new miss", "new misses"): (defective & changed & before.rejected, 1),  # the least score is the worst miss
-        ("new false alarm", "new false alarms"): (~defective & changed & after.rejected, -1),
-        ("found now", "found now"): (defective & changed & after.rejected, -1),
-        ("passed now", "passed now"): (~defective & changed & before.rejected, 1),
+        ("new miss", "new misses"): (defective & differs & before.rejected, 1),  # the least score is the worst miss
+        ("new false alarm", "new false alarms"): (~defective & differs & after.rejected, -1),
+        ("found now", "found now"): (defective & differs & after.rejected, -1),
+        ("passed now", "passed now"): (~defective & differs & before.rejected, 1),
     }
     for (one, many), (chosen, sign) in kinds.items():
         rows = np.flatnonzero(chosen)
@@ -184,7 +184,7 @@ def _compare_pictures(
     found.unchanged += [method] if unchanged else []
     draws = _draws(len(common) * 2 * len(params.methods))
     found.checks += compare(method, paired, paired_now, params.gate, draws=draws, seed=params.seed)
-    found.flips += flips(method, common[same].to_numpy(), paired, paired_now)
+    found.changed += changed_verdicts(method, common[same].to_numpy(), paired, paired_now)
 
 
 def _note_coverage(

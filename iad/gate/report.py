@@ -35,7 +35,7 @@ def gate_report(found: Comparison, significance: float) -> tuple[str, bool]:
         notes += [f"{method}: every score and verdict is the same" for method in found.unchanged]
     if not found.identical or failures:
         parts.append(table(findings))
-    titled = {"Changed verdicts": found.flips, "Notes": notes, "Warnings": warnings, "Regressions": failures}
+    titled = {"Changed verdicts": found.changed, "Notes": notes, "Warnings": warnings, "Regressions": failures}
     parts += [f"{title}:\n\n" + "\n".join(f"- {line}" for line in lines) for title, lines in titled.items() if lines]
     return "\n\n".join(parts), bool(failures)
 
