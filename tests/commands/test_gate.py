@@ -312,6 +312,16 @@ def test_the_command_ends_with_1_on_a_regression_and_0_otherwise(project):
     assert (ended.returncode, ended.stderr) == (1, "")
 
 
+def test_the_commands_import_nothing_heavy_and_the_gate_neither_scipy_stats_nor_torch(project):
+    commands = "import iad.commands.gate, iad.commands.table, iad.commands.results, sys;"
+    light = "assert not {'numpy', 'pandas', 'pydantic', 'iad.config'} & set(sys.modules);"
+    run_gate = "iad.commands.gate.gate('main');"
+    heavy = "assert not {'scipy.stats', 'sklearn', 'matplotlib', 'torch'} & set(sys.modules)"
+    command = [sys.executable, "-c", commands + light + run_gate + heavy]
+    ended = subprocess.run(command, cwd=project, env=environment(), capture_output=True, text=True)
+    assert ended.returncode == 0, ended.stderr
+
+
 def test_the_threshold_stage_depends_on_calibration_scores_alone():
     # with `threshold` seeing no test score by DVC's own account, none can set a threshold
     stages = [stage for stage in load_pipeline().values() if stage.group == "threshold"]
