@@ -54,6 +54,12 @@ def pixel_metrics(pictures: PixelPictures) -> PixelMetrics:
 
     Raises:
         IadError: if a map or a mask is refused, see `iad.metrics.pixels`.
+
+    >>> maps, masks = np.array([[[0.1, 0.5], [0.9, 0.4]]]), np.array([[[0, 0], [1, 1]]])
+    >>> found = pixel_metrics(PixelPictures(maps, masks, np.array([1])))
+    >>> found.auroc, found.oracle_f1, found.aupimo, found.absent["aupimo"]
+    (0.75, BestF1(value=0.8, threshold=0.4), None, 'normal test pictures have 0 pixels; a false-positive rate of 1e-05 \
+to 0.0001 needs at least 333334')
     """
     return metrics_of(count_pixels(pictures))
 

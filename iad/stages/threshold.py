@@ -8,10 +8,11 @@ from typing import Annotated
 import typer
 
 from iad import paths
-from iad.decision.thresholds import option_names, set_threshold
-from iad.errors import IadError, unknown
-from iad.io import Table, read_table, write_json
 from iad.config import load_params
+from iad.decision.promises import counted, shared_scheme
+from iad.decision.thresholds import option_names, set_threshold
+from iad.errors import unknown
+from iad.io import read_table, write_json
 from iad.progress import say
 
 
@@ -21,21 +22,12 @@ def threshold(method: Annotated[str, typer.Argument(help="a method of params.yam
     if method not in params.methods:
         raise unknown("method", method, params.methods)
     source = paths.SCORE / method / paths.CALIBRATION_SCORES
-    calibration = read_table(source)
-    strategy = params.threshold.strategy
+    calibration, strategy = read_table(source), params.threshold.strategy
+    scheme = shared_scheme(calibration.get("scheme", ()), str(source))
     options = {name: getattr(params.threshold, name) for name in option_names(strategy)}
-    scheme = _scheme(calibration, str(source))
     found = set_threshold(calibration["score"], strategy, options, scheme=scheme, origin=str(source))
     write_json(paths.THRESHOLD / method / paths.THRESHOLD_FILE, asdict(found))
-    say(f"{method}: threshold {found.value:.6g} from {found.n_calibration} calibration pictures; {found.guarantee}")
+    said = f"threshold {found.value:.6g} from {counted(found.n_calibration, 'calibration picture')}"
+    say(f"{method}: {said}; {found.guarantee}")
     for warning in found.warnings:
         say(f"{method}: warning: {warning}")
-
-
-def _scheme(calibration: Table, origin: str) -> str:
-    schemes = sorted(set(calibration.get("scheme", ())))
-    if len(schemes) != 1:
-        raise IadError(
-            f"{origin}: {len(schemes)} schemes of calibration instead of one; run `dvc repro` to write it again"
-        )
-    return str(schemes[0])

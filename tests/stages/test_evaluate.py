@@ -82,7 +82,7 @@ def written():
 
 def change_test(method, **columns):
     file = paths.SCORE / method / paths.TEST_SCORES
-    write_table(file, read_table(file) | columns)
+    write_table(file, dict(read_table(file)) | columns)
 
 
 @pytest.mark.parametrize("method", METHODS)
@@ -354,7 +354,7 @@ def test_a_mask_without_any_defect_is_named_and_the_rest_is_written(project, cap
 def test_defective_pictures_without_a_mask_are_left_out_and_counted(project, capsys):
     write_maps(project, "ae")
     manifest = read_manifest(paths.MANIFEST)
-    manifest["mask"][[60, 61]] = None
+    manifest.loc[[60, 61], "mask"] = None
     write_manifest(paths.MANIFEST, manifest)
     evaluate()
     assert pixels_of("ae")["pictures"] == {"good": 12, "anomalous": 16, "without_mask": 2}

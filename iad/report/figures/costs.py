@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
+from matplotlib.ticker import FuncFormatter, LogFormatter, LogLocator, NullFormatter
 
 from iad.report.figures.curves import OperatingPoint
 from iad.report.figures.style import FAINT, MUTED, method_lines, new_figure, note, styled
@@ -136,4 +136,5 @@ def _frame(axes: Axes, title: str, x: str, highest: float) -> None:
         axes.set_yscale("log", nonpositive="clip")
         axes.set_ylim(bottom=max(axes.get_ylim()[0], LOWEST * highest))
     axes.yaxis.set_major_formatter(FuncFormatter(lambda cost, _: f"{cost:,.6g}"))
+    axes.yaxis.set_minor_formatter(LogFormatter())  # the one that is set by itself writes formulas
     axes.grid(visible=True)
