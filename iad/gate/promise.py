@@ -36,7 +36,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from iad.decision.promises import SCHEMES
+from iad.decision.promises import SCHEMES, percent
 from iad.gate.rule import Check
 
 if TYPE_CHECKING:
@@ -99,7 +99,7 @@ class Promise:
     def __str__(self) -> str:
         """As the table of the gate shows it."""
         made = f" from {self.n_calibration}" if self.n_calibration else ""
-        return f"{'promised' if self.guaranteed else 'aimed at'} {100 * self.rate:.3g} %{made}"
+        return f"{'promised' if self.guaranteed else 'aimed at'} {percent(self.rate)}{made}"
 
 
 def beta_binomial_p(false_alarms: int, good: int, promised_rate: float, n_calibration: int) -> float:

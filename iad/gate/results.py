@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import json
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from pathlib import Path
@@ -19,6 +19,7 @@ from iad.config import yaml_problem
 from iad.errors import IadError
 from iad.gate.git import Reader
 from iad.metrics.image import auroc, confusion, rank
+from iad.options import flat
 from iad.statistics.verdicts import Verdicts
 
 if TYPE_CHECKING:
@@ -95,7 +96,7 @@ class Results:
     @cached_property
     def settings(self) -> dict[str, Any]:
         """Every value of `params.yaml` by its dotted key."""
-        return dict(_leaves(self.params))
+        return flat(self.params)
 
     def check_data_set(self) -> None:
         """Refuse results of another data set than the one that `params.yaml` names since.
@@ -212,11 +213,3 @@ def _downloaded(name: str, read: Reader) -> Mapping[str, Any]:
 def _data_set(params: Mapping[str, Any]) -> tuple[str, str]:
     data = params.get("data") or {}
     return str(data.get("source")), str(data.get("category"))
-
-
-def _leaves(values: Mapping[str, Any], above: str = "") -> Iterator[tuple[str, Any]]:
-    for key, value in values.items():
-        if isinstance(value, Mapping):
-            yield from _leaves(value, f"{above}{key}.")
-        else:
-            yield f"{above}{key}", value
