@@ -31,7 +31,7 @@ def ran(*methods):
     for method in methods:
         for folder, ending in OWN:
             write(folder / f"{method}{ending}", "of evaluate")
-    write(paths.REPORT, json.dumps({"methods": {method: {} for method in methods}}))
+    write(paths.REPORT, json.dumps({"methods": {method: {"name": method} for method in methods}}))
 
 
 def test_what_the_run_before_wrote_for_a_method_goes_when_it_is_not_listed_any_more():
