@@ -196,8 +196,8 @@ def test_folders_of_other_stages_for_methods_no_longer_listed_stay_and_are_told(
     assert {path: path.read_bytes() for path in paths.STAGES.rglob("*") if path.is_file()} == before
     (line,) = [line for line in capsys.readouterr().out.splitlines() if "left over" in line]
     assert line == (
-        "left over, of no method in params.yaml: stages/score/resnet, stages/threshold/resnet; dvc.lock records evaluate"
-        " with that, other than in a fresh clone; to remove it: rm -r stages/score/resnet stages/threshold/resnet"
+        "left over, of no method in params.yaml: stages/score/resnet, stages/threshold/resnet; dvc.lock records "
+        "evaluate with that, other than in a fresh clone; to remove it: rm -r stages/score/resnet stages/threshold/resnet"
     )
 
 
