@@ -44,10 +44,10 @@ app = typer.Typer(
     add_completion=False, pretty_exceptions_enable=False, context_settings={"help_option_names": ["-h", "--help"]},
 )  # fmt: skip
 for stage in STAGES:
-    app.command(rich_help_panel="Stages of the pipeline (dvc repro runs them)")(stage)
+    app.command(stage.__name__, rich_help_panel="Stages of the pipeline (dvc repro runs them)")(stage)
 app.add_typer(bundle, name="bundle", rich_help_panel="Commands")
 for command in COMMANDS:
-    app.command(rich_help_panel="Commands")(command)
+    app.command(command.__name__, rich_help_panel="Commands")(command)
 
 
 @app.callback()
