@@ -84,6 +84,11 @@ def newest_by_category(runs: Sequence[Results]) -> tuple[dict[str, Results], lis
 
     Returns:
         The runs by category, and a note on those left out, if there are any.
+
+    >>> runs = [Results(name, {}, {"data": {"source": "mvtec", "category": "screw"}}, {}) for name in ("new", "old")]
+    >>> chosen, notes = newest_by_category(runs)
+    >>> [(category, run.name) for category, run in chosen.items()], notes[0][:60]
+    ([('screw', 'new')], 'of a category already in the table, so left out: old (name t')
     """
     first: dict[tuple[str, str], Results] = {}
     older = [run.name for run in runs if first.setdefault(run.data_set, run) is not run]
@@ -94,7 +99,12 @@ def newest_by_category(runs: Sequence[Results]) -> tuple[dict[str, Results], lis
 
 
 def differing_parameters(chosen: Mapping[str, Results]) -> Iterator[str]:
-    """A line per parameter that differs between the categories, apart from the sections `data` and `methods`."""
+    """A line per parameter that differs between the categories, apart from the sections `data` and `methods`.
+
+    >>> runs = {name: Results(name, {}, {"method": {"k": k}}, {}) for name, k in (("screw", 5), ("carpet", 1))}
+    >>> list(differing_parameters(runs))
+    ['categories differ in method.k: screw 5, carpet 1']
+    """
     keys = dict.fromkeys(
         key for run in chosen.values() for key in run.settings if not key.startswith(("data.", "methods."))
     )

@@ -51,7 +51,12 @@ class MethodResults:
         return Verdicts.of_table(self.scores)
 
     def contradiction(self) -> str | None:
-        """Which metric is not that of the scores, or None; files of two runs side by side compare nothing."""
+        r"""Which metric is not that of the scores, or None; files of two runs side by side compare nothing.
+
+        >>> scores = read_scores("image_id,label,score,rejected\na.png,0,0.25,0\nb.png,1,0.75,1\n", "vit.csv")
+        >>> MethodResults(scores, {"auroc": 1.0, "misses": 1, "false_alarms": 0}, {}).contradiction()
+        'misses is 1, but the scores give 0'
+        """
         verdicts = self.verdicts
         counted, area = confusion(verdicts.gt_label, verdicts.rejected), auroc(verdicts.gt_label, verdicts.pred_score)
         found = {
@@ -103,6 +108,12 @@ class Results:
 
         Raises:
             IadError: if `dvc.lock` records another one.
+
+        >>> params = {"data": {"source": "mvtec", "category": "zipper"}}
+        >>> ran = {"params": {"params.yaml": {"data": {"source": "mvtec", "category": "screw"}}}}
+        >>> Results("here", {}, params, ran).check_data_set()
+        Traceback (most recent call last):
+        iad.errors.IadError: here: its results are of mvtec/screw, but params.yaml says mvtec/zipper; run `dvc repro`
         """
         recorded = (self.downloaded.get("params") or {}).get(str(paths.PARAMS)) or {}
         ran, named = "/".join(_data_set(recorded)), "/".join(self.data_set)

@@ -115,6 +115,11 @@ def categories_rows(
     Args:
         cells: result of `category_cells`.
         results: what the cells were made of; it tells the number of good and defective test pictures.
+
+    >>> verdicts = Verdicts(np.array([0, 0, 1]), np.array([0.1, 0.3, 0.9]), np.array([False, True, True]))
+    >>> cells = {"bolt": {"vit": Cell(1.0)}, MEAN: {"vit": Cell(1.0)}}
+    >>> categories_rows(cells, {"bolt": {"vit": verdicts}})[1]
+    [['bolt', '2 + 1', '1.000'], ['mean', '', '1.000']]
     """
     methods = list(dict.fromkeys(method for row in cells.values() for method in row))
     missing = Cell(None)

@@ -140,6 +140,9 @@ def localization_note(report: Mapping[str, Any]) -> str | None:
 
     Args:
         report: content of the report file.
+
+    >>> localization_note({"methods": {"ae": {"pixels": {"threshold": {}, "left_out": "the data set has no masks"}}}})
+    'No pixel metrics: the data set has no masks.'
     """
     found = [details.get("pixels", {}) for details in report["methods"].values()]
     reasons = {pixels.get("left_out") for pixels in found if "threshold" in pixels}
