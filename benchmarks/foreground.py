@@ -57,7 +57,8 @@ class Case:
             raise IadError(f"{self.folder}: its maps are not whole; run `dvc repro` with {whole} first")
         self.patches = open_array(paths.STAGES / record["reads"] / paths.PATCHES)
         self.manifest = read_manifest(paths.MANIFEST)
-        self.good, self.judged = (read_table(self.folder / x) for x in (paths.CALIBRATION_SCORES, paths.TEST_SCORES))
+        tables = (read_table(self.folder / x) for x in (paths.CALIBRATION_SCORES, paths.TEST_SCORES))
+        self.good, self.judged = ({name: table[name].to_numpy() for name in table} for table in tables)
         row_of = {image_id: row for row, image_id in enumerate(self.manifest["image_id"])}
         self.train, self.test = rows_of(self.manifest, "train"), rows_of(self.manifest, "test")
         self.calibration = np.array([row_of[image_id] for image_id in self.good["image_id"]])

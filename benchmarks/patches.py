@@ -87,7 +87,7 @@ class Case:
 
     def judge(self, option: str, calibration: np.ndarray, test: np.ndarray) -> list[str]:
         """One row: the scores' AUROC, and what the default threshold makes of them."""
-        labels = self.manifest["label"][self.test]
+        labels = self.manifest["label"].to_numpy()[self.test]
         threshold = set_threshold(calibration, "conformal", {"alpha": 0.05}, scheme="jackknife")
         rejected = is_anomalous(test, threshold.value)
         counted, draws = confusion(labels, rejected), self.params.evaluate.bootstrap
@@ -169,7 +169,7 @@ def turns(wanted: Sequence[str]) -> list[list[str]]:
     choices = [one for one in wanted if one not in SOURCES] or TURNS
     for section in [name for name in SOURCES if name in wanted] or SOURCES:
         case, first = Case(section), None
-        labels, given = case.manifest["label"][case.test], (case.kept.layers, case.shape(case.kept.layers))
+        labels, given = case.manifest["label"].to_numpy()[case.test], (case.kept.layers, case.shape(case.kept.layers))
         size, batch_size = feature_size(case.backbone, case.pooling), case.params.compute.batch_size
         test = case.extract(case.test, *given, size, batch_size)
         laid: dict[Orientation, tuple[np.ndarray, float]] = {}

@@ -1,7 +1,7 @@
 """Every knob of the project: `params.yaml` as frozen models that refuse unknown keys and values out of range.
 
-Sections that belong to a detector, a source or a backbone are declared beside its code: a detector is found by its folder
-in `iad/detectors`, a source by its file in `iad/data/sources`.
+Sections that belong to a detector, a source or a backbone are declared beside its code: a detector is found by its
+folder in `iad/detectors`, a source by its file in `iad/data/sources`.
 """
 
 from __future__ import annotations
@@ -84,9 +84,7 @@ class Data(create_model("Sources", __base__=_AnyData, **_sections_of(source_opti
 class Preprocess(Section):
     """How pictures become arrays."""
 
-    image_size: Annotated[int, Field(ge=32, le=2048)] = Field(
-        224, description="pixels on a side, after resizing"
-    )
+    image_size: Annotated[int, Field(ge=32, le=2048)] = Field(224, description="pixels on a side, after resizing")
     white_16bit: Annotated[int, Field(ge=255, le=65535)] = Field(
         65535, description="the value of a 16-bit picture that becomes white; 4095 for 12-bit cameras"
     )
@@ -151,9 +149,7 @@ class Losses(Section):
 class Gate(Section):
     """When `iad gate` calls a difference from another revision a regression."""
 
-    significance: Share = Field(
-        0.05, description="chance that noise alone fails it: all tests of all methods share it"
-    )
+    significance: Share = Field(0.05, description="chance that noise alone fails it: all tests of all methods share it")
     tolerated: Losses = Losses(ranking=0.01, verdicts=0.02)
     limit: Losses = Losses(ranking=0.05, verdicts=0.10)
     common: Share = Field(
@@ -172,20 +168,22 @@ class MethodSpec(Section):
 class _Sections(Section):
     """The sections that are no detector's."""
 
-    seed: Annotated[int, Field(ge=0, lt=2**32)] = Field(0, description="splits, augmentation, initial weights, bootstrap")
+    seed: Annotated[int, Field(ge=0, lt=2**32)] = Field(
+        0, description="splits, augmentation, initial weights, bootstrap"
+    )
     compute: Compute = Compute()
     data: Data = Data()
     preprocess: Preprocess = Preprocess()
     ae: autoencoder.Training = autoencoder.Training()
     resnet: CnnBackbone = CnnBackbone()
     vit: VitBackbone = VitBackbone()
-    backbones: dict[Key, Backbone] = {}
+    backbones: dict[Key, Backbone] = Field(default_factory=dict)
     threshold: Threshold = Threshold()
     costs: Costs = Costs()
     evaluate: Evaluate = Evaluate()
     gate: Gate = Gate()
     methods: Annotated[dict[Key, MethodSpec], Field(min_length=1)]
-    hybrids: dict[Key, hybrid.Options] = {}
+    hybrids: dict[Key, hybrid.Options] = Field(default_factory=dict)
 
     @model_validator(mode="after")
     def _methods_fit_together(self) -> _Sections:
@@ -201,7 +199,7 @@ class _Sections(Section):
             section = section_of(spec.detector)
             if spec.params != section and not (section.endswith("*") and spec.params.startswith(section[:-1])):
                 raise _in_words(
-                    f"methods.{name}.params = {spec.params}: the detector {spec.detector} is tuned by {section}; name that"
+                    f"methods.{name}.params = {spec.params}: {spec.detector} is tuned by {section}; name that"
                 )
         return self
 

@@ -22,7 +22,11 @@ class Bar(Protocol):
 
 
 def track(items: Iterable[T], title: str, *, total: int | None = None, unit: str = " pictures") -> Iterator[T]:
-    """Yield `items` unchanged while a bar named `title` shows how many are done, the rate and the ETA."""
+    """Yield `items` unchanged while a bar named `title` shows how many are done, the rate and the ETA.
+
+    >>> list(track("abc", "reading letters", unit=" letters"))
+    ['a', 'b', 'c']
+    """
     yield from tqdm(items, **_options(title, total, unit))
 
 
@@ -34,7 +38,11 @@ def bar(title: str, total: int | None, *, unit: str = " pictures", scale: bool =
 
 
 def say(line: str) -> None:
-    """Print one line for the person who waits, at once even when the output is a pipe."""
+    """Print one line for the person who waits, at once even when the output is a pipe.
+
+    >>> say("download: 3 pictures")
+    download: 3 pictures
+    """
     print(line, flush=True)
 
 

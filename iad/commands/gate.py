@@ -9,13 +9,13 @@ import numpy as np
 import typer
 
 from iad import paths
+from iad.config import Params, load_params
 from iad.errors import IadError
 from iad.gate.baseline import baseline, commits_behind
 from iad.gate.report import flips, parameter_changes, reasons, table
 from iad.gate.revisions import read_here, revision_files
 from iad.gate.rule import Check, Ruling, Tolerances, compare, judge, promise_check, relabelled_check
 from iad.gate.snapshot import MethodResults, Snapshot, read_snapshot
-from iad.config import Params, load_params
 from iad.progress import say
 from iad.report.named import named
 

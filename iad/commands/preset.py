@@ -10,9 +10,9 @@ from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
 from ruamel.yaml.nodes import MappingNode
 
+from iad.config import load_params, parse_params, yaml_problem
 from iad.errors import IadError, unknown
 from iad.io import replacing
-from iad.config import load_params, parse_params, yaml_problem
 from iad.paths import PARAMS, PRESETS
 from iad.progress import say
 

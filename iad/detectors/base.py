@@ -20,7 +20,9 @@ if TYPE_CHECKING:
     from iad.compute import Runtime
 
 Takes: TypeAlias = Literal["pixels", "pooled", "patches", "members"]
-"""What a detector looks at: pictures as they are, one embedding per picture, one per patch, or what its members take."""
+"""What a detector looks at: pictures as they are, one embedding per picture, one per patch, or what its members
+take.
+"""
 
 OptionsT = TypeVar("OptionsT", bound=DetectorOptions)
 
@@ -37,6 +39,7 @@ class Embeddings:
         contributions: float16 `(N, h, w, D)`, what each patch adds to `pooled`; see `iad.features.contributions`.
         pooling: how `pooled` follows from `contributions`.
         members: by name, for a detector that is made of others.
+        names: N names for refusals; None counts the pictures from 0.
 
     All parts may be memory-mapped or views, and are never written to.
     """
@@ -48,6 +51,7 @@ class Embeddings:
     contributions: Rows | None = None
     pooling: str = ""
     members: Mapping[str, Embeddings] = field(default_factory=dict)
+    names: Sequence[str] | np.ndarray | None = None
 
     @classmethod
     def of(cls, given: Embeddings | np.ndarray) -> Embeddings:
@@ -82,7 +86,12 @@ class Embeddings:
         return Embeddings(
             *(None if part is None else take(part, rows) for part in self._parts()), self.pooling,
             {name: member.take(rows) for name, member in self.members.items()},
+            None if self.names is None else np.asarray(self.names)[rows],
         )  # fmt: skip
+
+    def name(self, picture: int) -> str:
+        """What a refusal calls the picture of this number."""
+        return f"picture {picture}" if self.names is None else str(self.names[picture])
 
     def _parts(self) -> tuple[Rows | None, ...]:
         return self.pixels, self.pooled, self.patches, self.augmented, self.contributions
@@ -94,8 +103,8 @@ class Prediction:
 
     Attributes:
         pred_score: float64 `(N,)`, higher = more anomalous; in the detector's own unit.
-        anomaly_map: float32 `(N, h, w)`, higher = more anomalous; None of a detector that cannot say where. A map covers
-            the whole picture evenly; it is not smoothed, and coarser than the picture.
+        anomaly_map: float32 `(N, h, w)`, higher = more anomalous; None of a detector that cannot say where. A map
+            covers the whole picture evenly; it is not smoothed, and coarser than the picture.
     """
 
     pred_score: np.ndarray
@@ -139,8 +148,12 @@ class Detector(ABC, Generic[OptionsT]):
         self.options, self.seed, self.runtime = options, seed, runtime
 
     @abstractmethod
-    def fit(self, good: Embeddings | np.ndarray) -> Self:
+    def fit(self, good: Embeddings | np.ndarray, *, calibrated_apart: bool = False) -> Self:
         """Learn from good pictures, and return itself.
+
+        Args:
+            good: of the kind that `takes` names.
+            calibrated_apart: other good pictures will set the threshold, so that none of these need be held out.
 
         Raises:
             IadError: if they are too few, or not what `takes` says.
@@ -164,6 +177,29 @@ class Detector(ABC, Generic[OptionsT]):
     @abstractmethod
     def load(cls, options: OptionsT, state: State, *, seed: int = 0, runtime: Runtime | None = None) -> Self:
         """Make the detector whose `state` this is; its predictions are the same to the bit on the same machine."""
+
+    def unfitted(self) -> Self:
+        """One of the same options that has learnt nothing."""
+        return type(self)(self.options, seed=self.seed, runtime=self.runtime)
+
+    def resume(self, trained: State) -> Self:  # noqa: ARG002  # for those that can
+        """Take what a stage of its own has trained, so that `fit` need not; returns itself.
+
+        Raises:
+            IadError: from a detector that trains nothing apart.
+        """
+        raise IadError(f"{type(self).__module__}: takes nothing that was trained before; correct `reads` of the method")
+
+    def check(self, good: Embeddings) -> None:  # most have nothing to refuse
+        """Refuse good pictures that cannot be good as this fitted detector sees them.
+
+        Raises:
+            IadError: naming them.
+        """
+
+    def remarks(self) -> list[str]:
+        """Lines for the person who waits, about what was learned."""
+        return []
 
     def record(self) -> dict[str, Any]:
         """What was fitted, as plain values for people to read."""

@@ -14,11 +14,11 @@ from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
 
 from iad import paths
+from iad.config import yaml_problem
 from iad.errors import IadError
 from iad.gate.revisions import Reader
 from iad.gate.scores_csv import read_scores
 from iad.metrics.image import auroc, confusion
-from iad.config import yaml_problem
 from iad.statistics.pictures import Pictures
 
 METRICS_DIGITS = 6

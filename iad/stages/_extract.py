@@ -10,14 +10,14 @@ import numpy as np
 
 from iad import paths
 from iad.compute import Runtime
+from iad.config import Params
 from iad.data.manifest import read_manifest, rows_of
 from iad.features.backbone import build_backbone
 from iad.features.contributions import PlaceWriter, place_grid, place_writer
 from iad.features.extractor import Extractor, PatchChoice
+from iad.features.options import CnnBackbone, Patches, VitBackbone
 from iad.features.rotation import Turned, orientations
 from iad.io import new_array, open_array, write_json
-from iad.config import Params
-from iad.features.options import CnnBackbone, Patches, VitBackbone
 from iad.progress import say
 from iad.stages._compute import start_compute
 
