@@ -8,7 +8,7 @@ import numpy as np
 
 from iad import paths
 from iad.config import Costs, Evaluate
-from iad.io import read_json, write_json
+from iad.io import read_json, write_csv, write_json
 from iad.metrics.curves import Curve, precision_recall_curve, roc_curve
 from iad.progress import track
 from iad.report.costs import costs_note, costs_of, prices_of
@@ -18,7 +18,6 @@ from iad.report.csv_files import (
     curves_frame,
     losses_frame,
     scores_frame,
-    write_csv,
 )
 from iad.report.drawings import (
     draw_confusion,

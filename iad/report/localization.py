@@ -169,7 +169,7 @@ def _measured(outcome: Outcome, maps: MethodMaps, masks: Masks) -> PixelPictures
     """Maps and masks of the pictures that can be measured, or why there are none."""
     ids, labels = outcome.image_id, outcome.gt_label
     has_mask = masks.known(ids)
-    names = [str(masks.names[one]) for one in ids]
+    names = [str(masks.names.get(one)) for one in ids]
     if reason := why_no_pixels(labels, has_mask, masks.marking(ids), names):
         return reason
     kept = np.flatnonzero((labels == 0) | has_mask)

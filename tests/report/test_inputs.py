@@ -21,7 +21,7 @@ def project(tmp_path, monkeypatch):
 
 def calibrate(**columns):
     file = paths.SCORE / "ae" / paths.CALIBRATION_SCORES
-    write_table(file, {**read_table(file), **columns})
+    write_table(file, read_table(file).assign(**columns))
 
 
 def test_an_outcome_holds_the_columns_of_the_files(project):

@@ -82,7 +82,7 @@ def written():
 
 def change_test(method, **columns):
     file = paths.SCORE / method / paths.TEST_SCORES
-    write_table(file, {**read_table(file), **columns})
+    write_table(file, read_table(file).assign(**columns))
 
 
 @pytest.mark.parametrize("method", METHODS)
@@ -197,7 +197,8 @@ def test_folders_of_other_stages_for_methods_no_longer_listed_stay_and_are_told(
     (line,) = [line for line in capsys.readouterr().out.splitlines() if "left over" in line]
     assert line == (
         "left over, of no method in params.yaml: stages/score/resnet, stages/threshold/resnet; dvc.lock records "
-        "evaluate with that, other than in a fresh clone; to remove it: rm -r stages/score/resnet stages/threshold/resnet"
+        "evaluate with that, other than in a fresh clone; to remove it: rm -r "
+        "stages/score/resnet stages/threshold/resnet"
     )
 
 
@@ -216,7 +217,7 @@ def test_a_kind_of_defect_is_named_as_it_is_in_every_figure(project):
     manifest = read_manifest(paths.MANIFEST)
     renamed = np.asarray(manifest["image_id"], dtype=object).copy()
     renamed[-len(ids) :] = ids
-    write_manifest(paths.MANIFEST, {**manifest, "image_id": renamed})
+    write_manifest(paths.MANIFEST, manifest.assign(image_id=renamed))
     evaluate()
     assert set(report()["methods"]["vit"]["recall_per_defect"]) == {kind}
 
@@ -435,9 +436,8 @@ def test_a_mask_without_any_defect_is_named_and_the_rest_is_written(project, cap
 def test_defective_pictures_without_a_mask_are_left_out_and_counted(project, capsys):
     write_maps(project, "ae")
     manifest = read_manifest(paths.MANIFEST)
-    names = np.asarray(manifest["mask"], dtype=object).copy()
-    names[[60, 61]] = None
-    write_manifest(paths.MANIFEST, {**manifest, "mask": names})
+    manifest.loc[[60, 61], "mask"] = None
+    write_manifest(paths.MANIFEST, manifest)
     evaluate()
     assert pixels_of("ae")["pictures"] == {"good": 12, "anomalous": 16, "without_mask": 2}
     line = "ae: left out of pixel metrics: 2 defective test pictures have no mask"
