@@ -9,11 +9,12 @@ from typing import Annotated
 
 import typer
 
-from iad.config import Evaluate, load_params
+from iad.config import load_params
 from iad.errors import IadError, unknown
 from iad.gate.finished import Run, finished_runs
 from iad.progress import say
 from iad.report.categories import TITLES, Cell, category_cells, category_rows
+from iad.report.options import Evaluate
 from iad.report.tables import as_markdown, as_text
 from iad.serving.flat import flat
 
