@@ -153,7 +153,7 @@ def test_without_a_name_the_presets_are_listed(capsys):
 def test_values_may_be_quoted_flowing_or_absent_and_lines_may_end_as_on_windows():
     text = "a: 'it''s # x'  # c\r\nb: {c: 1, d: [1, 2]}\r\ne: null  # none\r\nf:\r\ng: 'q' # same\r\n"
     new, changes = overlay(text, "{a: new, b: {d: 3}, e: 4, f: true, g: q}", "here")
-    assert new == "a: new          # c\r\nb: {c: 1, d: 3}\r\ne: 4     # none\r\nf: true\r\ng: 'q' # same\r\n"
+    assert new == "a: 'new'        # c\r\nb: {c: 1, d: 3}\r\ne: 4     # none\r\nf: true\r\ng: 'q' # same\r\n"
     assert changes == ["a: it's # x -> new", "b.d: [1, 2] -> 3", "e: null -> 4", "f: null -> true"]
 
 
