@@ -186,9 +186,3 @@ def _precision(wanted: str, device: str) -> str:
     else:
         native = False
     return "bf16" if native else "fp32"
-
-
-def resolve(*, device: str, precision: str) -> Runtime:
-    """Resolve `auto` and change nothing: for library calls."""
-    chosen = _device(device)
-    return Runtime(chosen, _precision(precision, chosen), torch.get_num_threads())

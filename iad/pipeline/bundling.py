@@ -62,11 +62,12 @@ def collect(params: Params, method: str, *, with_weights: bool = False, extendab
             "max_megapixels": params.data.max_megapixels,
         },
         embedders=embedders,
-        weights={one: _weights(record) for one, record in embedders.items()} if with_weights else {},
+        weights={one: _weights(record, one) for one, record in embedders.items()} if with_weights else {},
         maps=_scale(params, folder, str(table["map_scheme"].iloc[0])),
         origin={
             "iad": version("iad"), "versions": _versions(), "revision": revision(),
             "source": params.data.source, "category": params.data.category,
+            "precision": _precision(fitted),
         },
     )  # fmt: skip
 
@@ -100,6 +101,13 @@ def revision() -> str | None:
     except (OSError, subprocess.CalledProcessError):
         return None
     return f"{commit}+" if changed else commit
+
+
+def _precision(fitted: Fitted) -> str:
+    """In which precision networks computed that are no backbone, and so have no record."""
+    own = next((member for member in fitted.members if member.detector.takes == "pixels"), fitted)
+    runtime = read_json(paths.SCORE / own.method / paths.PROVENANCE)["runtime"]
+    return str(runtime.get("precision", "auto"))
 
 
 def _stage(reads: str) -> str:
@@ -149,10 +157,10 @@ def _scale(params: Params, folder: Path, map_scheme: str) -> dict[str, Any] | No
     return {"sigma": sigma, "rate": rate, **found}
 
 
-def _weights(record: Mapping[str, Any]) -> dict[str, np.ndarray]:
-    from iad.features.embedder import weights_of
+def _weights(record: Mapping[str, Any], origin: str) -> dict[str, np.ndarray]:
+    from iad.features.embedder import Embedder
 
-    return weights_of(record)
+    return Embedder.from_record(record, device="cpu", section=origin).state_dict()
 
 
 def _versions() -> dict[str, str]:

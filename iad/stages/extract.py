@@ -6,12 +6,15 @@ from typing import Annotated
 
 import typer
 
-from iad.paths import EXTRACT
-
 
 def extract(name: Annotated[str, typer.Argument(help="A key of `backbones` in params.yaml.")]) -> None:
     """Embed every picture with a further backbone."""
+    from iad import paths
     from iad.config import load_params
-    from iad.pipeline.extracting import extract_embeddings
+    from iad.errors import unknown
+    from iad.pipeline.embedding import embed_pictures
 
-    extract_embeddings(load_params(), f"backbones.{name}", EXTRACT / name)
+    params = load_params()
+    if name not in params.backbones:
+        raise unknown("backbone", name, params.backbones)
+    embed_pictures(params, params.backbones[name], paths.EXTRACT / name, section=f"backbones.{name}")

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from iad.paths import EXTRACT_RESNET
-
 
 def extract_resnet() -> None:
     """Embed every picture with the CNN backbone."""
+    from iad import paths
     from iad.config import load_params
-    from iad.pipeline.extracting import extract_embeddings
+    from iad.pipeline.embedding import embed_pictures
 
-    extract_embeddings(load_params(), "resnet", EXTRACT_RESNET)
+    params = load_params()
+    embed_pictures(params, params.resnet, paths.EXTRACT_RESNET, section="resnet")

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from iad.paths import EXTRACT_VIT
-
 
 def extract_vit() -> None:
     """Embed every picture with the vision transformer."""
+    from iad import paths
     from iad.config import load_params
-    from iad.pipeline.extracting import extract_embeddings
+    from iad.pipeline.embedding import embed_pictures
 
-    extract_embeddings(load_params(), "vit", EXTRACT_VIT)
+    params = load_params()
+    embed_pictures(params, params.vit, paths.EXTRACT_VIT, section="vit")
