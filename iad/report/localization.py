@@ -9,7 +9,6 @@ from typing import Any
 import numpy as np
 
 from iad import paths
-from iad.config import Evaluate
 from iad.decision.pixel_thresholds import PixelThreshold, pixel_threshold_from_good
 from iad.detectors.maps import FullMaps
 from iad.metrics.confusion import iou, pixel_confusion
@@ -17,6 +16,7 @@ from iad.metrics.localization import FPR_LIMIT, PixelMetrics, metrics_of
 from iad.metrics.pixels import PixelPictures, count_pixels
 from iad.neighbors.rows import RowView
 from iad.report.inputs import Masks, MethodMaps, read_maps
+from iad.report.options import Evaluate
 from iad.report.outcome import Outcome
 from iad.report.overlay import MapScale, red_threshold, usual_value
 from iad.report.summary import rounded
