@@ -75,6 +75,19 @@ def calibrate(detector: Detector[Any], good: Embeddings, apart: Embeddings | Non
     return _calibration(np.arange(len(good)), by_folds(detector, good, seed=seed), "k_fold", record=record)
 
 
+def of_members(rows: np.ndarray, fused: Prediction) -> Calibration:
+    """Fused scores of good pictures that calibrate every member of a hybrid, out of sample for each of them.
+
+    The scales on which they are fused come from the same pictures, and a new one had no say in them, so nothing is
+    proven.
+
+    Args:
+        rows: int64 `(K,)`, which of the pictures.
+        fused: of these.
+    """
+    return _calibration(rows, fused, "jackknife")
+
+
 def left_out_scheme(only_falls: bool) -> Scheme:
     """What leaving a picture out can prove, by whether a value can only fall when one joins."""
     return "leave_one_out" if only_falls else "jackknife"
