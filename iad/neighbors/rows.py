@@ -29,7 +29,7 @@ class RowView(Sequence[Any]):
     def __getitem__(self, place: Any) -> Any:
         return self.array[self.rows[place]]
 
-    def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray:  # noqa: ARG002  # NumPy's signature
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray:  # NumPy's signature
         return np.asarray(self[:], dtype=dtype)
 
     @property
