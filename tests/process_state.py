@@ -5,10 +5,12 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, Self
 
 import torch
 from torch.overrides import TorchFunctionMode
+
+from iad.neighbors.vectors import one_product_is_lowered
 
 PRODUCTS = {
     "matmul",
@@ -59,6 +61,16 @@ def unusual_settings() -> Iterator[None]:
 
 class LoweredProducts(TorchFunctionMode):
     """While it is entered, products of float32 are those of their first 8 bits, as some processors compute them."""
+
+    def __enter__(self) -> Self:
+        """Forget what was found out about products before."""
+        one_product_is_lowered.cache_clear()
+        return super().__enter__()  # type: ignore[no-any-return,no-untyped-call]
+
+    def __exit__(self, *error: object) -> None:
+        """Forget what was found out inside."""
+        one_product_is_lowered.cache_clear()
+        super().__exit__(*error)  # type: ignore[no-untyped-call]
 
     def __torch_function__(
         self, func: Callable[..., Any], types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None

@@ -15,7 +15,7 @@ from iad.errors import IadError
 CHUNK = 8192  # rows looked at together
 LARGEST = 1e15  # squared distances of larger values may not fit float32
 ROUNDING = 2.0**-23  # twice the unit roundoff of float32
-PROBE = (512, 64)  # rows of a product that shows whether products are lowered: on a card, on a CPU
+PROBE = 512  # rows and columns of a product that is lowered where any is
 TINY = 1e-30  # above all that a squared distance in float32 loses where squares fall below the range of the type
 
 
@@ -71,14 +71,27 @@ def full_precision(device: str) -> Iterator[torch.dtype]:
 
 
 def products_are_lowered(device: str) -> bool:
-    """Whether products of float32 are computed with fewer bits here and now.
+    """Whether products of float32 may have fewer bits here and now: PyTorch is set so, or does it anyway."""
+    # "none" is PyTorch's default, which lowers nothing
+    return _setting(device) not in ("none", "ieee", "highest") or one_product_is_lowered(device)
 
-    PyTorch has had several settings for it, of which some raise when others were used. A product tells: times one, a
-    number comes back with all its bits, or it was lowered.
+
+def _setting(device: str) -> str:
+    backend = torch.backends.cuda if device == "cuda" else torch.backends.mkldnn
+    try:
+        return str(backend.matmul.fp32_precision)  # which never raises, however a host has mixed old and new settings
+    except AttributeError:  # before PyTorch 2.9, with one setting for all
+        return torch.get_float32_matmul_precision()
+
+
+@cache
+def one_product_is_lowered(device: str) -> bool:
+    """Whether a product loses bits; some environment variables make it, of which PyTorch knows nothing.
+
+    Times one, a number comes back with all its bits, or it was lowered. Small products are not always.
     """
-    size = PROBE[device == "cpu"]
-    numbers = torch.arange(size * size, dtype=torch.float32, device=device).view(size, size).mul_(ROUNDING).add_(1)
-    ones = torch.eye(size, dtype=torch.float32, device=device)
+    numbers = torch.arange(PROBE * PROBE, dtype=torch.float32, device=device).view(PROBE, PROBE).mul_(ROUNDING).add_(1)
+    ones = torch.eye(PROBE, dtype=torch.float32, device=device)
     return not all(torch.equal(product, numbers) for product in (numbers @ ones, fast_product(numbers, ones)))
 
 

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from iad.neighbors import vectors
-from iad.neighbors.vectors import CHUNK, fast_product, full_precision, products_are_lowered
+from iad.neighbors.vectors import CHUNK, fast_product, full_precision, one_product_is_lowered, products_are_lowered
 from tests.process_state import LoweredProducts, process_state, unusual_settings
 
 
@@ -18,22 +18,34 @@ def drawn(seed, *shape):
 def test_lowered_products_are_noticed_and_taken_in_float64(device):
     with full_precision(device) as dtype:
         assert dtype == torch.float32
-    with LoweredProducts():
+    with LoweredProducts(), full_precision("cpu") as dtype:
+        assert dtype == torch.float64
+
+
+@pytest.mark.parametrize("bits", [8, 11, 16, 23])
+def test_one_bit_less_than_float32_has_is_enough(bits, monkeypatch):
+    def lowered(rows, queries):
+        step = 2.0 ** (1 - bits)  # of numbers from 1 to 2
+        return ((rows.double() / step).round() * step @ queries.T.double()).float()
+
+    one_product_is_lowered.cache_clear()
+    assert not products_are_lowered("cpu")
+    one_product_is_lowered.cache_clear()
+    monkeypatch.setattr(vectors, "fast_product", lowered)
+    assert products_are_lowered("cpu")
+    one_product_is_lowered.cache_clear()
+
+
+@pytest.mark.parametrize("precision", ["high", "medium"])
+def test_a_setting_counts_although_small_products_are_not_lowered_by_it(precision):
+    torch.set_float32_matmul_precision(precision)
+    try:
         assert products_are_lowered("cpu")
         with full_precision("cpu") as dtype:
             assert dtype == torch.float64
-
-
-@pytest.mark.parametrize("bits", [8, 11, 16])
-def test_one_bit_less_than_float32_has_is_enough(bits, monkeypatch):
-    def lowered(rows, queries):
-        step = 2.0 ** (24 - bits)
-        shortened = (rows.double() / 2**-23 / step).round() * step * 2**-23
-        return (shortened @ queries.T.double()).float()
-
+    finally:
+        torch.set_float32_matmul_precision("highest")
     assert not products_are_lowered("cpu")
-    monkeypatch.setattr(vectors, "fast_product", lowered)
-    assert products_are_lowered("cpu")
 
 
 def test_autocast_is_left_for_the_block_and_comes_back():
