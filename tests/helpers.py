@@ -110,6 +110,10 @@ class Recorder:
     def __init__(self, value: Any, found: set[str], key: str = "") -> None:
         self._value, self._found, self._key = value, found, key
 
+    @property
+    def __class__(self) -> type:  # so that `isinstance` takes it for what it stands in for
+        return type(self._value)
+
     def options(self, section: str) -> Any:
         """Those of one section, as `Params.options` gives them."""
         found: Any = self
