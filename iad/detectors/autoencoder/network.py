@@ -13,7 +13,7 @@ import numpy as np
 import torch
 from torch import nn
 
-from iad.compute import Runtime
+from iad.compute import Runtime, own_random_numbers
 from iad.errors import IadError
 from iad.progress import bar
 
@@ -47,8 +47,8 @@ def build_autoencoder(width: int, latent_channels: int, *, image_size: int, seed
             f"preprocess.image_size = {image_size}: the autoencoder halves the picture four times and wants a "
             f"multiple of {STRIDE}, such as {lower} or {lower + STRIDE}"
         )
-    torch.manual_seed(seed)
-    return Autoencoder(width, latent_channels)
+    with own_random_numbers(seed):
+        return Autoencoder(width, latent_channels)
 
 
 def to_pixels(images: np.ndarray, runtime: Runtime) -> torch.Tensor:
@@ -90,8 +90,12 @@ def error_maps(
 
 
 def _encode(inputs: int, outputs: int) -> list[nn.Module]:
-    return [nn.Conv2d(inputs, outputs, 3, padding=1), nn.ReLU(), nn.MaxPool2d(2)]
+    return [nn.Conv2d(inputs, outputs, 3, padding=1, dtype=torch.float32), nn.ReLU(), nn.MaxPool2d(2)]
 
 
 def _decode(inputs: int, outputs: int) -> list[nn.Module]:
-    return [nn.Upsample(scale_factor=2, mode="nearest"), nn.Conv2d(inputs, outputs, 3, padding=1), nn.ReLU()]
+    return [
+        nn.Upsample(scale_factor=2, mode="nearest"),
+        nn.Conv2d(inputs, outputs, 3, padding=1, dtype=torch.float32),
+        nn.ReLU(),
+    ]
