@@ -117,8 +117,12 @@ def _empty(width: int, latent_channels: int, image_size: int) -> Autoencoder:
 
 
 def _encode(inputs: int, outputs: int) -> list[nn.Module]:
-    return [nn.Conv2d(inputs, outputs, 3, padding=1), nn.ReLU(), nn.MaxPool2d(2)]
+    return [nn.Conv2d(inputs, outputs, 3, padding=1, dtype=torch.float32), nn.ReLU(), nn.MaxPool2d(2)]
 
 
 def _decode(inputs: int, outputs: int) -> list[nn.Module]:
-    return [nn.Upsample(scale_factor=2, mode="nearest"), nn.Conv2d(inputs, outputs, 3, padding=1), nn.ReLU()]
+    return [
+        nn.Upsample(scale_factor=2, mode="nearest"),
+        nn.Conv2d(inputs, outputs, 3, padding=1, dtype=torch.float32),
+        nn.ReLU(),
+    ]
