@@ -14,10 +14,9 @@ from iad import paths
 from iad.config import Params
 from iad.data.manifest import read_manifest, rows_of
 from iad.detectors.base import Prediction, State
-from iad.detectors.calibrate import Calibration
+from iad.detectors.calibrate import COMBINED, Calibration, common_pictures, places_of
 from iad.detectors.hybrid import Options
 from iad.detectors.hybrid.detector import Detector as Hybrid
-from iad.detectors.hybrid.evidence import common_pictures, places_of
 from iad.errors import IadError, unknown
 from iad.fitted import Fitted, write_fitted
 from iad.io import open_array, read_json, read_table, write_json, write_table
@@ -79,7 +78,7 @@ def score_hybrid(params: Params, method: str) -> None:
     (known, calibration), (tested, said) = (_fused(hybrid, source, file) for file in FILES)
     test = manifest.iloc[rows_of(manifest, "test")]
     order = places_of(tested, np.asarray(test["image_id"]), str(source / paths.TEST_SCORES))
-    found = Calibration(np.arange(len(known)), calibration, "jackknife", "jackknife", {})
+    found = Calibration(np.arange(len(known)), calibration, COMBINED, COMBINED)
     write_scores(method, known, found, test, said.take(order))
     members = _of(record, "detector", "tail", "map_tail")
     parts = {

@@ -33,6 +33,6 @@ class Detector(VectorDetector[Options]):
 
     def score(self, rows: np.ndarray) -> np.ndarray:
         """Distance to the nearest centre."""
-        from sklearn.metrics import euclidean_distances
+        from scipy.spatial.distance import cdist
 
-        return np.asarray(euclidean_distances(rows, self.learned.arrays["centres"]).min(axis=1))
+        return np.asarray(cdist(rows, self.learned.arrays["centres"]).min(axis=1))
