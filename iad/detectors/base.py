@@ -268,7 +268,11 @@ class Extendable(Detector[OptionsT]):
 
     @abstractmethod
     def drop(self, keep: np.ndarray) -> Self:
-        """A new detector without the pictures whose place in `keep`, bool `(N,)`, is False."""
+        """A new detector without the pictures whose place in `keep`, bool `(N,)`, is False.
+
+        Raises:
+            IadError: if none is left.
+        """
 
     @abstractmethod
     def merge(self, others: Sequence[Self]) -> Self:

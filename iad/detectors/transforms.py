@@ -144,10 +144,12 @@ def fit_projection(features: np.ndarray, components: float, *, name: str, place:
     """
     n, dimensions = features.shape
     most = min(n - 1, dimensions)
-    if most < max(components, 1):
+    if most < (wanted := max(components, 1)):
+        fewer = [f"set it to {most} or less"] if most else []
+        more = [f"add good pictures: it takes {wanted + 1:g} at least"] if wanted <= dimensions else []
         raise IadError(
             f"{name} = {components:g}: {n} good pictures with {dimensions} features have {most} principal components; "
-            "take fewer, or a share below 1, or add good pictures"
+            f"{', or '.join(fewer + more)}"
         )
     mean, covariance = np.zeros(dimensions), np.zeros((dimensions, dimensions))
     for block in blocks(features):

@@ -104,8 +104,8 @@ class VectorDetector(Detector[RefittedT]):
         rows = pooled_of(pictures, self.options.section)
         if len(rows) and rows.shape[1] != len(self.scaling.mean):
             raise IadError(
-                f"{self.options.section}: embeddings of {rows.shape[1]} features, but it was fitted to "
-                f"{len(self.scaling.mean)}; embed pictures as those that it was fitted to"
+                f"{self.options.section}: embeddings of {rows.shape[1]} features, but the good pictures had "
+                f"{len(self.scaling.mean)}; embed all by the same backbone"
             )
         return np.asarray(self.score(self.scaling.apply(rows)), dtype=np.float64) if len(rows) else np.empty(0)
 

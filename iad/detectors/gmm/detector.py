@@ -67,10 +67,12 @@ class Detector(VectorDetector[Options]):
         if n < 2 * options.components:
             raise IadError(
                 f"{options.section}.components = {options.components}: {n} good pictures are too few, two for each "
-                f"Gaussian is the least; set it to {max(n // 2, 1)} or less, or add good pictures"
+                f"Gaussian is the least; set it to {max(n // 2, 1)} or less, or add good pictures: it takes "
+                f"{2 * options.components} at least"
             )
         if options.covariance in {"full", "tied"} and n <= dimensions:
             raise IadError(
                 f"{options.section}.covariance = {options.covariance}: {n} good pictures do not determine it for "
-                f"{dimensions} features; take diag, set {options.section}.pca below {n}, or add good pictures"
+                f"{dimensions} features; set it to diag, or {options.section}.pca to {n - 1} components or less, or "
+                f"add good pictures: it takes {dimensions + 1} at least"
             )

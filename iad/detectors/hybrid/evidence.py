@@ -62,14 +62,17 @@ def fit_tail(values: np.ndarray, share: float, origin: str) -> GoodTail:
     """Fit the upper tail of good pictures' scores, or of the values of their anomaly maps.
 
     Args:
-        values: of any shape and float type, two at least, higher = more anomalous.
+        values: of any shape and float type, higher = more anomalous.
         share: of the values that counts as tail, in (0, 1); at least one does.
         origin: what the values are; a refusal begins with it.
 
     Raises:
-        IadError: if a value is not finite, or all of the tail is one value, so that it has no scale.
+        IadError: if there are fewer than two, one is not finite, or all of the tail is one value, so that it has no
+            scale.
     """
     flat = values.reshape(-1).astype(np.float64)
+    if len(flat) < 2:
+        raise IadError(f"{origin}: {len(flat)} values of good pictures give no scale; add good pictures")
     if not np.isfinite(flat).all():
         raise IadError(f"{origin}: a score of a good picture is not finite; run `dvc repro` to write it again")
     count = min(max(1, round(share * len(flat))), len(flat) - 1)

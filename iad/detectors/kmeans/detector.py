@@ -24,7 +24,7 @@ class Detector(VectorDetector[Options]):
         if different < self.options.clusters:
             raise IadError(
                 f"{self.options.section}.clusters = {self.options.clusters}: only {different} different good pictures "
-                f"to cluster; set it to {different} or less, or add good pictures"
+                f"to cluster; set it to {different} or less, or add good pictures: it takes as many different ones"
             )
         from sklearn.cluster import KMeans
 

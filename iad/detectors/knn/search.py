@@ -142,7 +142,7 @@ class Neighbors:
         Raises:
             IadError: if fewer than k pictures can be neighbours.
         """
-        self._require(k, self.size - (leave_out is not None))
+        self._require(k, left_out=int(leave_out is not None))
         distances, found = np.empty((len(queries), k)), np.empty((len(queries), k), dtype=np.int64)
         with bar("nearest neighbours", len(queries)) as shown:
             for start in range(0, len(queries), QUERY_ROWS):
@@ -181,11 +181,13 @@ class Neighbors:
             return load_index(index, state.arrays["index"], self.size)
         return build_index(index, self._searched if self.projection else self.space.place(self.bank))
 
-    def _require(self, k: int, available: int) -> None:
+    def _require(self, k: int, *, left_out: int) -> None:
+        available = self.size - left_out
         if available < k:
-            smaller = f"set method.k to {available} or less, or " if available else ""
+            fewer = f"set method.k to {available} or less, or " if available else ""
             raise IadError(
-                f"k = {k}, but only {available} good pictures can be neighbours of each; {smaller}add good pictures"
+                f"method.k = {k}, but only {available} good pictures can be neighbours of each; {fewer}add good "
+                f"pictures: it takes {k + left_out} at least"
             )
 
 

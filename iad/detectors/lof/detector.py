@@ -30,7 +30,7 @@ class Detector(VectorDetector[Options]):
         if others < k:
             raise IadError(
                 f"{self.options.section}.n_neighbors = {k}: each good picture has only {others} others; "
-                f"set it to {others} or less, or add good pictures"
+                f"set it to {others} or less, or add good pictures: it takes {k + 1} at least"
             )
         distances, neighbors = self._nearest(rows, rows, np.arange(len(rows)))
         reach = distances[:, k - 1]
