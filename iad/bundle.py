@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 FORMAT = 1
 SUFFIX = ".iad"
 DETECTOR, CALIBRATION, WEIGHTS = "detector/", "calibration/", "weights/"  # before the names of arrays
+ORIGIN = ("iad", "versions", "revision", "source", "category", "precision")
 REMEDY = "make one with `iad bundle METHOD`"
 
 
@@ -89,7 +90,8 @@ class Bundle:
         embedders: record of each backbone, by the stage that used it; none of a method that looks at pixels.
         weights: tensors of each backbone, where they are inside.
         maps: `sigma`, `rate`, `usual`, `red` and `promise` of the maps' colours; None of a method without maps.
-        origin: `iad` (version), `versions` of libraries, `revision`, `source` and `category`.
+        origin: `iad` (version), `versions` of libraries, `revision`, `source` and `category` of the pictures, and the
+            `precision` of a network that is no backbone.
     """
 
     packed: tuple[Mapping[str, Any], Mapping[str, np.ndarray]]
@@ -168,7 +170,7 @@ def read_bundle(path: Path) -> tuple[Bundle, str]:
         ),
         threshold=content["threshold"], rule=content["rule"], preprocess=content["preprocess"],
         embedders=content["embedders"], weights=weights, maps=content["maps"],
-        origin={name: content[name] for name in ("iad", "versions", "revision", "source", "category")},
+        origin={name: content[name] for name in ORIGIN},
     ), digest  # fmt: skip
 
 

@@ -11,6 +11,7 @@ import sys
 from typing import Any, NoReturn
 
 import typer
+from typer.core import TyperGroup
 
 from iad.commands.bundle import app as bundle
 from iad.commands.gate import gate
@@ -35,19 +36,32 @@ STAGES = (
 )  # fmt: skip
 """In the order in which they run."""
 
-COMMANDS = (gate, predict, preset, results, table)
+COMMANDS = (bundle, gate, predict, preset, results, table)
 INTERRUPTED = 130
 
 UsageError: Any = typer.BadParameter.__bases__[0]  # Typer brings its own copy of Click in some releases
 
+
+class InOrder(TyperGroup):
+    """Lists stages as they run, then the user's commands by name."""
+
+    def list_commands(self, ctx: Any) -> list[str]:  # noqa: ARG002  # the signature is Click's
+        """Typer would list groups of commands last."""
+        stages = [stage.__name__ for stage in STAGES]
+        return [*stages, *sorted(set(self.commands) - set(stages))]
+
+
 app = typer.Typer(
-    add_completion=False, pretty_exceptions_enable=False, context_settings={"help_option_names": ["-h", "--help"]},
+    cls=InOrder, add_completion=False, pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
 )  # fmt: skip
 for stage in STAGES:
-    app.command(rich_help_panel="Stages of the pipeline (dvc repro runs them)")(stage)
-app.add_typer(bundle, name="bundle", rich_help_panel="Commands")
+    app.command(stage.__name__, rich_help_panel="Stages of the pipeline (dvc repro runs them)")(stage)
 for command in COMMANDS:
-    app.command(rich_help_panel="Commands")(command)
+    if isinstance(command, typer.Typer):
+        app.add_typer(command, name="bundle", rich_help_panel="Commands")
+    else:
+        app.command(command.__name__, rich_help_panel="Commands")(command)
 
 
 @app.callback()

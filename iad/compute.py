@@ -1,17 +1,27 @@
-"""Where numbers are computed: device, precision, threads and the seed, decided once per stage and recorded."""
+"""Where numbers are computed: device, precision and threads.
+
+`resolve` only finds out, and is for library calls; `start` sets up a whole process, and is for stages alone. PyTorch is
+imported when it is first needed, so that `usable_cores` costs nothing where nothing else is wanted.
+"""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-
-import torch
+from functools import cache
+from typing import TYPE_CHECKING, Any
 
 from iad.errors import IadError
 
-PRECISIONS = {"fp32": torch.float32, "bf16": torch.bfloat16}
+if TYPE_CHECKING:
+    import torch
+
+DRAWING = frozenset({  # functions and methods of PyTorch that take a generator, where initial values are drawn
+    "bernoulli", "bernoulli_", "exponential_", "kaiming_uniform_", "multinomial", "normal", "normal_", "rand",
+    "randint", "randn", "random_", "randperm", "uniform_",
+})  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -25,50 +35,84 @@ class Runtime:
     @property
     def dtype(self) -> torch.dtype:
         """The type in which convolutions and matrix products run."""
-        return PRECISIONS[self.precision]
+        import torch
+
+        return {"fp32": torch.float32, "bf16": torch.bfloat16}[self.precision]
 
     @property
     def float64_device(self) -> str:
-        """Where float64 can be computed: the same device, but for mps, which has no such type, the CPU."""
+        """Where float64 can be computed: the same device, but for mps, which has no such type, the CPU.
+
+        >>> Runtime("mps", "fp32", 1).float64_device
+        'cpu'
+        """
         return "cpu" if self.device == "mps" else self.device
 
     def record(self) -> dict[str, str | int]:
-        """The same as plain values for a JSON file; `hardware` names the card, or "cpu"."""
-        hardware = torch.cuda.get_device_name() if self.device == "cuda" else self.device
-        return {
-            "device": self.device,
-            "hardware": hardware,
-            "precision": self.precision,
-            "threads": self.threads,
-        }
+        """The same as plain values for a JSON file; `hardware` names the card, or "cpu".
+
+        >>> Runtime("cpu", "fp32", 2).record()
+        {'device': 'cpu', 'hardware': 'cpu', 'precision': 'fp32', 'threads': 2}
+        """
+        hardware = self.device
+        if self.device == "cuda":
+            import torch
+
+            hardware = torch.cuda.get_device_name()
+        return {"device": self.device, "hardware": hardware, "precision": self.precision, "threads": self.threads}
 
     @contextmanager
     def lower_precision(self) -> Iterator[None]:
-        """Run the block with autocast where the precision is bf16, unchanged where it is fp32."""
+        """Run the block with autocast where the precision is bf16, without it where it is fp32; this thread alone."""
+        import torch
+
         with torch.autocast(self.device, dtype=torch.bfloat16, enabled=self.precision == "bf16"):
             yield
 
 
-def start(*, device: str, precision: str, threads: int, seed: int) -> Runtime:
-    """Resolve `auto`, seed PyTorch and choose deterministic kernels.
+def resolve(*, device: str = "auto", precision: str = "auto") -> Runtime:
+    """Resolve `auto`, and change nothing that the process has set, its threads and random numbers among it.
 
     Args:
         device: auto, cpu, cuda or mps. `auto` takes CUDA, then MPS, then the CPU.
-        precision: auto, fp32 or bf16. `auto` takes bf16 where the hardware computes in it, fp32 elsewhere.
+        precision: auto, fp32 or bf16. `auto` takes bf16 where the hardware computes in it, fp32 elsewhere. fp32 is what
+            the process lets it be: where it allows TF32 or bf16 in float32 products, a network computes in these.
+
+    Raises:
+        IadError: if the device is not on this machine.
+
+    >>> resolve(device="cpu", precision="fp32").device
+    'cpu'
+    """
+    import torch
+
+    chosen = _device(device)
+    return Runtime(chosen, _precision(precision, chosen), torch.get_num_threads())
+
+
+def start(*, device: str, precision: str, threads: int, seed: int | None = None) -> Runtime:
+    """Resolve `auto`, and set up this process: threads, deterministic kernels, random numbers where there is a seed.
+
+    Args:
+        device: as for `resolve`.
+        precision: as for `resolve`.
         threads: CPU threads; 0 takes all cores this process may use.
-        seed: of PyTorch's random numbers.
+        seed: of PyTorch's random numbers; None where none are drawn.
 
     Raises:
         IadError: if the device is not on this machine.
     """
+    import torch
+
     chosen = _device(device)
-    torch.manual_seed(seed)
+    if seed is not None:
+        torch.manual_seed(seed)
     torch.set_num_threads(threads or usable_cores())
     if chosen == "cuda":
         os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # cuBLAS needs it to be deterministic
         torch.use_deterministic_algorithms(True, warn_only=True)
         torch.backends.cudnn.benchmark = False
-    return Runtime(chosen, _precision(precision, chosen), torch.get_num_threads())
+    return resolve(device=chosen, precision=precision)
 
 
 def usable_cores() -> int:
@@ -78,17 +122,60 @@ def usable_cores() -> int:
     return os.cpu_count() or 1
 
 
+@contextmanager
+def own_random_numbers(seed: int) -> Iterator[None]:
+    """Let this thread make its tensors on the CPU inside the block, and draw from a generator of its own.
+
+    The numbers are those after `torch.manual_seed(seed)`; the process's generator and other threads see nothing of it.
+
+    >>> import torch
+    >>> with own_random_numbers(3):
+    ...     first = torch.rand(2)
+    >>> torch.equal(first, torch.rand(2, generator=torch.Generator().manual_seed(3)))
+    True
+    """
+    import torch
+
+    with torch.device("cpu"), _own_generator()(seed):
+        yield
+
+
+@cache
+def _own_generator() -> Any:
+    import torch
+    from torch.overrides import TorchFunctionMode
+
+    class OwnGenerator(TorchFunctionMode):  # modes are kept per thread
+        def __init__(self, seed: int) -> None:
+            super().__init__()
+            self.generator = torch.Generator("cpu").manual_seed(seed)
+
+        def __torch_function__(
+            self, func: Callable[..., Any], types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
+        ) -> Any:
+            given = dict(kwargs or {})
+            if getattr(func, "__name__", "") in DRAWING and given.get("generator") is None:
+                given["generator"] = self.generator
+            return func(*args, **given)
+
+    return OwnGenerator
+
+
 def _device(wanted: str) -> str:
+    import torch
+
     available = {"cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available(), "cpu": True}
     if wanted == "auto":
         return next(name for name, there in available.items() if there)
-    if not available[wanted]:
+    if not available.get(wanted):
         here = ", ".join(name for name, there in available.items() if there)
         raise IadError(f"compute.device = {wanted}: not on this machine, which has {here}; use auto or one of these")
     return wanted
 
 
 def _precision(wanted: str, device: str) -> str:
+    import torch
+
     if wanted != "auto":
         return wanted
     if device == "cuda":
@@ -99,9 +186,3 @@ def _precision(wanted: str, device: str) -> str:
     else:
         native = False
     return "bf16" if native else "fp32"
-
-
-def resolve(*, device: str, precision: str) -> Runtime:
-    """Resolve `auto` and change nothing: for library calls."""
-    chosen = _device(device)
-    return Runtime(chosen, _precision(precision, chosen), torch.get_num_threads())

@@ -37,6 +37,12 @@ class DetectorOptions(Section):
     section: ClassVar[str] = ""
 
 
+class SourceOptions(Section):
+    """Options of a source of pictures; `categories` tells a reader of `params.yaml` which ones it has."""
+
+    categories: ClassVar[str] = ""
+
+
 def flat(values: Mapping[str, Any], above: str = "") -> dict[str, Any]:
     """Every value of nested settings that is no mapping, by its key with dots.
 

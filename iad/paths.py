@@ -30,10 +30,11 @@ AE_RECORD = TRAIN_AE / "autoencoder.json"
 
 EXTRACT_RESNET = STAGES / "extract_resnet"
 EXTRACT_VIT = STAGES / "extract_vit"
-FEATURES = "features.npy"  # in the folder of an extract stage
+EXTRACT = STAGES / "extract"  # one folder per entry of `backbones`
+FEATURES = "features.npy"  # in the folder of an extract stage: pooled embeddings, float32 (N, D)
 PATCHES = "patches.npy"  # in the folder of an extract stage, if it keeps any: float16 (N, h, w, D)
-COPIES = "copies.npy"  # there too, if copies are turned: float16 (training pictures, copies, h, w, D)
-PLACES = "places.npy"  # in the folder of an extract stage, with attribution: float16 (N, h, w, D)
+AUGMENTED = "augmented.npy"  # there too, of rotated and flipped copies: float16 (training pictures, copies, h, w, D)
+CONTRIBUTIONS = "contributions.npy"  # in the folder of an extract stage, with attribution: float16 (N, h, w, D)
 BACKBONE_RECORD = "backbone.json"  # in the folder of an extract stage
 
 SCORE = STAGES / "score"

@@ -83,6 +83,7 @@ class Predictor:
         self.bundle, self.origin = bundle, origin
         self._runtime = self._choose(device)
         self.fitted = bundle.fitted(self._runtime)
+        self._sources = self.fitted.sources()
         self.embedders: Mapping[str, Embedder] = {
             reads: self._embedder(reads, device, weights) for reads in bundle.embedders
         }
@@ -120,9 +121,9 @@ class Predictor:
     def embed(self, pixels: np.ndarray) -> Embeddings:
         """What the method's detector takes, of prepared pictures uint8 `(N, S, S, 3)`."""
         found = {}
-        for reads, parts in self.fitted.sources().items():
+        for reads in self._sources:
             embedder = self.embedders.get(reads)
-            found[reads] = Embeddings(pixels=pixels) if embedder is None else embedder.embed(pixels, parts)
+            found[reads] = Embeddings(pixels=pixels) if embedder is None else Embeddings(**embedder.embed(pixels))
         return self.fitted.inputs(found)
 
     def embed_good(self, pixels: np.ndarray) -> Embeddings:
@@ -130,7 +131,7 @@ class Predictor:
         embedder = self.embedders.get(self.fitted.reads)
         if embedder is None:
             return Embeddings(pixels=pixels)
-        return embedder.embed_good(pixels, {self.fitted.detector.takes})
+        return Embeddings(**embedder.embed(pixels, augmented=True))
 
     def prepare(self, picture: PictureFile | np.ndarray | Image.Image, name: str = "") -> np.ndarray:
         """A picture as `preprocess` prepares it, uint8 `(S, S, 3)`.
@@ -156,22 +157,24 @@ class Predictor:
         write_bundle(Path(path), self.bundle)
 
     def _choose(self, device: str) -> Runtime | None:
-        packed = self.bundle.packed[0]
-        kinds = [packed["detector"], *(inner["detector"] for inner in packed["members"].values())]
-        if not self.bundle.embedders and not any(detector_class(kind).uses_torch for kind in kinds):
+        values = self.bundle.packed[0]
+        kinds = [values["detector"], *(inner["detector"] for inner in values["members"].values())]
+        if not any(detector_class(kind).uses_torch for kind in kinds):
             return None
         from iad import compute
 
-        return compute.resolve(device=device, precision=str(self.bundle.origin.get("precision", "auto")))
+        return compute.resolve(device=device, precision=self.bundle.origin["precision"])
 
     def _embedder(self, reads: str, device: str, weights: str) -> Embedder:
-        from iad.features.embedder import Embedder
+        from iad.features.embedder import PARTS, Embedder
 
-        record, inside = self.bundle.embedders[reads], self.bundle.weights.get(reads)
-        try:
-            return Embedder.from_record(record, weights=weights or inside, device=device)
-        except IadError as refusal:
-            raise IadError(f"{self.origin}: {refusal}") from None
+        parts = {part for part in PARTS if part in self._sources[reads]}
+        if "pooled" in parts:
+            parts.add("contributions")  # for maps
+        return Embedder.from_record(
+            self.bundle.embedders[reads], weights=weights or self.bundle.weights.get(reads), parts=parts, device=device,
+            section=self.origin,
+        )  # fmt: skip
 
     def _named(self, pictures: Picture | Iterable[Picture]) -> Iterator[tuple[str, Any]]:
         given: Iterable[Any] = [pictures] if isinstance(pictures, Picture) else pictures

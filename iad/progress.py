@@ -7,8 +7,6 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from typing import Protocol, TypeVar
 
-from tqdm import tqdm
-
 T = TypeVar("T")
 SHOW_AFTER_SECONDS = 0.5
 
@@ -27,12 +25,16 @@ def track(items: Iterable[T], title: str, *, total: int | None = None, unit: str
     >>> list(track("abc", "reading letters", unit=" letters"))
     ['a', 'b', 'c']
     """
+    from tqdm import tqdm
+
     yield from tqdm(items, **_options(title, total, unit))
 
 
 @contextmanager
 def bar(title: str, total: int | None, *, unit: str = " pictures", scale: bool = False) -> Iterator[Bar]:
     """Open a bar for work that advances in unequal steps; `scale` prints bytes as kB, MB, GB."""
+    from tqdm import tqdm
+
     with tqdm(**_options(title, total, unit), unit_scale=scale, unit_divisor=1000) as shown:
         yield shown
 

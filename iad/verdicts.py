@@ -6,8 +6,6 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
 from iad.data.pictures import PictureFile, find
 from iad.errors import IadError
 from iad.io import replacing
@@ -138,21 +136,14 @@ def write_overlay(file: Path, verdict: Verdict, preprocess: Mapping[str, Any], s
 
     from iad.data.decode import decode_to_show
     from iad.data.tree import read_bytes
+    from iad.detectors.maps import resized
     from iad.report.overlay import MapScale, overlay
 
     if verdict.path is None or verdict.anomaly_map is None:
         raise IadError(f"{verdict.image_id}: no file or no map to draw")
     limits = {name: value for name, value in preprocess.items() if name != "image_size"}
     picture = decode_to_show(read_bytes(verdict.path), str(verdict.path), LONGEST, **limits)
-    shown = stretched(verdict.anomaly_map, picture.shape[0], picture.shape[1])
+    shown = resized(verdict.anomaly_map, picture.shape[0], picture.shape[1])
     drawn = overlay(picture, shown, MapScale(scale["usual"], scale["red"]))
     with replacing(file) as part:
         Image.fromarray(drawn).save(part, format="PNG")
-
-
-def stretched(values: np.ndarray, height: int, width: int) -> np.ndarray:
-    """A map float32 `(S, S)` at another size, bilinear; no value is larger than the largest before."""
-    from iad.detectors.maps import enlargement
-
-    found = enlargement(len(values), height, 0) @ values @ enlargement(len(values), width, 0).T
-    return np.asarray(np.minimum(found, values.max()))

@@ -68,10 +68,10 @@ def write_maps(folder: Path, method: str, *, raised: float = 3.0, map_scheme: st
     np.save(folder / paths.SCORE / method / paths.TEST_MAPS, maps[test])
     np.save(folder / paths.MASKS, masks)
     names = [f"masks/{row:03d}.png" if label else None for row, label in enumerate(labels)]
-    write_manifest(folder / paths.MANIFEST, {**manifest, "mask": np.array(names, dtype=object)})
+    write_manifest(folder / paths.MANIFEST, manifest.assign(mask=np.array(names, dtype=object)))
     if map_scheme:
         file = folder / paths.SCORE / method / paths.CALIBRATION_SCORES
-        write_table(file, {**read_table(file), "map_scheme": [map_scheme] * int((~test).sum())})
+        write_table(file, read_table(file).assign(map_scheme=map_scheme))
 
 
 def write_scores(folder: Path, method: str, manifest: dict[str, np.ndarray], scores: np.ndarray) -> None:

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 from PIL import Image
 
-from iad.data.decode import flatten
-from iad.data.formats import ALPHA_MODES, COLOUR_MODES, FULL_16BIT, GREY_MODES, is_16bit_grey
+from iad.data.decode import FULL_16BIT, flatten
+from iad.data.formats import ALPHA_MODES, COLOUR_MODES, GREY_MODES, is_16bit_grey
 from iad.errors import IadError
 
 

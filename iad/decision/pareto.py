@@ -104,10 +104,10 @@ def _fit(samples: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     largest = samples.max(axis=1)
     ratios = samples / largest[:, None]
     centre, step = np.zeros((len(samples), 1)), 1.0
-    for places in (GRID, *[ZOOM] * ZOOMS):
-        candidates = centre + step * places  # (B, G)
+    for offsets in (GRID, *[ZOOM] * ZOOMS):
+        candidates = centre + step * offsets  # (B, G)
         centre = np.take_along_axis(candidates, _profile(ratios, candidates)[2].argmax(axis=1)[:, None], axis=1)
-        step = 0.5 if places is GRID else step / 8
+        step = 0.5 if offsets is GRID else step / 8
     shape, scale, likelihood = (values[:, 0] for values in _profile(ratios, centre))
     uniform = likelihood < 0  # the likelihood of shape -1 is 1
     return np.where(uniform, -1.0, shape), largest * np.where(uniform, 1.0, scale)

@@ -284,15 +284,22 @@ class Extendable(Detector[OptionsT]):
 
 
 class Composite(Detector[OptionsT]):
-    """A detector that is made of others, and says what they say together.
+    """A detector that is made of others, and says what they say together, on scales that calibrating pictures set.
 
     Attributes:
         members: by name.
+        calibration: what `iad.detectors.calibrate.calibrate` found when it was fitted; None once loaded, or where
+            pictures set apart are to calibrate it.
     """
 
     takes: ClassVar[Takes] = "members"
 
     members: Mapping[str, Detector[Any]]
+    calibration: Any = None
+
+    @abstractmethod
+    def align(self, calibration: Mapping[str, Prediction]) -> Self:
+        """Set the scale of each member by what it says, out of sample, of good pictures; returns itself."""
 
     @abstractmethod
     def combine(self, predictions: Mapping[str, Prediction]) -> Prediction:

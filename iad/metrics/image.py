@@ -98,7 +98,12 @@ def rank(gt_label: np.ndarray, pred_score: np.ndarray, *, origin: str = "test sc
 
 
 def auroc_of(counts: Counts) -> np.ndarray:
-    """Area under the ROC curve, `(...)`; every row of `counts` must hold both classes. See `auroc`."""
+    """Area under the ROC curve, `(...)`; every row of `counts` must hold both classes. See `auroc`.
+
+    >>> ranking = rank(np.array([0, 1, 1]), np.array([0.3, 0.2, 0.4]))
+    >>> auroc_of(ranking.counts(np.array([[1, 1, 1], [2, 1, 0]]))).tolist()  # as they are; the best drawn twice
+    [0.5, 1.0]
+    """
     true, false = counts.true_positives, counts.false_positives
     new_false = np.diff(false, axis=-1, prepend=0)
     above = true + true - np.diff(true, axis=-1, prepend=0)  # anomalous before the group plus up to it: ties count 1/2
@@ -106,7 +111,11 @@ def auroc_of(counts: Counts) -> np.ndarray:
 
 
 def average_precision_of(counts: Counts) -> np.ndarray:
-    """Average precision, `(...)`; every row of `counts` must hold an anomalous picture. See `average_precision`."""
+    """Average precision, `(...)`; every row of `counts` must hold an anomalous picture. See `average_precision`.
+
+    >>> average_precision_of(rank(np.array([0, 1, 1]), np.array([0.3, 0.2, 0.4])).counts()).item()
+    0.8333333333333333
+    """
     true = counts.true_positives
     rejected = np.maximum(true + counts.false_positives, 1)  # a draw may miss the first groups; their term is 0 anyway
     return np.asarray((np.diff(true, axis=-1, prepend=0) * (true / rejected)).sum(axis=-1) / counts.positives)

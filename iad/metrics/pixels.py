@@ -215,9 +215,10 @@ def _defect_pixels(pictures: PixelPictures) -> tuple[np.ndarray, np.ndarray, np.
         elif pictures.gt_label[row]:
             empty.append(row)
     if empty and owners:
+        more = f" (and {len(empty) - 1} more)" if len(empty) > 1 else ""
         raise IadError(
-            f"{pictures.origin}: the mask of {pictures.name(empty[0])} marks no pixel ({len(empty)} such masks), but "
-            "the picture is labelled anomalous; give it a mask that marks its defect"
+            f"{pictures.origin}: the mask of {pictures.name(empty[0])} marks no pixel{more}, but the picture is "
+            "labelled anomalous; give it a mask that marks its defect, or leave the picture out"
         )
     if not owners:
         return np.zeros(0, np.float32), np.zeros(0, np.int32), np.concatenate(sizes), np.zeros(0, np.int64)

@@ -80,7 +80,9 @@ class BankCodes:
         self.norm_columns = -(-self.padded // (16 * NORM_SHARE)) * 16
         columns = self.padded + self.norm_columns
         self.integers = torch.zeros(groups * GROUP, columns, dtype=torch.int8, device=self.device)
-        self.step, self.shift, self.norm, self.residual, self.rounding = torch.zeros(5, groups, device=self.device)
+        self.step, self.shift, self.norm, self.residual, self.rounding = torch.zeros(
+            5, groups, dtype=torch.float32, device=self.device
+        )
         self.typical_step = 0.0
         for start in range(0, self.size, CHUNK):
             self._fill(start, self.place(bank[start : start + CHUNK]))

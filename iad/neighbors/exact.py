@@ -78,19 +78,15 @@ class ExactSearch:
             IadError: if fewer than k rows can be neighbours, or the queries are not float32, finite and of D values.
         """
         tensor = as_tensor(queries, "queries", self.bank.shape[1])
-        available = len(self.bank) - (hidden[1] - hidden[0])
-        if not 1 <= k <= available:
-            raise IadError(
-                f"k = {k}, but the bank has {available} rows to choose from; set k to {max(available, 1)} or less"
-            )
+        _require_rows(k, len(self.bank) - (hidden[1] - hidden[0]))
         distances, rows = np.empty((len(queries), k)), np.empty((len(queries), k), dtype=np.int64)
         at_once = len(queries) * len(self.bank) <= (SMALL if len(self.filters) > 1 else MEDIUM)
         step = min(QUERIES, max(FEW, SMALL // len(self.bank))) if at_once else QUERIES
         try:
-            with full_precision(self.device.type):
+            with full_precision(self.device.type) as dtype:
                 for start in range(0, len(queries), step):
                     part = tensor[start : start + step].to(self.device)
-                    squared, rows[start : start + step] = self._search(part, k, hidden, at_once=at_once)
+                    squared, rows[start : start + step] = self._search(part, k, hidden, dtype, at_once=at_once)
                     distances[start : start + step] = np.sqrt(squared)
         except torch.OutOfMemoryError:
             raise no_room(self.bank.shape) from None
@@ -102,19 +98,19 @@ class ExactSearch:
         return found
 
     def _search(
-        self, queries: torch.Tensor, k: int, hidden: tuple[int, int], *, at_once: bool
+        self, queries: torch.Tensor, k: int, hidden: tuple[int, int], dtype: torch.dtype, *, at_once: bool
     ) -> tuple[np.ndarray, np.ndarray]:
         squared, rows = np.empty((len(queries), k)), np.empty((len(queries), k), dtype=np.int64)
         left = torch.arange(len(queries), device=self.device)
         if at_once:
-            query, row, done = self.float32.candidates(queries, k, hidden, PATIENCE + 4 * k)
+            query, row, done = self.float32.candidates(queries.to(dtype), k, hidden, PATIENCE + 4 * k)
             there = done.cpu().numpy()
             squared[there], rows[there] = self._nearest(queries, query.cpu().numpy(), row.cpu().numpy(), k)
             left = left[~done]
         for one in self.filters:
             if not len(left):
                 return squared, rows
-            done, *answer = self._through(one, queries[left], k, hidden)
+            done, *answer = self._through(one, queries[left], k, hidden, dtype)
             there = left[done].cpu().numpy()
             squared[there], rows[there] = answer
             left = left[~done]
@@ -123,10 +119,10 @@ class ExactSearch:
         return squared, rows
 
     def _through(
-        self, one: Filter, queries: torch.Tensor, k: int, hidden: tuple[int, int]
+        self, one: Filter, queries: torch.Tensor, k: int, hidden: tuple[int, int], dtype: torch.dtype
     ) -> tuple[torch.Tensor, np.ndarray, np.ndarray]:
         """Which queries this filter settles, bool `(M,)`, and their squared distances and rows, `(settled, k)`."""
-        ranked = one.rank(queries, hidden)
+        ranked = one.rank(queries.to(dtype), hidden)
         owner, group = ranked.best_groups(k)
         measured = self._measure(queries, owner, group, hidden)  # (M * seeds, GROUP)
         nearest = measured.view(len(queries), -1)
@@ -146,10 +142,11 @@ class ExactSearch:
     ) -> torch.Tensor:
         """Squared distances in float32 `(P, GROUP)` of queries `owner` to the rows of `group`; infinite if hidden."""
         size, dimensions = self.bank.shape
-        squared = torch.empty(len(owner), GROUP, device=self.device)
+        squared = torch.empty(len(owner), GROUP, dtype=torch.float32, device=self.device)
         inside = torch.arange(GROUP, device=self.device)
         step = max(1, min(PAIRS, VALUES // (GROUP * dimensions))) * self.at_once
-        space = torch.empty(min(step, len(owner)) * GROUP, dimensions, device=self.device)  # new memory takes time
+        # new memory takes time
+        space = torch.empty(min(step, len(owner)) * GROUP, dimensions, dtype=torch.float32, device=self.device)
         for start in range(0, len(owner), step):
             part = slice(start, start + step)
             rows = group[part, None] * GROUP + inside
@@ -209,3 +206,11 @@ class ExactSearch:
         squared[slice(*hidden)] = np.inf
         rows = np.argsort(squared, kind="stable")[:k]
         return squared[rows], rows
+
+
+def _require_rows(k: int, available: int) -> None:
+    if available < 1:
+        raise IadError(f"k = {k}, but the bank has no rows to choose from; give it more good pictures")
+    if not 1 <= k <= available:
+        most = f"{available} or less" if k > available else "1 or more"
+        raise IadError(f"k = {k}, but the bank has {available} rows to choose from; set k to {most}")

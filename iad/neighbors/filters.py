@@ -13,7 +13,7 @@ from typing import Protocol
 import torch
 
 from iad.neighbors.codes import CARD, CHUNK, GROUP, LARGEST, SUPER, BankCodes
-from iad.neighbors.vectors import ROUNDING, TINY
+from iad.neighbors.vectors import ROUNDING, TINY, fast_product
 
 SLACK = 4e-6  # relative error of the few float32 operations that turn a product into a limit
 
@@ -29,8 +29,8 @@ class Ranked:
         row_scale: float32 `(groups,)`, as `row_shift` the same for all groups of a `SUPER`.
         row_shift: float32 `(groups,)`.
         query_scale: float32 `(M,)`.
-        row_error: float32 `(groups, R)`.
-        query_error: float32 `(R, M)`.
+        row_error: `(groups, R)`, in the type of the queries.
+        query_error: `(R, M)`, in that type too.
         norm: float64 `(M,)`, |x|^2.
     """
 
@@ -90,10 +90,13 @@ class Ranked:
 
 
 class Filter(Protocol):
-    """Ranks the rows of a bank for queries."""
+    """Ranks the rows of a bank for queries.
+
+    These come as float32, or as float64 where products of float32 are lowered (see `full_precision`).
+    """
 
     def rank(self, queries: torch.Tensor, hidden: tuple[int, int]) -> Ranked:
-        """Rank for queries, float32 `(M, D)`; rows in [hidden[0], hidden[1]) take no part."""
+        """Rank for queries `(M, D)`; rows in [hidden[0], hidden[1]) take no part."""
         ...
 
 
@@ -104,7 +107,7 @@ class Int8Filter:
         self.codes = BankCodes(bank)
 
     def rank(self, queries: torch.Tensor, hidden: tuple[int, int]) -> Ranked:
-        """Rank for queries, float32 `(M, D)`; rows in [hidden[0], hidden[1]) take no part."""
+        """Rank for queries `(M, D)`; rows in [hidden[0], hidden[1]) take no part."""
         codes, coded = self.codes, self.codes.encode(queries)
         ones = torch.ones_like(coded.residual)
         norm = coded.norm.float()
@@ -114,8 +117,8 @@ class Int8Filter:
             row_scale=codes.step,
             row_shift=codes.shift,
             query_scale=coded.step,
-            row_error=torch.stack([codes.norm, codes.residual, codes.rounding + SLACK * sizes], 1),
-            query_error=torch.stack([coded.residual + SLACK * norm, coded.rounded, ones]),
+            row_error=torch.stack([codes.norm, codes.residual, codes.rounding + SLACK * sizes], 1).to(queries.dtype),
+            query_error=torch.stack([coded.residual + SLACK * norm, coded.rounded, ones]).to(queries.dtype),
             norm=coded.norm.square(),
         )
 
@@ -137,12 +140,12 @@ class Float32Filter:
         self.largest = float(self.norm.max())
 
     def rank(self, queries: torch.Tensor, hidden: tuple[int, int]) -> Ranked:
-        """Rank for queries, float32 `(M, D)`; rows in [hidden[0], hidden[1]) take no part."""
+        """Rank for queries `(M, D)`; rows in [hidden[0], hidden[1]) take no part."""
         size, dimensions = self.bank.shape
         count = len(queries)
         device = self.bank.device
         chunk = CHUNK if device.type == "cpu" else CHUNK * CARD
-        values = torch.full((self.groups, count), -torch.inf, device=device)
+        values = torch.full((self.groups, count), -torch.inf, dtype=torch.float32, device=device)
         for start in range(0, size, chunk):
             product = self._values(queries, start, start + chunk, hidden)
             if tail := -len(product) % GROUP:
@@ -150,14 +153,14 @@ class Float32Filter:
             groups = slice(start // GROUP, (start + len(product)) // GROUP)
             torch.amax(product.view(-1, GROUP, count), 1, out=values[groups])
         norm = queries.double().norm(dim=1)
-        error = ROUNDING * (dimensions + 4)
+        error, ones = ROUNDING * (dimensions + 4), torch.ones_like(norm, dtype=torch.float32)
         return Ranked(
             values=values,
-            row_scale=torch.ones(self.groups, device=device),
-            row_shift=torch.zeros(self.groups, device=device),
-            query_scale=torch.ones(count, device=device),
-            row_error=torch.stack([error * self.norm, error * self.norm.square()], 1),
-            query_error=torch.stack([norm.float(), torch.ones(count, device=device)]),
+            row_scale=torch.ones_like(self.norm),
+            row_shift=torch.zeros_like(self.norm),
+            query_scale=ones,
+            row_error=torch.stack([error * self.norm, error * self.norm.square()], 1).to(queries.dtype),
+            query_error=torch.stack([norm.float(), ones]).to(queries.dtype),
             norm=norm.square(),
         )
 
@@ -198,24 +201,6 @@ class Float32Filter:
         product = fast_product(rows, queries).sub_(self.halved[start:stop, None])
         product[max(hidden[0] - start, 0) : max(hidden[1] - start, 0)] = -torch.inf
         return product
-
-
-def fast_product(rows: torch.Tensor, queries: torch.Tensor) -> torch.Tensor:
-    """Products of float32 `(n, D)` and `(M, D)`, float32 `(n, M)`; oneDNN's where there are, mostly the fastest."""
-    if rows.device.type == "cpu" and _has_onednn():
-        product: torch.Tensor = torch.ops.mkldnn._linear_pointwise(rows, queries, None, "none", [], "")
-        return product
-    return rows @ queries.T
-
-
-@cache
-def _has_onednn() -> bool:
-    values = torch.arange(32.0, device="cpu").view(4, 8)
-    try:
-        product = torch.ops.mkldnn._linear_pointwise(values, values, None, "none", [], "")
-    except (AttributeError, RuntimeError):
-        return False
-    return bool((product == values @ values.T).all())
 
 
 @cache

@@ -81,7 +81,7 @@ class PatchView:
         if self.whole:
             return self.flat[0][start:stop].float()
         stop = min(stop, self.rows)
-        found = torch.empty(stop - start, self.shape[3], device="cpu")
+        found = torch.empty(stop - start, self.shape[3], dtype=torch.float32, device="cpu")
         for picture in range(start // self.per_picture, -(-stop // self.per_picture)):
             first = picture * self.per_picture
             for flat, numbers, size in zip(self.flat, self.numbers, self.sizes, strict=True):
@@ -97,7 +97,7 @@ class PatchView:
         if self.whole:
             return self.flat[0][rows].float()
         picture, inside = rows // self.per_picture, rows % self.per_picture
-        taken = torch.empty(len(rows), self.shape[3], device="cpu")
+        taken = torch.empty(len(rows), self.shape[3], dtype=torch.float32, device="cpu")
         first = 0
         for flat, numbers, size in zip(self.flat, self.numbers, self.sizes, strict=True):
             mine = torch.nonzero((inside >= first) & (inside < first + size))[:, 0]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
+from functools import cache
 
 import numpy as np
 import torch
@@ -14,6 +15,7 @@ from iad.errors import IadError
 CHUNK = 8192  # rows looked at together
 LARGEST = 1e15  # squared distances of larger values may not fit float32
 ROUNDING = 2.0**-23  # twice the unit roundoff of float32
+PROBE = 512  # rows and columns of a product that is lowered where any is
 TINY = 1e-30  # above all that a squared distance in float32 loses where squares fall below the range of the type
 
 
@@ -57,15 +59,66 @@ def refuse_unfit(rows: torch.Tensor, what: str, start: int) -> None:
 
 
 @contextmanager
-def full_precision(device: str) -> Iterator[None]:
-    """Compute float32 products of the block in float32, whatever precision was allowed outside (TF32, bf16)."""
-    before, lowered = torch.get_float32_matmul_precision(), torch.is_autocast_enabled(device)
-    torch.set_float32_matmul_precision("highest")
+def full_precision(device: str) -> Iterator[torch.dtype]:
+    """Leave autocast, in this thread, and yield the type in which products keep what float32 promises.
+
+    That is float32, or float64 where the process lets PyTorch compute float32 products with fewer bits (TF32, bf16).
+    Nothing is set: such settings hold for all threads.
+    """
+    # entering autocast takes microseconds
+    with torch.autocast(device, enabled=False) if torch.is_autocast_enabled(device) else nullcontext():
+        yield torch.float64 if products_are_lowered(device) else torch.float32
+
+
+def products_are_lowered(device: str) -> bool:
+    """Whether products of float32 may have fewer bits here and now: PyTorch is set so, or does it anyway."""
+    # "none" is PyTorch's default, which lowers nothing
+    return _setting(device) not in ("none", "ieee", "highest") or one_product_is_lowered(device)
+
+
+def _setting(device: str) -> str:
+    backend = torch.backends.cuda if device == "cuda" else torch.backends.mkldnn
     try:
-        with torch.autocast(device, enabled=False) if lowered else nullcontext():  # entering it takes microseconds
-            yield
-    finally:
-        torch.set_float32_matmul_precision(before)
+        return str(backend.matmul.fp32_precision)  # which never raises, however a host has mixed old and new settings
+    except AttributeError:  # before PyTorch 2.9, with one setting for all
+        return torch.get_float32_matmul_precision()
+
+
+@cache
+def one_product_is_lowered(device: str) -> bool:
+    """Whether a product loses bits; some environment variables make it, of which PyTorch knows nothing.
+
+    Times one, a number comes back with all its bits, or it was lowered. Small products are not always.
+    """
+    numbers = torch.arange(PROBE * PROBE, dtype=torch.float32, device=device).view(PROBE, PROBE).mul_(ROUNDING).add_(1)
+    ones = torch.eye(PROBE, dtype=torch.float32, device=device)
+    return not all(torch.equal(product, numbers) for product in (numbers @ ones, fast_product(numbers, ones)))
+
+
+def fast_product(rows: torch.Tensor, queries: torch.Tensor) -> torch.Tensor:
+    """Products of float32 `(n, D)` and `(M, D)`, float32 `(n, M)`; of float64 queries, by way of float64.
+
+    On a CPU they are oneDNN's where there are any, mostly the fastest.
+    """
+    if queries.dtype == torch.float64:
+        found = torch.empty(len(rows), len(queries), dtype=torch.float32, device=rows.device)
+        for part, space in zip(torch.split(rows, CHUNK), torch.split(found, CHUNK), strict=True):
+            space.copy_(part.double() @ queries.T)
+        return found
+    if rows.device.type == "cpu" and _has_onednn():
+        product: torch.Tensor = torch.ops.mkldnn._linear_pointwise(rows, queries, None, "none", [], "")
+        return product
+    return rows @ queries.T
+
+
+@cache
+def _has_onednn() -> bool:
+    values = torch.arange(32.0, dtype=torch.float32, device="cpu").view(4, 8)
+    try:
+        product = torch.ops.mkldnn._linear_pointwise(values, values, None, "none", [], "")
+    except (AttributeError, RuntimeError):
+        return False
+    return bool((product == values @ values.T).all())
 
 
 def no_room(shape: tuple[int, ...]) -> IadError:

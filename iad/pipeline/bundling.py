@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import subprocess
 from collections.abc import Mapping
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
@@ -23,8 +22,7 @@ from iad.fitted import Fitted, read_fitted
 from iad.io import open_array, read_json, read_table
 from iad.options import flat
 from iad.pipeline.inputs import read_embeddings, read_record
-
-LIBRARIES = ("numpy", "pillow", "scikit-learn", "scipy", "timm", "torch")
+from iad.versions import installed
 
 
 def collect(params: Params, method: str, *, with_weights: bool = False, extendable: bool = False) -> Bundle:
@@ -62,11 +60,11 @@ def collect(params: Params, method: str, *, with_weights: bool = False, extendab
             "max_megapixels": params.data.max_megapixels,
         },
         embedders=embedders,
-        weights={one: _weights(record) for one, record in embedders.items()} if with_weights else {},
+        weights={one: _weights(record, one) for one, record in embedders.items()} if with_weights else {},
         maps=_scale(params, folder, str(table["map_scheme"].iloc[0])),
         origin={
-            "iad": version("iad"), "versions": _versions(), "revision": revision(),
-            "source": params.data.source, "category": params.data.category,
+            **installed(), "revision": revision(), "source": params.data.source, "category": params.data.category,
+            "precision": _precision(fitted),
         },
     )  # fmt: skip
 
@@ -100,6 +98,13 @@ def revision() -> str | None:
     except (OSError, subprocess.CalledProcessError):
         return None
     return f"{commit}+" if changed else commit
+
+
+def _precision(fitted: Fitted) -> str:
+    """In which precision networks computed that are no backbone, and so have no record."""
+    own = next((member for member in fitted.members if member.detector.takes == "pixels"), fitted)
+    runtime = read_json(paths.SCORE / own.method / paths.PROVENANCE)["runtime"]
+    return str(runtime.get("precision", "auto"))
 
 
 def _stage(reads: str) -> str:
@@ -149,20 +154,10 @@ def _scale(params: Params, folder: Path, map_scheme: str) -> dict[str, Any] | No
     return {"sigma": sigma, "rate": rate, **found}
 
 
-def _weights(record: Mapping[str, Any]) -> dict[str, np.ndarray]:
-    from iad.features.embedder import weights_of
+def _weights(record: Mapping[str, Any], origin: str) -> dict[str, np.ndarray]:
+    from iad.features.embedder import Embedder
 
-    return weights_of(record)
-
-
-def _versions() -> dict[str, str]:
-    found = {}
-    for library in LIBRARIES:
-        try:
-            found[library] = version(library)
-        except PackageNotFoundError:
-            continue
-    return found
+    return Embedder.from_record(record, device="cpu", section=origin).state_dict()
 
 
 def _named(manifest: pd.DataFrame, rows: np.ndarray) -> PictureSet:

@@ -14,7 +14,7 @@ from iad import paths
 from iad.config import Params
 from iad.data.manifest import read_manifest, rows_of
 from iad.detectors.base import Prediction, State
-from iad.detectors.calibrate import COMBINED, Calibration, common_pictures, places_of
+from iad.detectors.calibrate import common_pictures, of_members, places_of
 from iad.detectors.hybrid import Options
 from iad.detectors.hybrid.detector import Detector as Hybrid
 from iad.errors import IadError, unknown
@@ -60,8 +60,6 @@ def align_members(params: Params, name: str) -> None:
 def score_hybrid(params: Params, method: str) -> None:
     """Fuse the aligned evidence of a hybrid's members, keep the hybrid, and write its artefacts.
 
-    Why its scheme is `jackknife` is said in `iad.detectors.hybrid.evidence`.
-
     Raises:
         IadError: if the method reads another alignment than its own, or one of other members.
     """
@@ -78,8 +76,7 @@ def score_hybrid(params: Params, method: str) -> None:
     (known, calibration), (tested, said) = (_fused(hybrid, source, file) for file in FILES)
     test = manifest.iloc[rows_of(manifest, "test")]
     order = places_of(tested, np.asarray(test["image_id"]), str(source / paths.TEST_SCORES))
-    found = Calibration(np.arange(len(known)), calibration, COMBINED, COMBINED)
-    write_scores(method, known, found, test, said.take(order))
+    write_scores(method, known, of_members(np.arange(len(known)), calibration), test, said.take(order))
     members = _of(record, "detector", "tail", "map_tail")
     parts = {
         "detector": {"name": spec.detector, **options.model_dump(mode="json"), "members": members},

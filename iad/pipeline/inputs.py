@@ -28,7 +28,7 @@ def read_embeddings(reads: str, manifest: pd.DataFrame) -> Embeddings:
         pixels=open_array(paths.IMAGES),
         pooled=_array(folder / paths.FEATURES),
         patches=_array(folder / paths.PATCHES),
-        contributions=_array(folder / paths.PLACES) if record.get("attribution") else None,
+        contributions=_array(folder / paths.CONTRIBUTIONS) if record.get("attribution") else None,
         pooling=record.get("pooling", ""),
         names=np.asarray(manifest["image_id"]),
     )
@@ -42,7 +42,7 @@ def pictures_of(manifest: pd.DataFrame, rows: np.ndarray) -> Embeddings:
 def good_embeddings(reads: str, embeddings: Embeddings, train: np.ndarray) -> Embeddings:
     """Those of the training pictures, int64 rows, with their rotated and flipped copies where the stage wrote any."""
     chosen = embeddings.take(train)
-    augmented = _array(paths.STAGES / reads / paths.COPIES)
+    augmented = _array(paths.STAGES / reads / paths.AUGMENTED)
     if augmented is None:
         return chosen
     return Embeddings(

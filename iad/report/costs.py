@@ -6,7 +6,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
-from iad.config import Costs
 from iad.decision.costs import (
     OperatingPoint,
     Prices,
@@ -18,6 +17,7 @@ from iad.decision.costs import (
 )
 from iad.metrics.curves import operating_points
 from iad.metrics.image import both_classes
+from iad.report.options import Costs
 from iad.report.outcome import Outcome
 from iad.report.summary import Summary
 from iad.statistics.bootstrap import interval_of_rates

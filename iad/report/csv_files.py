@@ -8,25 +8,17 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import astuple, fields
-from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
 from iad.decision.costs import Prices, expected_cost
-from iad.io import replacing
 from iad.metrics.curves import Curve
 from iad.report.outcome import Outcome
 from iad.report.pairs import Comparison
 
 LOSSES = ("epoch", "train_loss", "validation_loss")
 COSTS = ("method", "threshold", "false_alarm_rate", "recall", "cost_per_1000")
-
-
-def write_csv(path: Path, table: pd.DataFrame) -> None:
-    """Write a table as CSV with a header row and Unix line ends; what is missing is empty."""
-    with replacing(path) as part:
-        table.to_csv(part, index=False, lineterminator="\n")
 
 
 def scores_frame(outcome: Outcome) -> pd.DataFrame:

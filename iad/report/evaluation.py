@@ -7,8 +7,7 @@ from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 import numpy as np
 
 from iad import paths
-from iad.config import Costs, Evaluate
-from iad.io import read_json, write_json
+from iad.io import read_json, write_csv, write_json
 from iad.metrics.curves import Curve, precision_recall_curve, roc_curve
 from iad.progress import track
 from iad.report.costs import costs_note, costs_of, prices_of
@@ -18,7 +17,6 @@ from iad.report.csv_files import (
     curves_frame,
     losses_frame,
     scores_frame,
-    write_csv,
 )
 from iad.report.drawings import (
     draw_confusion,
@@ -33,6 +31,7 @@ from iad.report.gallery import draw_gallery
 from iad.report.inputs import Images, Masks, read_outcome
 from iad.report.leftovers import leftover_note, remove_own
 from iad.report.localization import Localization, localization_notes, localize
+from iad.report.options import Costs, Evaluate
 from iad.report.outcome import Outcome
 from iad.report.pairs import compare_methods
 from iad.report.summary import Summary, report_of, summarize

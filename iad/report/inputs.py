@@ -26,7 +26,7 @@ class Images:
 
     def __init__(self) -> None:
         self.array = open_array(paths.IMAGES)  # uint8 (N, S, S, 3)
-        self.rows = {str(one): row for row, one in enumerate(read_manifest(paths.MANIFEST)["image_id"])}
+        self.rows = {image_id: row for row, image_id in enumerate(read_manifest(paths.MANIFEST)["image_id"])}
 
     @property
     def size(self) -> int:
@@ -44,17 +44,13 @@ class Masks:
     def __init__(self) -> None:
         manifest = read_manifest(paths.MANIFEST)
         self.array = open_array(paths.MASKS) if paths.MASKS.is_file() else None  # uint8 (N, S, S)
-        ids = [str(one) for one in manifest["image_id"]]
-        self.rows = {image_id: row for row, image_id in enumerate(ids)}
-        # what is no text is a missing one
-        self.names = {
-            image_id: name if isinstance(name, str) else None
-            for image_id, name in zip(ids, manifest["mask"], strict=True)
-        }
+        self.rows = {image_id: row for row, image_id in enumerate(manifest["image_id"])}
+        named = manifest.dropna(subset=["mask"])
+        self.names = dict(zip(named["image_id"], named["mask"], strict=True))  # of the pictures that have one
 
     def known(self, image_id: np.ndarray) -> np.ndarray:
         """Which of these pictures have a mask, bool `(K,)`."""
-        return np.array([self.array is not None and self.names[one] is not None for one in image_id], dtype=bool)
+        return np.array([self.array is not None and one in self.names for one in image_id], dtype=bool)
 
     def marking(self, image_id: np.ndarray) -> np.ndarray:
         """Which of these pictures have a mask that marks a pixel, bool `(K,)`."""
@@ -70,7 +66,7 @@ class Masks:
 
     def shown(self, image_id: str, label: int) -> np.ndarray | None:
         """Defect pixels of one picture, bool `(S, S)`; None for a defective picture without a mask."""
-        if self.array is None or (label and self.names[image_id] is None):
+        if self.array is None or (label and image_id not in self.names):
             return None
         return np.asarray(self.array[self.rows[image_id]] != 0)
 
@@ -104,9 +100,7 @@ def read_outcome(method: str, images: Images) -> Outcome:
         calibration=np.asarray(calibration["score"], dtype=np.float64),
         threshold=threshold,
         provenance=read_json(source / paths.PROVENANCE),
-        map_scheme=shared_scheme(calibration[MAP_SCHEME], str(source / paths.CALIBRATION_SCORES))
-        if MAP_SCHEME in calibration
-        else UNKNOWN_SCHEME,
+        map_scheme=shared_scheme(calibration.get(MAP_SCHEME, [UNKNOWN_SCHEME]), str(source / paths.CALIBRATION_SCORES)),
     )
     outcome.check(str(source / paths.TEST_SCORES))
     if strange := [image_id for image_id in outcome.image_id if image_id not in images.rows]:

@@ -61,4 +61,4 @@ def _reported() -> Iterator[str]:
     except IadError:
         return
     found = report.get("methods") if isinstance(report, dict) else None
-    yield from (name for name in found or () if isinstance(name, str) and Path(name).name == name)
+    yield from (name for name in (found if isinstance(found, dict) else ()) if Path(name).name == name)

@@ -9,7 +9,6 @@ from typing import Any
 import numpy as np
 
 from iad import paths
-from iad.config import Evaluate
 from iad.decision.pixel_thresholds import PixelThreshold, pixel_threshold_from_good
 from iad.detectors.maps import FullMaps
 from iad.metrics.confusion import iou, pixel_confusion
@@ -17,6 +16,7 @@ from iad.metrics.localization import FPR_LIMIT, PixelMetrics, metrics_of
 from iad.metrics.pixels import PixelPictures, count_pixels
 from iad.neighbors.rows import RowView
 from iad.report.inputs import Masks, MethodMaps, read_maps
+from iad.report.options import Evaluate
 from iad.report.outcome import Outcome
 from iad.report.overlay import MapScale, red_threshold, usual_value
 from iad.report.summary import rounded
@@ -169,7 +169,7 @@ def _measured(outcome: Outcome, maps: MethodMaps, masks: Masks) -> PixelPictures
     """Maps and masks of the pictures that can be measured, or why there are none."""
     ids, labels = outcome.image_id, outcome.gt_label
     has_mask = masks.known(ids)
-    names = [str(masks.names[one]) for one in ids]
+    names = [str(masks.names.get(one)) for one in ids]
     if reason := why_no_pixels(labels, has_mask, masks.marking(ids), names):
         return reason
     kept = np.flatnonzero((labels == 0) | has_mask)

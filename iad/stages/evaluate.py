@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from iad.config import load_params
 from iad.progress import say
 
 
 def evaluate() -> None:
     """Measure every listed method on the test pictures, and draw the report."""
+    from iad.config import load_params
     from iad.report.evaluation import write_report
 
     params = load_params()

@@ -1,13 +1,13 @@
-"""Stage `extract_resnet`: pooled features of the CNN backbone."""
+"""Stage `extract_resnet`: embeddings of every picture by the CNN backbone."""
 
 from __future__ import annotations
 
-from iad import paths
-from iad.config import load_params
-from iad.stages._extract import extract
-
 
 def extract_resnet() -> None:
-    """Compute CNN features of every picture."""
+    """Embed every picture with the CNN backbone."""
+    from iad import paths
+    from iad.config import load_params
+    from iad.pipeline.embedding import embed_pictures
+
     params = load_params()
-    extract(params, params.resnet, paths.EXTRACT_RESNET)
+    embed_pictures(params, params.resnet, paths.EXTRACT_RESNET, section="resnet")

@@ -1,13 +1,13 @@
-"""Stage `extract_vit`: pooled features of the ViT backbone."""
+"""Stage `extract_vit`: embeddings of every picture by the vision transformer."""
 
 from __future__ import annotations
 
-from iad import paths
-from iad.config import load_params
-from iad.stages._extract import extract
-
 
 def extract_vit() -> None:
-    """Compute ViT features of every picture."""
+    """Embed every picture with the vision transformer."""
+    from iad import paths
+    from iad.config import load_params
+    from iad.pipeline.embedding import embed_pictures
+
     params = load_params()
-    extract(params, params.vit, paths.EXTRACT_VIT)
+    embed_pictures(params, params.vit, paths.EXTRACT_VIT, section="vit")

@@ -2,32 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
 from typing import Annotated
 
 import typer
 
-from iad import paths
-from iad.config import load_params
-from iad.decision.promises import counted, shared_scheme
-from iad.decision.thresholds import option_names, set_threshold
-from iad.errors import unknown
-from iad.io import read_table, write_json
-from iad.progress import say
 
-
-def threshold(method: Annotated[str, typer.Argument(help="a method of params.yaml")]) -> None:
+def threshold(method: Annotated[str, typer.Argument(help="A key of `methods` in params.yaml.")]) -> None:
     """Set the threshold of one method from its calibration scores; never sees a test picture."""
-    params = load_params()
-    if method not in params.methods:
-        raise unknown("method", method, params.methods)
-    source = paths.SCORE / method / paths.CALIBRATION_SCORES
-    calibration, strategy = read_table(source), params.threshold.strategy
-    scheme = shared_scheme(calibration.get("scheme", ()), str(source))
-    options = {name: getattr(params.threshold, name) for name in option_names(strategy)}
-    found = set_threshold(calibration["score"], strategy, options, scheme=scheme, origin=str(source))
-    write_json(paths.THRESHOLD / method / paths.THRESHOLD_FILE, asdict(found))
-    said = f"threshold {found.value:.6g} from {counted(found.n_calibration, 'calibration picture')}"
-    say(f"{method}: {said}; {found.guarantee}")
-    for warning in found.warnings:
-        say(f"{method}: warning: {warning}")
+    from iad.config import load_params
+    from iad.pipeline.thresholds import write_threshold
+
+    write_threshold(load_params(), method)

@@ -1,4 +1,7 @@
-"""Oracle: one picture at a time through the bare timm model in float32, normalised and pooled here by hand."""
+"""Networks by name: weights, statistics of pixels, layers dropped. Oracle: the bare timm model and its own layers."""
+
+import re
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -6,56 +9,29 @@ import timm
 import torch
 from safetensors.torch import load_file, save_file
 
-from iad.compute import Runtime
 from iad.errors import IadError
-from iad.features.backbone import POOLINGS, build_backbone, extract_features, feature_size
+from iad.features.backbone import build_backbone, drop_unused, keep_layers
+from iad.features.options import Backbone
+from tests.process_state import process_state, unusual_settings
 
-FP32 = Runtime("cpu", "fp32", 2)
-IMAGES = np.random.default_rng(0).integers(0, 256, (5, 64, 64, 3), dtype=np.uint8)
 CNN, VIT = "test_resnet", "test_vit"
-BY_HAND = {  # of (C, h, w) for CNNs, of (1 + T, D) with the class token first for ViTs
-    (CNN, "avg"): lambda found: found.reshape(len(found), -1).mean(axis=1),
-    (CNN, "max"): lambda found: found.reshape(len(found), -1).max(axis=1),
-    (VIT, "cls"): lambda found: found[0],
-    (VIT, "patch_mean"): lambda found: found[1:].mean(axis=0),
-    (VIT, "token_mean"): lambda found: found.mean(axis=0),
-}
+PICTURES = torch.from_numpy(np.random.default_rng(0).standard_normal((2, 3, 64, 64)).astype(np.float32))
+MODELS = {"test_vit": 6, "test_resnet": 5, "test_efficientnet": 5, "test_byobnet": 5}
 
 
-def build(name, weights, *, image_size=64, normalize="model", **options):
-    return build_backbone(name, f"file:{weights}", image_size=image_size, normalize=normalize, **options)
+def build(name, weights, *, image_size=64, **options):
+    return build_backbone(Backbone(model=name, weights=f"file:{weights}", **options), image_size)
 
 
-def features_of(backbone, pooling, images=IMAGES, batch_size=2):
-    features = np.full((len(images), feature_size(backbone, pooling)), np.nan, dtype=np.float32)
-    extract_features(backbone, images, features, pooling=pooling, runtime=FP32, batch_size=batch_size)
-    return features
+def bare(name):
+    torch.manual_seed(0)
+    options = {"dynamic_img_size": True} if "vit" in name else {}
+    return timm.create_model(name, pretrained=False, num_classes=0, **options).eval()
 
 
-def bare(name, weights):
-    options = {"dynamic_img_size": True} if name == VIT else {}
-    model = timm.create_model(name, pretrained=False, num_classes=0, **options).eval()
-    model.load_state_dict(load_file(weights))
-    return model
-
-
-def last_layer(model, image, mean, std):
-    pixels = ((image / 255 - np.array(mean)) / np.array(std)).transpose(2, 0, 1)[None].astype(np.float32)
-    with torch.no_grad():
-        return model.forward_features(torch.from_numpy(pixels))[0].numpy()
-
-
-@pytest.mark.parametrize(("name", "pooling"), BY_HAND)
-def test_features_equal_a_plain_forward_pass_of_each_picture(name, pooling, tiny_weights):
-    model, half = bare(name, tiny_weights[name]), [0.5, 0.5, 0.5]
-    expected = [BY_HAND[name, pooling](last_layer(model, image, half, half)) for image in IMAGES]
-    found = features_of(build(name, tiny_weights[name]), pooling)
-    assert found.dtype == np.float32
-    np.testing.assert_allclose(found, np.stack(expected), rtol=1e-3, atol=1e-5)
-
-
-def test_every_pooling_has_an_oracle():
-    assert {pooling for _, pooling in BY_HAND} == set(POOLINGS)
+@torch.inference_mode()
+def layers_of(model):
+    return model.forward_intermediates(PICTURES)[1]
 
 
 @pytest.mark.parametrize(
@@ -69,8 +45,6 @@ def test_every_pooling_has_an_oracle():
 def test_normalize_chooses_the_mean_and_deviation(normalize, mean, std, tiny_weights):
     backbone = build(CNN, tiny_weights[CNN], normalize=normalize)
     assert (backbone.mean, backbone.std) == (mean, std)
-    expected = BY_HAND[CNN, "avg"](last_layer(bare(CNN, tiny_weights[CNN]), IMAGES[0], mean, std))
-    np.testing.assert_allclose(features_of(backbone, "avg", IMAGES[:1])[0], expected, rtol=1e-3, atol=1e-5)
 
 
 def test_a_model_is_normalised_as_its_own_weights_were_trained(tmp_path):
@@ -80,48 +54,36 @@ def test_a_model_is_normalised_as_its_own_weights_were_trained(tmp_path):
     assert build(name, tmp_path / "w.safetensors", normalize="half").mean == (0.5, 0.5, 0.5)
 
 
-def test_the_batch_size_does_not_change_the_features(tiny_weights):
-    backbone = build(VIT, tiny_weights[VIT])
-    one, all_at_once = (features_of(backbone, "cls", batch_size=size) for size in (1, 8))
-    np.testing.assert_allclose(one, all_at_once, rtol=1e-4, atol=1e-5)
-
-
-def test_twice_the_same_gives_the_same_bits(tiny_weights):
-    first, again = (features_of(build(CNN, tiny_weights[CNN]), "avg") for _ in range(2))
-    np.testing.assert_array_equal(first, again)
-
-
 def test_the_network_is_frozen_and_in_evaluation_mode(tiny_weights):
     module = build(CNN, tiny_weights[CNN]).module
     assert not module.training
     assert not any(weight.requires_grad for weight in module.parameters())
 
 
-def test_a_cnn_has_no_class_token(tiny_weights):
-    with pytest.raises(IadError, match=r"^pooling = cls: test_resnet has no class token; use patch_mean"):
-        feature_size(build(CNN, tiny_weights[CNN]), "cls")
+def test_building_leaves_the_process_as_it_is_and_is_the_same_under_any_settings(tiny_weights):
+    usual = build(VIT, tiny_weights[VIT])
+    with unusual_settings():
+        before = process_state()
+        built = build(VIT, tiny_weights[VIT])
+        assert process_state() == before
+    assert built.weights_sha256 == usual.weights_sha256
+    assert {tensor.dtype for tensor in built.module.state_dict().values()} == {torch.float32}
 
 
 def test_an_unknown_model_is_refused_with_close_names():
     with pytest.raises(IadError, match=r"^unknown timm model 'resnet5'; did you mean '\w*resnet\w*'\? Known: .*resnet"):
-        build_backbone("resnet5", "hub", image_size=64, normalize="model")
+        build_backbone(Backbone(model="resnet5", weights="hub"), 64)
     with pytest.raises(IadError, match=r"^unknown timm model '0000000000000000'"):
-        build_backbone("0000000000000000", "hub", image_size=64, normalize="model")
+        build_backbone(Backbone(model="0000000000000000", weights="hub"), 64)
 
 
 @pytest.mark.parametrize(("size", "lower", "upper"), [(70, 64, 80), (33, 32, 48)])
 def test_a_size_that_is_no_multiple_of_the_patch_is_refused_with_two_that_are(size, lower, upper, tiny_weights):
-    with pytest.raises(
-        IadError, match=rf"image_size = {size}: test_vit wants a multiple of 16, such as {lower} or {upper}$"
-    ):
+    end = rf" = {size}: test_vit wants a multiple of 16, such as {lower} or {upper}$"
+    with pytest.raises(IadError, match=rf"^preprocess.image_size{end}"):
         build(VIT, tiny_weights[VIT], image_size=size)
-
-
-@pytest.mark.parametrize("size", [64, 80, 160])
-def test_a_vit_takes_other_sizes_than_its_own(size, tiny_weights):
-    images = np.zeros((1, size, size, 3), dtype=np.uint8)
-    backbone = build(VIT, tiny_weights[VIT], image_size=size)
-    assert features_of(backbone, "patch_mean", images).shape == (1, 64)
+    with pytest.raises(IadError, match=rf"^backbone.patches.tile{end}"):
+        build(VIT, tiny_weights[VIT], image_size=512, patches={"tile": size})
 
 
 def test_the_fingerprint_follows_the_weights_and_nothing_else(tiny_weights, tmp_path):
@@ -137,6 +99,12 @@ def test_the_fingerprint_follows_the_weights_and_nothing_else(tiny_weights, tmp_
     assert len(first) == 64
 
 
+def test_weights_are_taken_from_memory_too(tiny_weights):
+    state = {name: tensor.numpy() for name, tensor in load_file(tiny_weights[CNN]).items()}
+    built = build_backbone(Backbone(model=CNN, weights="hub"), 64, weights=state)
+    assert built.weights_sha256 == build(CNN, tiny_weights[CNN]).weights_sha256
+
+
 def test_the_record_holds_plain_values(tiny_weights):
     backbone = build(CNN, tiny_weights[CNN])
     assert backbone.record() == {
@@ -145,20 +113,10 @@ def test_the_record_holds_plain_values(tiny_weights):
     }  # fmt: skip
 
 
-@pytest.mark.parametrize(("name", "pooling"), [(CNN, "avg"), (VIT, "cls")])
-def test_int8_features_are_near_those_in_float32_and_the_record_says_so(name, pooling, tiny_weights):
-    exact = features_of(build(name, tiny_weights[name]), pooling)
-    backbone = build(name, tiny_weights[name], quantize="int8")
-    found = features_of(backbone, pooling)
-    assert 0 < np.linalg.norm(found - exact) / np.linalg.norm(exact) < 0.05
-    assert backbone.record()["quantize"] == "int8"
-
-
-@pytest.mark.parametrize(("name", "pooling"), [(CNN, "avg"), (VIT, "patch_mean")])
-def test_a_backbone_cut_short_gives_the_features_of_its_last_layer(name, pooling, tiny_weights):
+@pytest.mark.parametrize("name", [CNN, VIT])
+def test_a_backbone_cut_short_and_quantised_says_so_and_names_the_whole_weights(name, tiny_weights):
     backbone = build(name, tiny_weights[name], depth=3, quantize="int8")
-    assert features_of(backbone, pooling).shape == (5, 48 if name == CNN else 64)
-    assert backbone.record()["depth"] == 3
+    assert (backbone.record()["depth"], backbone.record()["quantize"]) == (3, "int8")
     assert backbone.weights_sha256 == build(name, tiny_weights[name]).weights_sha256
 
 
@@ -167,17 +125,57 @@ def test_a_depth_that_is_not_there_is_refused(tiny_weights):
         build(VIT, tiny_weights[VIT], depth=7)
 
 
-@pytest.mark.parametrize(
-    ("name", "pooling", "sizes", "dimensions"),
-    [("mobilevit_xxs", "avg", (64, 96, 224), 320), ("vit_tiny_patch16_224", "cls", (64, 224), 192)],
-)
-def test_other_models_run_by_name_at_other_sizes(name, pooling, sizes, dimensions, tmp_path):
-    weights = tmp_path / "weights.safetensors"
-    save_file(timm.create_model(name, pretrained=False, num_classes=0).state_dict(), weights)
-    for size in sizes:
-        backbone = build(name, weights, image_size=size)
-        images = np.random.default_rng(size).integers(0, 256, (2, size, size, 3), dtype=np.uint8)
-        found = features_of(backbone, pooling, images)
-        assert found.shape == (2, dimensions)
-        assert np.isfinite(found).all()
-        assert not np.array_equal(found[0], found[1])
+@pytest.mark.parametrize("name", MODELS)
+def test_layers_that_are_kept_compute_the_same(name):
+    whole, cut = bare(name), bare(name)
+    keep_layers(cut, name, 3)
+    for expected, found in zip(layers_of(whole)[:3], layers_of(cut), strict=False):
+        np.testing.assert_array_equal(found, expected)
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_layers_behind_the_deepest_wanted_go_and_those_wanted_stay(name):
+    whole, cut = bare(name), bare(name)
+    drop_unused(cut, name, (0, 2))
+    sizes = [sum(weights.numel() for weights in model.parameters()) for model in (cut, whole)]
+    assert sizes[0] < sizes[1]
+    np.testing.assert_array_equal(layers_of(cut)[2], layers_of(whole)[2])
+    uncut = torch.nn.Linear(2, 2)
+    drop_unused(uncut, "linear", (0,))  # cannot be cut, and need not be
+    assert uncut.weight.shape == (2, 2)
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_features_come_from_the_last_layer_kept(name):
+    whole, cut = bare(name), bare(name)
+    keep_layers(cut, name, 3)
+    with torch.inference_mode():
+        found = cut.forward_features(PICTURES)
+        if name == "test_vit":
+            last = whole.forward_intermediates(PICTURES, indices=[2], norm=True, output_fmt="NLC")[1][0]
+            np.testing.assert_allclose(found[:, 1:], last, rtol=1e-5, atol=1e-5)  # behind the class token
+        else:
+            np.testing.assert_array_equal(found, layers_of(whole)[2])
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_a_cut_network_has_fewer_weights_and_a_whole_one_all(name):
+    def weights(depth):
+        model = bare(name)
+        keep_layers(model, name, depth)
+        return sum(weight.numel() for weight in model.parameters())
+
+    every = sum(weight.numel() for weight in bare(name).parameters())
+    assert weights(1) < weights(3) < weights(MODELS[name]) == every
+
+
+@pytest.mark.parametrize(("name", "depth"), [("test_vit", 7), ("test_resnet", 6), ("test_resnet", 0)])
+def test_more_layers_than_there_are_is_refused(name, depth):
+    rule = f"^depth = {depth}: {name} has {MODELS[name]} layers; use 1 to {MODELS[name]}, or null for all$"
+    with pytest.raises(IadError, match=rule):
+        keep_layers(bare(name), name, depth)
+
+
+def test_a_model_that_cannot_be_cut_is_refused():
+    with pytest.raises(IadError, match=re.escape("depth = 2: odd_net cannot be cut short; use null")):
+        keep_layers(SimpleNamespace(), "odd_net", 2)

@@ -1,4 +1,4 @@
-"""Tiles against one pass over the whole picture: equal away from tile borders, and one tile answers for each place."""
+"""Tiles against one pass over the whole picture: equal away from tile borders, and one tile answers for each patch."""
 
 from itertools import pairwise
 
@@ -9,28 +9,27 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch.nn import functional
 
-from iad.compute import Runtime
 from iad.errors import IadError
-from iad.features.backbone import build_backbone, extract_features, feature_size
-from iad.features.patches import PatchWriter, patch_shape
+from iad.features.backbone import FrozenBackbone, build_backbone
+from iad.features.embedder import Embedder
+from iad.features.options import Backbone
 from iad.features.tiling import Tiles, place_tiles
 
-FP32 = Runtime("cpu", "fp32", 1)
 PICTURES = np.random.default_rng(0).integers(0, 256, (3, 96, 96, 3), dtype=np.uint8)
 
 
 @given(
-    places=st.integers(1, 40), more=st.integers(0, 200), stride=st.sampled_from([1, 8, 14, 16]),
+    patches=st.integers(1, 40), more=st.integers(0, 200), stride=st.sampled_from([1, 8, 14, 16]),
     overlap=st.floats(0, 0.75),
 )  # fmt: skip
-def test_tiles_cover_the_picture_on_its_grid_and_overlap_enough(places, more, stride, overlap):
-    size, side = stride * (places + more), stride * places
-    tiles = place_tiles(size, side, overlap, places, section="resnet")
+def test_tiles_cover_the_picture_on_its_grid_and_overlap_enough(patches, more, stride, overlap):
+    size, side = stride * (patches + more), stride * patches
+    tiles = place_tiles(size, side, overlap, patches, section="resnet")
     assert (tiles.origins[0], tiles.origins[-1]) == (0, size - side)
     assert all(origin % stride == 0 for origin in tiles.origins)
     steps = [after - first for first, after in pairwise(tiles.origins)]
     assert all(0 < step <= max(stride, side * (1 - overlap) + 1e-6) for step in steps)
-    assert tiles.grid(places) == size // stride
+    assert tiles.grid(patches) == size // stride
     assert not steps or max(steps) - min(steps) <= stride
 
 
@@ -40,7 +39,7 @@ def test_no_tile_more_than_the_overlap_needs():
     assert place_tiles(64, 64, 0.25, 8, section="vit").origins == (0,)
 
 
-def test_each_place_is_answered_by_the_tile_whose_centre_is_nearest():
+def test_each_patch_is_answered_by_the_tile_whose_centre_is_nearest():
     tiles = place_tiles(144, 64, 0.25, 8, section="vit")
     parts = np.arange(tiles.count * 3 * 64, dtype=np.float16).reshape(-1, 8, 8, 3)[:, :, :, :1]
     parts = np.broadcast_to(np.arange(tiles.count, dtype=np.float16)[:, None, None, None], parts.shape)
@@ -48,12 +47,12 @@ def test_each_place_is_answered_by_the_tile_whose_centre_is_nearest():
     for number in range(tiles.count):  # one by one, as batches of any size come
         tiles.stitch(parts[number : number + 1], number, stitched)
     centres = np.array(tiles.origins) / 8 + 4
-    away = np.abs(np.arange(18)[:, None] + 0.5 - centres)  # (places, tiles of a line)
+    away = np.abs(np.arange(18)[:, None] + 0.5 - centres)  # (patches, tiles of a line)
     chosen = stitched[0, :, :, 0].astype(int)
     for row, column in np.ndindex(18, 18):
-        line, place = divmod(chosen[row, column], len(centres))
+        line, within = divmod(chosen[row, column], len(centres))
         assert away[row, line] == away[row].min()
-        assert away[column, place] == away[column].min()
+        assert away[column, within] == away[column].min()
 
 
 def test_stitching_the_pixels_themselves_gives_the_picture():
@@ -72,7 +71,7 @@ def test_pooled_features_are_the_mean_over_a_pictures_tiles():
 
 
 class Local(torch.nn.Module):
-    """Two convolutions of 3 x 3, with strides of 2 and 4: a place sees 13 x 13 px, at most 6 px beyond its own 8."""
+    """Two convolutions of 3 x 3, with strides of 2 and 4: a patch sees 13 x 13 px, at most 6 px beyond its own 8."""
 
     num_prefix_tokens, output_fmt, pretrained_cfg = 0, "NCHW", None
 
@@ -92,67 +91,52 @@ class Local(torch.nn.Module):
         return self.forward_intermediates(pixels)[0]
 
 
-def backbone_of(module, size, tiny_weights):
-    made = build_backbone("test_resnet", f"file:{tiny_weights['test_resnet']}", image_size=size, normalize="half")
-    return type(made)("local", module, size, made.mean, made.std, "") if module else made
-
-
-def patches_of(backbone, tiles, layers, batch_size=4):
-    height, _, length = patch_shape(backbone.module, backbone.name, backbone.image_size, layers)
-    side = tiles.grid(height) if tiles else height
-    patches = np.full((len(PICTURES), side, side, length), np.nan, np.float16)
-    features = np.full((len(PICTURES), feature_size(backbone, "avg")), np.nan, np.float32)
-    extract_features(
-        backbone, PICTURES, features, pooling="avg", runtime=FP32, batch_size=batch_size,
-        patches=PatchWriter(patches, layers, 1), tiles=tiles,
+def embedded(module, patches, tiny_weights):
+    """Pooled embeddings and patches of the pictures by a module, or by test_resnet where there is none."""
+    options = Backbone(
+        model="test_resnet", weights=f"file:{tiny_weights['test_resnet']}", pooling="avg", attribution=False,
+        patches={"layers": (0, 1) if module else (1, 2)} | patches,
     )  # fmt: skip
-    return features, patches
+    backbone = build_backbone(options, 96)
+    if module:
+        backbone = FrozenBackbone("local", module, options.patches.tile or 96, backbone.mean, backbone.std, "")
+    embedder = Embedder(options, 96, backbone=backbone, batch_size=4)
+    found = embedder.embed(PICTURES)
+    return embedder, found["pooled"], found["patches"].astype(float)
 
 
-def test_a_network_that_sees_only_a_places_surroundings_finds_the_same_as_in_one_pass(tiny_weights):
-    module = Local()
-    tiles = place_tiles(96, 48, 0.25, 6, section="resnet")
-    assert len(tiles.origins) == 3
-    _, whole = patches_of(backbone_of(module, 96, tiny_weights), None, (0, 1))
-    _, stitched = patches_of(backbone_of(module, 48, tiny_weights), tiles, (0, 1))
+def test_a_network_that_sees_only_a_patchs_surroundings_finds_the_same_as_in_one_pass(tiny_weights):
+    _, _, whole = embedded(Local(), {}, tiny_weights)
+    embedder, _, stitched = embedded(Local(), {"tile": 48}, tiny_weights)
+    assert len(embedder.tiles.origins) == 3
     assert stitched.shape == whole.shape == (3, 12, 12, 10)
-    np.testing.assert_allclose(stitched.astype(float), whole.astype(float), atol=2e-3)
+    np.testing.assert_allclose(stitched, whole, atol=2e-3)
 
 
 def test_without_any_overlap_the_same_network_differs_at_the_seams_alone(tiny_weights):
-    module = Local()
-    tiles = place_tiles(96, 48, 0, 6, section="resnet")
-    _, whole = patches_of(backbone_of(module, 96, tiny_weights), None, (0, 1))
-    _, stitched = patches_of(backbone_of(module, 48, tiny_weights), tiles, (0, 1))
-    differs = np.abs(stitched.astype(float) - whole.astype(float)).max(axis=(0, 3)) > 0.01
-    assert differs[6].any()  # the place after the seam sees padding where the picture goes on
+    _, _, whole = embedded(Local(), {}, tiny_weights)
+    _, _, stitched = embedded(Local(), {"tile": 48, "overlap": 0}, tiny_weights)
+    differs = np.abs(stitched - whole).max(axis=(0, 3)) > 0.01
+    assert differs[6].any()  # the patch after the seam sees padding where the picture goes on
     away = np.delete(np.delete(differs, [5, 6], axis=0), [5, 6], axis=1)
     assert not away.any()
 
 
 def test_one_tile_as_large_as_the_picture_changes_no_bit(tiny_weights):
-    backbone = backbone_of(None, 96, tiny_weights)
-    for found, expected in zip(
-        patches_of(backbone, Tiles(96, (0,)), (1, 2)), patches_of(backbone, None, (1, 2)), strict=True
-    ):
-        np.testing.assert_array_equal(found, expected)
-
-
-def test_the_batch_size_does_not_change_what_is_stitched(tiny_weights):
-    backbone, tiles = backbone_of(None, 64, tiny_weights), Tiles(64, (0, 32))
-    (pooled, patches), (others, other) = (patches_of(backbone, tiles, (1, 2), size) for size in (1, 5))
-    np.testing.assert_allclose(patches.astype(float), other.astype(float), atol=2e-3)
-    np.testing.assert_allclose(pooled, others, rtol=1e-4, atol=1e-5)
+    _, *found = embedded(None, {"tile": 96}, tiny_weights)
+    _, *expected = embedded(None, {}, tiny_weights)
+    for one, other in zip(found, expected, strict=True):
+        np.testing.assert_array_equal(one, other)
 
 
 @pytest.mark.parametrize(
-    ("size", "side", "places", "text"),
+    ("size", "side", "patches", "text"),
     [
         (96, 128, 16, r"vit\.patches\.tile = 128: larger than the picture \(96 px\); lower it, or raise preprocess"),
         (96, 60, 8, r"vit\.patches\.tile = 60: must be a multiple of 8 px, .* take 56 or 64"),
         (100, 64, 8, r"preprocess\.image_size = 100: with .* must be a multiple of 8; take 96 or 104"),
     ],
 )
-def test_tiles_that_do_not_fit_are_refused(size, side, places, text):
+def test_tiles_that_do_not_fit_are_refused(size, side, patches, text):
     with pytest.raises(IadError, match=text):
-        place_tiles(size, side, 0.25, places, section="vit")
+        place_tiles(size, side, 0.25, patches, section="vit")

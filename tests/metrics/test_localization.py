@@ -294,5 +294,5 @@ def test_bad_input_is_refused_in_one_line_that_names_the_picture():
     assert "2 of 1024 pixels of good/0.png are not finite" in refusal(broken, masks, labels, names=names)
     empty = masks.copy()
     empty[1] = 0
-    assert "hole/1.png marks no pixel (1 such masks)" in refusal(maps, empty, labels, names=names)
+    assert "hole/1.png marks no pixel, but the picture" in refusal(maps, empty, labels, names=names)
     assert "hole/2.png marks 101 pixels" in refusal(maps, masks, np.array([0, 1, 0]), names=names)

@@ -10,6 +10,7 @@ from iad.neighbors import exact as exact_search
 from iad.neighbors.exact import ExactSearch
 from iad.neighbors.filters import Float32Filter, Int8Filter
 from tests.helpers import int8_products_are_exact
+from tests.process_state import LoweredProducts, process_state, unusual_settings
 
 INT8_IS_EXACT = int8_products_are_exact()
 CHAINS = {
@@ -204,15 +205,24 @@ def test_no_queries_give_no_neighbours():
 def test_low_precision_elsewhere_does_not_reach_the_search(low_precision, device, monkeypatch):
     monkeypatch.setattr(exact_search, "SMALL", 0)
     bank, queries = normal(0, 3000, 64), normal(1, 20, 64)
-    before = torch.get_float32_matmul_precision()
-    torch.set_float32_matmul_precision("medium")
-    try:
-        with torch.autocast(device, dtype=torch.bfloat16):
+    with unusual_settings():
+        before = process_state()
+        with torch.autocast(device if torch.cuda.is_available() else "cpu", dtype=torch.bfloat16):
             found = ExactSearch(bank, low_precision=low_precision, device=device).search(queries, 5)
-        assert torch.get_float32_matmul_precision() == "medium"
-    finally:
-        torch.set_float32_matmul_precision(before)
+        assert process_state() == before
     assert_nearest(*found, bank, queries, 5)
+
+
+@pytest.mark.parametrize("chain", CHAINS)
+@pytest.mark.parametrize("kind", [normal, last_bits, far_off, sizes_apart], ids=lambda kind: kind.__name__)
+def test_neighbours_stay_exact_where_products_are_lowered(kind, chain):
+    rows = kind(0, 630, 70) if kind is normal else kind(630, 70)
+    bank, queries = np.ascontiguousarray(rows[:600]), np.ascontiguousarray(rows[590:])
+    with LoweredProducts():
+        found = search(chain, bank, queries, 5)
+    assert_nearest(*found, bank, queries, 5)
+    for one, other in zip(found, search(chain, bank, queries, 5), strict=True):
+        np.testing.assert_array_equal(one, other)
 
 
 @pytest.mark.parametrize("queries", [1, 17, 300])
@@ -266,9 +276,15 @@ def test_a_bank_that_cannot_be_searched_is_refused(bank, message):
     [
         (np.zeros((2, 3), np.float32), 1, (0, 0), r"queries: .* give float32 of the shape \(rows, 4\)"),
         (np.full((2, 4), np.inf, np.float32), 1, (0, 0), "queries: .* not finite"),
-        (np.zeros((2, 4), np.float32), 0, (0, 0), "k = 0"),
+        (
+            np.zeros((2, 4), np.float32),
+            0,
+            (0, 0),
+            "k = 0, but the bank has 30 rows to choose from; set k to 1 or more$",
+        ),
         (np.zeros((2, 4), np.float32), 31, (0, 0), "k = 31, but the bank has 30 rows to choose from; set k to 30"),
         (np.zeros((2, 4), np.float32), 29, (3, 5), "k = 29, but the bank has 28 rows"),
+        (np.zeros((2, 4), np.float32), 1, (0, 30), "k = 1, but the bank has no rows to choose from; give it more good"),
     ],
 )
 def test_queries_that_cannot_be_answered_are_refused(queries, k, hidden, message):

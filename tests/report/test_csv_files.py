@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from iad.decision.costs import Prices
+from iad.io import write_csv
 from iad.metrics.curves import roc_curve
 from iad.report.csv_files import (
     comparisons_frame,
@@ -14,7 +15,6 @@ from iad.report.csv_files import (
     curves_frame,
     losses_frame,
     scores_frame,
-    write_csv,
 )
 from iad.report.evaluation import curves_of
 from iad.report.pairs import compare_methods

@@ -104,7 +104,7 @@ def test_generated_pictures_need_no_folder(capsys):
 )
 def test_only_the_options_of_the_chosen_source_are_read(monkeypatch, source, own, category):
     choose(source=source, category=category)
-    found = record_reads("download", load_params(), monkeypatch)
+    found = record_reads(load_params(), monkeypatch)
     monkeypatch.setattr("iad.data.sources.load_pictures", lambda *_, **__: [])
     with pytest.raises(IadError, match="no good pictures"):
         stage.download()

@@ -14,8 +14,8 @@ from iad.stages.extract_resnet import extract_resnet
 from iad.stages.extract_vit import extract_vit
 from tests.prepared import write_prepared
 
-FEATURES, PATCHES, COPIES, RECORD = (
-    paths.EXTRACT_RESNET / name for name in (paths.FEATURES, paths.PATCHES, paths.COPIES, paths.BACKBONE_RECORD)
+FEATURES, PATCHES, AUGMENTED, RECORD = (
+    paths.EXTRACT_RESNET / name for name in (paths.FEATURES, paths.PATCHES, paths.AUGMENTED, paths.BACKBONE_RECORD)
 )
 
 
@@ -33,7 +33,7 @@ def by_hand(weights):
         return np.concatenate([model.forward_features((p[None] - 0.5) / 0.5).mean((2, 3)).numpy() for p in pictures])
 
 
-def test_each_row_holds_the_pooled_features_of_that_picture(prepare, tiny_weights, capsys):
+def test_each_row_holds_the_pooled_embedding_of_that_picture(prepare, tiny_weights, capsys):
     prepare()
     extract_resnet()
     found = open_array(FEATURES)
@@ -50,11 +50,11 @@ def test_the_record_says_which_network_saw_the_pictures_and_how(prepare, tiny_we
     assert record == {
         "name": "test_resnet", "image_size": 32, "mean": [0.5, 0.5, 0.5], "std": [0.5, 0.5, 0.5],
         "weights": f"file:{tiny_weights['test_resnet']}", "pooling": "avg", "dimensions": 96, "attribution": True,
-        "patches": {"layers": [1, 2], "neighbourhood": 3, "tile": 0, "overlap": 0.25, "turns": 1, "mirror": False},
-        "depth": None, "quantize": "none",
+        "patches": {"layers": [1, 2], "neighbourhood": 3, "tile": 0, "overlap": 0.25, "rotations": 1, "flip": False},
+        "depth": None, "quantize": "none", "precision": "fp32", "batch_size": 4,
         "runtime": {"device": "cpu", "hardware": "cpu", "precision": "fp32", "threads": 1},
     }  # fmt: skip
-    names = [RECORD.name, FEATURES.name, paths.PATCHES, paths.PLACES]
+    names = [RECORD.name, paths.CONTRIBUTIONS, FEATURES.name, paths.PATCHES]
     assert sorted(path.name for path in paths.EXTRACT_RESNET.iterdir()) == names
 
 
@@ -105,40 +105,54 @@ def turn_pictures(change):
         images[:] = [change(picture) for picture in pictures]
 
 
-def test_a_turned_copy_is_what_turning_the_picture_and_extracting_gives(prepare, capsys):
-    prepare(resnet={"patches": {"turns": 4, "mirror": True}})
+def test_an_augmented_copy_is_what_turning_the_picture_and_extracting_gives(prepare, capsys):
+    prepare(resnet={"patches": {"rotations": 4, "flip": True}})
     extract_resnet()
-    copies, features, train = open_array(COPIES).astype(np.float32), open_array(FEATURES).copy(), rows_of("train")
-    assert (open_array(COPIES).dtype, copies.shape) == (np.float16, (12, 7, 4, 4, 80))
-    assert "84 turned copies of training pictures" in capsys.readouterr().out
+    copies, features, train = open_array(AUGMENTED).astype(np.float32), open_array(FEATURES).copy(), rows_of("train")
+    assert (open_array(AUGMENTED).dtype, copies.shape) == (np.float16, (12, 7, 4, 4, 80))
+    assert "84 augmented copies of training pictures" in capsys.readouterr().out
     for number, change in ((0, np.rot90), (3, np.fliplr), (4, lambda picture: np.rot90(np.fliplr(picture)))):
         prepare()
         turn_pictures(change)
         extract_resnet()
         np.testing.assert_allclose(copies[:, number], open_array(PATCHES)[train].astype(np.float32), atol=2e-3)
-        assert not COPIES.exists()  # none are wanted now
+        assert not AUGMENTED.exists()  # none are wanted now
     prepare()
     extract_resnet()
     np.testing.assert_array_equal(open_array(FEATURES), features)
 
 
+def test_files_of_an_earlier_run_go_where_their_part_is_not_there_any_more(prepare, capsys):
+    prepare(side=64, resnet={"patches": {"rotations": 2}})
+    extract_resnet()
+    assert sorted(path.name for path in paths.EXTRACT_RESNET.iterdir()) == [
+        AUGMENTED.name, RECORD.name, paths.CONTRIBUTIONS, FEATURES.name, PATCHES.name,
+    ]  # fmt: skip
+    prepare(side=64, resnet={"patches": {"layers": [], "tile": 32}})
+    extract_resnet()
+    assert sorted(path.name for path in paths.EXTRACT_RESNET.iterdir()) == [RECORD.name, FEATURES.name]
+    assert capsys.readouterr().out.endswith(
+        "; no maps of kNN methods: attribution is for whole pictures, and patches.tile is set\n"
+    )
+
+
 def test_no_copies_are_kept_where_no_patches_are(prepare):
-    prepare(resnet={"patches": {"turns": 2, "layers": []}, "attribution": False})
+    prepare(resnet={"patches": {"rotations": 2, "layers": []}, "attribution": False})
     extract_resnet()
     assert sorted(path.name for path in paths.EXTRACT_RESNET.iterdir()) == [RECORD.name, FEATURES.name]
 
 
-def test_tiles_keep_the_grid_of_the_whole_picture_and_average_its_pooled_features(prepare, capsys):
+def test_tiles_keep_the_grid_of_the_whole_picture_and_average_its_pooled_embeddings(prepare, capsys):
     prepare(side=64)
     extract_resnet()
     whole = open_array(PATCHES).copy()
-    prepare(side=64, resnet={"patches": {"tile": 32, "turns": 2}})
+    prepare(side=64, resnet={"patches": {"tile": 32, "rotations": 2}})
     extract_resnet()
     patches, record = open_array(PATCHES), read_json(RECORD)
     assert patches.shape == whole.shape == (21, 8, 8, 80)
     corner = np.abs(patches[:, 0, 0].astype(float) - whole[:, 0, 0]).mean()  # the tile's border is the picture's here
     assert corner < 0.5 * np.abs(whole[1:, 0, 0].astype(float) - whole[:-1, 0, 0]).mean()
-    assert open_array(COPIES).shape == (12, 1, 8, 8, 80)
+    assert open_array(AUGMENTED).shape == (12, 1, 8, 8, 80)
     assert (record["image_size"], record["patches"]["tile"], record["patches"]["overlap"]) == (64, 32, 0.25)
     assert "9 tiles each" in capsys.readouterr().out
     pictures = np.load(paths.IMAGES)

@@ -12,8 +12,8 @@ from iad.io import open_array, read_json
 from iad.stages.extract_vit import extract_vit
 from tests.prepared import write_prepared
 
-FEATURES, PATCHES, PLACES, RECORD = (
-    paths.EXTRACT_VIT / name for name in (paths.FEATURES, paths.PATCHES, paths.PLACES, paths.BACKBONE_RECORD)
+CONTRIBUTIONS, FEATURES, PATCHES, RECORD = (
+    paths.EXTRACT_VIT / name for name in (paths.CONTRIBUTIONS, paths.FEATURES, paths.PATCHES, paths.BACKBONE_RECORD)
 )
 POOLED = {
     "cls": lambda tokens: tokens[:, 0],
@@ -51,7 +51,7 @@ def test_each_row_holds_the_pooled_tokens_of_that_picture(pooling, prepare, tiny
 def test_it_writes_to_its_own_folder_alone(prepare, capsys):
     prepare()
     extract_vit()
-    names = [RECORD.name, FEATURES.name, PATCHES.name, PLACES.name]
+    names = [RECORD.name, CONTRIBUTIONS.name, FEATURES.name, PATCHES.name]
     assert sorted(path.name for path in paths.EXTRACT_VIT.iterdir()) == names
     assert not paths.EXTRACT_RESNET.exists()
     assert capsys.readouterr().out == "extract_vit: 21 pictures -> 64 numbers each (test_vit, fp32)\n"
@@ -60,9 +60,9 @@ def test_it_writes_to_its_own_folder_alone(prepare, capsys):
 def test_two_runs_write_the_same_bytes(prepare):
     prepare()
     extract_vit()
-    first = [path.read_bytes() for path in (FEATURES, PATCHES, PLACES, RECORD)]
+    first = [path.read_bytes() for path in (FEATURES, PATCHES, CONTRIBUTIONS, RECORD)]
     extract_vit()
-    assert [path.read_bytes() for path in (FEATURES, PATCHES, PLACES, RECORD)] == first
+    assert [path.read_bytes() for path in (FEATURES, PATCHES, CONTRIBUTIONS, RECORD)] == first
 
 
 def test_a_size_that_is_no_multiple_of_the_patch_is_refused_and_leaves_nothing(prepare):

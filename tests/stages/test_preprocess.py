@@ -123,7 +123,7 @@ def test_the_white_level_of_a_12_bit_camera_is_a_parameter():
 
 def test_only_three_parameters_are_read(monkeypatch):
     download()
-    found = record_reads("preprocess", load_params(), monkeypatch)
+    found = record_reads(load_params(), monkeypatch)
     stage.preprocess()
     assert found == {"preprocess.image_size", "preprocess.white_16bit", "compute.threads"}
 

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from iad.errors import unknown
-from iad.options import Section
+from iad.options import SourceOptions
 
 if TYPE_CHECKING:
     from iad.data.manifest import Picture
@@ -32,7 +32,7 @@ def source_names() -> list[str]:
     return sorted(found.name for found in pkgutil.iter_modules(__path__))
 
 
-def source_options() -> dict[str, type[Section]]:
+def source_options() -> dict[str, type[SourceOptions]]:
     """The model of each source's options.
 
     >>> source_options()["folder"]()

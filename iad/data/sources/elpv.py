@@ -13,12 +13,12 @@ from __future__ import annotations
 
 from functools import partial
 from pathlib import PurePosixPath
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, ClassVar, Literal
 
 from pydantic import Field
 
 from iad.errors import IadError, unknown
-from iad.options import Section, Share
+from iad.options import Share, SourceOptions
 
 if TYPE_CHECKING:
     from iad.data.manifest import Picture
@@ -32,8 +32,10 @@ DEFECTS = {0: "good", 1: "possibly_defective", 2: "probably_defective", 3: "defe
 """Names by probability in thirds, as two annotators gave it: 0, 1/3, 2/3, 1."""
 
 
-class Options(Section):
+class Options(SourceOptions):
     """The ELPV split: what share of the good cells trains, and what becomes of the doubtful ones."""
+
+    categories: ClassVar[str] = ", ".join(CATEGORIES)
 
     train_share: Share = Field(0.7, description="of the good cells; the rest is for testing")
     doubtful: Literal["drop", "normal", "anomalous"] = Field(

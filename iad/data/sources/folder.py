@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 from pathlib import Path, PurePath
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 from pydantic import Field
 
 from iad.errors import IadError
-from iad.options import Section, Share
+from iad.options import Share, SourceOptions
 
 if TYPE_CHECKING:
     from iad.data.manifest import Picture
 
 
-class Options(Section):
+class Options(SourceOptions):
     """How a plain `good/` + `bad/` folder is split; a folder in MVTec layout brings its own split."""
+
+    categories: ClassVar[str] = "its name under data/"
 
     train_share: Share = Field(0.7, description="for a plain good/ + bad/ folder")
 

@@ -9,12 +9,12 @@ The archive holds all categories (4.9 GiB). It and the categories unpacked from 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, ClassVar
 
 from pydantic import Field
 
 from iad.errors import IadError, unknown
-from iad.options import Section
+from iad.options import SourceOptions
 
 if TYPE_CHECKING:
     from iad.data.manifest import Picture
@@ -31,8 +31,10 @@ CATEGORIES = (
 REMEDY = "set data.mvtec.path to a copy of the archive, or of the unpacked folder"
 
 
-class Options(Section):
+class Options(SourceOptions):
     """Where MVTec AD comes from: the official address, or an archive or folder on disk."""
+
+    categories: ClassVar[str] = "screw, carpet, ..."
 
     path: Annotated[str, Field(min_length=1)] | None = Field(
         None, description="null: download; or the archive or unpacked folder on disk"

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from functools import partial
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, ClassVar
 
 from pydantic import Field
 
 from iad.errors import unknown
-from iad.options import Count, Section
+from iad.options import Count, SourceOptions
 
 if TYPE_CHECKING:
     import numpy as np
@@ -19,8 +19,10 @@ CATEGORIES = ("carpet",)
 FASTEST = 1  # zlib level: noise hardly compresses, so more effort costs time and saves nothing
 
 
-class Options(Section):
+class Options(SourceOptions):
     """How many carpets are woven, and how large."""
+
+    categories: ClassVar[str] = ", ".join(CATEGORIES)
 
     train: Count = Field(60, description="good carpets for training")
     good: Annotated[int, Field(ge=0)] = Field(30, description="good carpets for testing")

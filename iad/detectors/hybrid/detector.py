@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import asdict
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
@@ -32,8 +33,8 @@ class Detector(Composite[Options]):
         map_tails: scale of each member's maps; empty where one has none.
     """
 
-    tails: Mapping[str, GoodTail]
-    map_tails: Mapping[str, GoodTail]
+    tails: Mapping[str, GoodTail] = MappingProxyType({})
+    map_tails: Mapping[str, GoodTail] = MappingProxyType({})
 
     def __init__(
         self, options: Options, *, seed: int = 0, runtime: Runtime | None = None,
@@ -50,15 +51,17 @@ class Detector(Composite[Options]):
     def fit(self, good: Embeddings | np.ndarray, *, calibrated_apart: bool = False) -> Self:
         """Fit the members, set their scales by what each says of these pictures out of sample, and return itself.
 
+        With `calibrated_apart` the scales are left to `align`, or to `iad.detectors.calibrate.calibrate`, which knows
+        the pictures set apart.
+
         Raises:
-            IadError: as the members or `align` do.
+            IadError: as the members or `align` do, or if too few pictures calibrate all members.
         """
-        given, said = Embeddings.of(good), {}
+        given = Embeddings.of(good)
         for name, member in self.members.items():
-            own = _of_member(given, name)
-            member.fit(own, calibrated_apart=calibrated_apart)
-            said[name] = calibrate(member, own, seed=self.seed).prediction
-        return self.align(said)
+            member.fit(_of_member(given, name), calibrated_apart=calibrated_apart)
+        self.calibration = None if calibrated_apart else calibrate(self, given, seed=self.seed)
+        return self
 
     def align(self, calibration: Mapping[str, Prediction]) -> Self:
         """Set the scale of each member, and return itself.
@@ -114,6 +117,8 @@ class Detector(Composite[Options]):
             IadError: as the members do, or if it was loaded without them.
         """
         self._refuse_leave_out(leave_out)
+        if not self.tails:
+            raise IadError("hybrid: no scale is set; fit it, and calibrate it where pictures were set apart")
         if absent := [name for name in self.tails if name not in self.members]:
             raise IadError(f"hybrid: its member {absent[0]} is not here; load it with its members")
         given = Embeddings.of(pictures)

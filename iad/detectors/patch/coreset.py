@@ -56,8 +56,8 @@ def greedy_coreset(bank: np.ndarray | PatchView, count: int, *, seed: int = 0, d
         raise IadError(f"a coreset of {count} rows from a bank of {view.rows}: choose from 1 to {view.rows}")
     new = np.random.default_rng(seed).integers(view.rows, size=1)
     chosen, left = [new], count - 1
-    with bar("coreset", count, unit=" patches") as shown, full_precision(device):
-        selection = _Selection(view, torch.device(device))
+    with bar("coreset", count, unit=" patches") as shown, full_precision(device) as dtype:
+        selection = _Selection(view, torch.device(device), dtype)
         shown.update(1)
         while left and len(new):
             selection.add(torch.from_numpy(new))
@@ -77,8 +77,8 @@ def _as_view(bank: np.ndarray) -> PatchView:
 class _Selection:
     """A bank, its centres so far, and an upper limit of every row's squared distance to the nearest of them."""
 
-    def __init__(self, view: PatchView, device: torch.device) -> None:
-        self.view, self.device = view, device
+    def __init__(self, view: PatchView, device: torch.device, dtype: torch.dtype) -> None:
+        self.view, self.device, self.dtype = view, device, dtype  # dtype: of the products with all rows
         self.size, self.dimensions = view.rows, view.shape[3]
         # results go to memory made before: small ones, kept between large ones that are freed, would hinder their reuse
         sums = torch.empty(-(-self.size // CHUNK), self.dimensions, dtype=torch.float64, device=device)
@@ -103,11 +103,11 @@ class _Selection:
         rows = rows.to(self.device)
         self.centres = torch.cat([self.centres, new.double() - self.mean])
         error = ROUNDING * (self.dimensions + 8)  # 2 g
-        halved = (self.squared[rows] * (0.5 + error / 2)).float()
-        columns = (new - self.mean).T.contiguous()
-        space = torch.empty(CHUNK, len(rows), device=self.device)
+        halved = (self.squared[rows] * (0.5 + error / 2)).to(self.dtype)
+        columns = (new - self.mean).T.contiguous().to(self.dtype)
+        space = torch.empty(CHUNK, len(rows), dtype=self.dtype, device=self.device)
         for start, part in self._chunks():
-            product = torch.addmm(halved, part - self.mean, columns, beta=-1, out=space[: len(part)])
+            product = torch.addmm(halved, (part - self.mean).to(self.dtype), columns, beta=-1, out=space[: len(part)])
             found = self.squared[start : start + CHUNK] * (1 + error) + TINY - 2 * product.amax(1)
             torch.minimum(self.limit[start : start + CHUNK], found, out=self.limit[start : start + CHUNK])
         self.limit[rows] = 0

