@@ -27,7 +27,6 @@ if TYPE_CHECKING:
 FORMAT = 1
 SUFFIX = ".iad"
 DETECTOR, CALIBRATION, WEIGHTS = "detector/", "calibration/", "weights/"  # before the names of arrays
-APART = "split"  # the scheme of calibration pictures that the detector was not fitted to
 ORIGIN = ("iad", "versions", "revision", "source", "category", "precision")
 REMEDY = "make one with `iad bundle METHOD`"
 
@@ -114,7 +113,7 @@ class Bundle:
     @property
     def set_apart(self) -> bool:
         """Whether the pictures that calibrate are others than those fitted to."""
-        return self.calibration.scheme == APART
+        return bool((self.calibration.rows < 0).all())
 
     def fitted(self, runtime: Runtime | None = None) -> Fitted:
         """The method; this imports what it computes with."""

@@ -21,8 +21,7 @@ from iad.decision.options import Threshold
 from iad.decision.thresholds import option_names, set_threshold
 from iad.detectors import HYBRID, detector_class, detector_names, options_of
 from iad.detectors.base import Detector, Embeddings
-from iad.detectors.calibrate import Calibration, calibrate, of_members
-from iad.detectors.hybrid.evidence import common_pictures, places_of
+from iad.detectors.calibrate import Calibration, calibrate
 from iad.errors import IadError, unknown
 from iad.features.options import CnnBackbone, VitBackbone
 from iad.fitted import Fitted
@@ -99,7 +98,7 @@ def fit(
         for given, augmented in ((pixels, True), (apart_pixels, False))
     )
     fitted.detector.fit(embedded, calibrated_apart=len(apart) > 0)
-    found = _calibrate(fitted, embedded, others, seed=seed)
+    found = calibrate(fitted.detector, embedded, others, seed=seed)
     rule = _rule(threshold or {})
     verdict = set_threshold(found.prediction.pred_score, rule["strategy"], rule["options"], scheme=found.scheme)
     split = len(apart) > 0
@@ -184,20 +183,6 @@ def _embedder(reads: str, options: Mapping[str, Any], image_size: int, batch_siz
 def _embed(embedders: Mapping[str, Embedder], pixels: np.ndarray, *, augmented: bool) -> dict[str, Embeddings]:
     found = {reads: Embeddings(**one.embed(pixels, augmented=augmented)) for reads, one in embedders.items()}
     return {"": Embeddings(pixels=pixels), **found}
-
-
-def _calibrate(fitted: Fitted, good: Embeddings, apart: Embeddings, *, seed: int) -> Calibration:
-    if not fitted.members:
-        return calibrate(fitted.detector, good, apart, seed=seed)
-    said = {
-        member.method: calibrate(member.detector, good.members[member.method], apart.members[member.method], seed=seed)
-        for member in fitted.members
-    }
-    hybrid: Any = fitted.detector
-    hybrid.align({name: found.prediction for name, found in said.items()})
-    rows = common_pictures({name: found.rows for name, found in said.items()}).astype(np.int64)
-    shared = {name: found.prediction.take(places_of(found.rows, rows, name)) for name, found in said.items()}
-    return of_members(rows, hybrid.combine(shared))
 
 
 def _rule(threshold: Mapping[str, Any]) -> dict[str, Any]:

@@ -1,12 +1,17 @@
 """Device, precision and threads: what is asked for, what `auto` becomes, and what is refused."""
 
 import os
+import subprocess
+import sys
+import threading
 
 import pytest
+import timm
 import torch
 
 from iad import compute
 from iad.errors import IadError
+from tests.process_state import process_state, unusual_settings
 
 
 @pytest.fixture(autouse=True)
@@ -54,13 +59,60 @@ def test_a_missing_device_is_refused_with_those_there_are(monkeypatch):
         start(device="cuda")
 
 
-def test_the_seed_decides_the_random_numbers():
+def test_the_seed_decides_the_random_numbers_and_none_leaves_them():
     start(seed=3)
     first = torch.rand(4)
     start(seed=3)
     assert torch.equal(first, torch.rand(4))
     start(seed=4)
     assert not torch.equal(first, torch.rand(4))
+    torch.manual_seed(3)
+    start(seed=None)
+    assert torch.equal(first, torch.rand(4))
+
+
+def test_resolving_changes_nothing():
+    with unusual_settings():
+        before = process_state()
+        runtime = compute.resolve(device="cpu", precision="bf16")
+        assert process_state() == before
+    assert runtime == compute.Runtime("cpu", "bf16", torch.get_num_threads())
+
+
+def test_what_resolve_says_is_what_start_sets():
+    assert start(device="auto", precision="auto") == compute.resolve()
+    with pytest.raises(IadError, match=r"compute.device = tpu: not on this machine, which has .*cpu"):
+        compute.resolve(device="tpu")
+
+
+def test_cores_are_counted_without_pytorch():
+    code = "import sys; from iad.compute import usable_cores; print(usable_cores(), 'torch' in sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.split() == [str(len(os.sched_getaffinity(0))), "False"]
+
+
+def make(name):
+    return timm.create_model(name, pretrained=False, num_classes=0).state_dict()
+
+
+@pytest.mark.parametrize("name", ["test_vit", "test_resnet", "mobilevit_xxs"])
+def test_own_random_numbers_are_those_after_a_seed_and_no_one_else_s(name):
+    torch.manual_seed(5)
+    expected, before = make(name), process_state()
+    found = {}
+
+    def own(seed):
+        with compute.own_random_numbers(seed):
+            found[seed] = make(name)
+
+    threads = [threading.Thread(target=own, args=(seed,)) for seed in (5, 6, 7)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert all(torch.equal(expected[key], tensor) for key, tensor in found[5].items())
+    assert not all(torch.equal(expected[key], tensor) for key, tensor in found[6].items())
+    assert process_state() == before
 
 
 def test_lower_precision_computes_products_in_bf16_and_nothing_in_fp32():

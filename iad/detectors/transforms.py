@@ -70,6 +70,18 @@ def blocks(features: np.ndarray) -> Iterator[np.ndarray]:
         yield features[start : start + BLOCK_ROWS].astype(np.float64)
 
 
+def products(rows: np.ndarray, matrix: np.ndarray) -> np.ndarray:
+    """Product of each row `(n, D)` with each row of a matrix `(C, D)`, float64 `(n, C)`.
+
+    A row's products are the same to the bit whatever rows stand beside it. BLAS is faster, but orders its sums by the
+    shape of both matrices and by the number of threads, so that the last digits of a picture would follow its company.
+
+    >>> products(np.array([[1.0, 2.0]]), np.array([[3.0, 4.0], [0.0, 1.0]]))
+    array([[11.,  2.]])
+    """
+    return np.einsum("nd,cd->nc", np.ascontiguousarray(rows), np.ascontiguousarray(matrix))
+
+
 @dataclass(frozen=True)
 class Projection:
     """An affine subspace of the widest directions (Jolliffe, "Principal Component Analysis", 2002).
@@ -94,7 +106,7 @@ class Projection:
 
     def project(self, features: np.ndarray) -> np.ndarray:
         """Coordinates float64 `(n, C)` of features `(n, D)`, in the unit of placed features."""
-        parts = [(self.place(block) - self.mean) @ self.axes.T for block in blocks(features)]
+        parts = [products(self.place(block) - self.mean, self.axes) for block in blocks(features)]
         return np.concatenate([np.empty((0, len(self.axes))), *parts])
 
     def residual(self, features: np.ndarray) -> np.ndarray:
@@ -102,7 +114,8 @@ class Projection:
         distances = [np.empty(0)]
         for block in blocks(features):
             centred = self.place(block) - self.mean
-            distances.append(np.linalg.norm(centred - (centred @ self.axes.T) @ self.axes, axis=1))
+            within = products(products(centred, self.axes), self.axes.T)
+            distances.append(np.linalg.norm(centred - within, axis=1))
         return np.concatenate(distances)
 
 
@@ -131,10 +144,12 @@ def fit_projection(features: np.ndarray, components: float, *, name: str, place:
     """
     n, dimensions = features.shape
     most = min(n - 1, dimensions)
-    if most < max(components, 1):
+    if most < (wanted := max(components, 1)):
+        fewer = [f"set it to {most} or less"] if most else []
+        more = [f"add good pictures: it takes {wanted + 1:g} at least"] if wanted <= dimensions else []
         raise IadError(
             f"{name} = {components:g}: {n} good pictures with {dimensions} features have {most} principal components; "
-            "take fewer, or a share below 1, or add good pictures"
+            f"{', or '.join(fewer + more)}"
         )
     mean, covariance = np.zeros(dimensions), np.zeros((dimensions, dimensions))
     for block in blocks(features):

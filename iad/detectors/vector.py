@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any, ClassVar, Self, TypeVar
 
 import numpy as np
 
-from iad.detectors.base import Detector, Embeddings, Prediction, State, Takes, required
-from iad.detectors.options import Refitted
+from iad.detectors.base import Detector, Embeddings, Prediction, State, Takes, pooled_of
+from iad.detectors.options import Refitted, Scaled
 from iad.detectors.transforms import Scaling, fit_scaling, no_scaling
 from iad.errors import IadError
 
@@ -44,7 +44,11 @@ class VectorDetector(Detector[RefittedT]):
 
     @abstractmethod
     def score(self, rows: np.ndarray) -> np.ndarray:
-        """Scores float64 `(M,)`, higher = more anomalous, of rows float64 `(M, D)`, M of 2 or more."""
+        """Scores float64 `(M,)`, higher = more anomalous, of rows float64 `(M, D)`, M >= 1.
+
+        A row's score must be the same to the bit whatever rows stand beside it; `iad.detectors.transforms.products`
+        is, where a product of BLAS is not.
+        """
 
     def fit(self, good: Embeddings | np.ndarray, *, calibrated_apart: bool = False) -> Self:  # noqa: ARG002
         """Learn from good pictures, pooled embeddings `(N, D)`, and return itself.
@@ -52,29 +56,27 @@ class VectorDetector(Detector[RefittedT]):
         Raises:
             IadError: if there are fewer than two, a value is not finite, or as the detector says.
         """
-        rows = np.asarray(required(Embeddings.of(good).pooled, "pooled embeddings"))
+        rows = pooled_of(Embeddings.of(good), self.options.section)
         if len(rows) < FEWEST:
-            raise IadError(f"{self.options.section}: {len(rows)} good picture to fit to; add good pictures")
-        scales = getattr(self.options, "standardize", False)
+            raise IadError(
+                f"{self.options.section}: {len(rows)} good pictures to fit to; add good pictures: it takes {FEWEST} at "
+                "least, and more where some are left out to set the threshold"
+            )
+        scales = isinstance(self.options, Scaled) and self.options.standardize
         self.scaling = fit_scaling(rows) if scales else no_scaling(rows.shape[1])
         self.pictures = len(rows)
         with one_thread():
-            self.learned = self.learn(self._scaled(rows))
+            self.learned = self.learn(self.scaling.apply(rows))
         return self
 
-    def predict(self, pictures: Embeddings | np.ndarray, *, leave_out: np.ndarray | None = None) -> Prediction:  # noqa: ARG002
+    def predict(self, pictures: Embeddings | np.ndarray, *, leave_out: np.ndarray | None = None) -> Prediction:
         """Score pictures, pooled embeddings `(M, D)`; there are no maps."""
-        rows = np.asarray(required(Embeddings.of(pictures).pooled, "pooled embeddings"))
-        return Prediction(self.score_samples(rows))
+        self._refuse_leave_out(leave_out)
+        return Prediction(self._scores(Embeddings.of(pictures)))
 
     def score_samples(self, rows: np.ndarray) -> np.ndarray:
         """Scores float64 `(M,)`, higher = more anomalous, of pooled embeddings `(M, D)` of any float type."""
-        if not len(rows):
-            return np.empty(0)
-        scaled = self._scaled(rows)
-        # one row alone is multiplied by another routine, whose last digits differ
-        scores = self.score(scaled if len(scaled) > 1 else np.repeat(scaled, 2, axis=0))[: len(rows)]
-        return np.asarray(scores, dtype=np.float64)
+        return self._scores(Embeddings(pooled=rows))
 
     def state(self) -> State:
         """The scaling and what was learned."""
@@ -98,12 +100,14 @@ class VectorDetector(Detector[RefittedT]):
         """In how many parts good pictures are divided for calibration."""
         return self.options.folds
 
-    def _scaled(self, rows: np.ndarray) -> np.ndarray:
-        if not np.isfinite(rows).all():
+    def _scores(self, pictures: Embeddings) -> np.ndarray:
+        rows = pooled_of(pictures, self.options.section)
+        if len(rows) and rows.shape[1] != len(self.scaling.mean):
             raise IadError(
-                f"{self.options.section}: features that are not finite; run `dvc repro --force` for their stage"
+                f"{self.options.section}: embeddings of {rows.shape[1]} features, but the good pictures had "
+                f"{len(self.scaling.mean)}; embed all by the same backbone"
             )
-        return self.scaling.apply(rows)
+        return np.asarray(self.score(self.scaling.apply(rows)), dtype=np.float64) if len(rows) else np.empty(0)
 
 
 def one_thread() -> AbstractContextManager[Any]:

@@ -12,7 +12,7 @@ import pandas as pd
 from ruamel.yaml import YAML
 
 from iad import paths
-from iad.bundle import APART, Bundle, CalibrationSet, PictureSet
+from iad.bundle import Bundle, CalibrationSet, PictureSet
 from iad.config import Params
 from iad.data.manifest import read_manifest, rows_of
 from iad.decision.thresholds import option_names
@@ -121,7 +121,7 @@ def _calibration(fitted: Fitted, manifest: pd.DataFrame, table: pd.DataFrame, *,
     rows = np.array([place[image_id] for image_id in table["image_id"]], dtype=np.int64)
     number = {row: one for one, row in enumerate(rows_of(manifest, "train").tolist())}
     scheme, map_scheme = (str(table[name].iloc[0]) for name in ("scheme", "map_scheme"))
-    members = np.array([-1 if scheme == APART else number[row] for row in rows.tolist()], dtype=np.int64)
+    members = np.array([number.get(row, -1) for row in rows.tolist()], dtype=np.int64)
     kept = _kept(fitted, manifest, rows, members) if extendable else {}
     return CalibrationSet(_named(manifest, rows), members, np.asarray(table["score"]), scheme, map_scheme, kept)
 

@@ -14,10 +14,9 @@ from iad import paths
 from iad.config import Params
 from iad.data.manifest import read_manifest, rows_of
 from iad.detectors.base import Prediction, State
-from iad.detectors.calibrate import of_members
+from iad.detectors.calibrate import common_pictures, of_members, places_of
 from iad.detectors.hybrid import Options
 from iad.detectors.hybrid.detector import Detector as Hybrid
-from iad.detectors.hybrid.evidence import common_pictures, places_of
 from iad.errors import IadError, unknown
 from iad.fitted import Fitted, write_fitted
 from iad.io import open_array, read_json, read_table, write_json, write_table

@@ -84,7 +84,7 @@ def _score(params: Params, method: str) -> None:
         say(line)
     kept = read_fitted(method, detector.runtime).detector  # what is measured is what was kept
     found = calibrate(kept, good, embeddings.take(apart), seed=params.seed)
-    calibrating = (apart if found.scheme == "split" else train)[found.rows]
+    calibrating = (apart if found.set_apart else train)[found.rows]
     write_scores(method, ids[calibrating], found, manifest.iloc[test], kept.predict(embeddings.take(test)))
     _write_provenance(params, method, kept, found, record)
 

@@ -15,11 +15,19 @@ import numpy as np
 from iad.compute import resolve
 from iad.detectors.aggregation import aggregate_maps
 from iad.detectors.autoencoder import Options, Training
-from iad.detectors.autoencoder.network import Autoencoder, build_autoencoder, error_maps, load_network, network_arrays
+from iad.detectors.autoencoder.network import (
+    Autoencoder,
+    build_autoencoder,
+    error_maps,
+    load_network,
+    network_arrays,
+    network_on,
+)
 from iad.detectors.autoencoder.reconstruction import GoodErrors, anomaly_maps, cell_means, good_errors
 from iad.detectors.autoencoder.training import Epoch, HeldOut, best_epoch, hold_out, train_autoencoder
 from iad.detectors.base import Detector as Base
 from iad.detectors.base import Embeddings, Prediction, State, Takes, required
+from iad.errors import IadError
 from iad.neighbors.rows import Rows
 
 if TYPE_CHECKING:
@@ -40,17 +48,25 @@ class Detector(Base[Options]):
     takes: ClassVar[Takes] = "pixels"
     uses_torch: ClassVar[bool] = True
 
-    network: Autoencoder | None = None
+    network: Autoencoder
     history: list[Epoch]
     shares: HeldOut
     usual: GoodErrors | None = None
+    resumed = False
 
     def __init__(
         self, options: Options, *, seed: int = 0, runtime: Runtime | None = None, training: Training | None = None,
         batch_size: int = 32,
     ) -> None:  # fmt: skip
-        super().__init__(options, seed=seed, runtime=runtime or resolve(device="cpu", precision="fp32"))
+        self._runtime = runtime or resolve(device="cpu", precision="fp32")
+        super().__init__(options, seed=seed, runtime=self._runtime)
         self.training, self.batch_size = training or Training(), batch_size
+
+    def unfitted(self) -> Self:
+        """One of the same options that has learnt nothing, to be trained in the same way."""
+        return type(self)(
+            self.options, seed=self.seed, runtime=self._runtime, training=self.training, batch_size=self.batch_size
+        )
 
     def train(
         self, good: Embeddings | np.ndarray, *, calibrated_apart: bool = False,
@@ -80,35 +96,44 @@ class Detector(Base[Options]):
         return self
 
     def fit(self, good: Embeddings | np.ndarray, *, calibrated_apart: bool = False) -> Self:
-        """Train the network, unless that was done, and learn which errors are usual on good pictures.
+        """Train the network, unless it resumes one, and learn which errors are usual on good pictures.
 
         Raises:
             IadError: as `train` does.
         """
-        if self.network is None:
+        if not self.resumed:
             self.train(good, calibrated_apart=calibrated_apart)
         if self.options.normalize:
             pixels = required(Embeddings.of(good).pixels, "pictures")
             self.usual = good_errors(self._errors(pixels, self.shares.train, "usual errors"))
         return self
 
-    def predict(self, pictures: Embeddings | np.ndarray, *, leave_out: np.ndarray | None = None) -> Prediction:  # noqa: ARG002
-        """Score pictures, pixels uint8 `(M, S, S, 3)`."""
+    def predict(self, pictures: Embeddings | np.ndarray, *, leave_out: np.ndarray | None = None) -> Prediction:
+        """Score pictures, pixels uint8 `(M, S, S, 3)`.
+
+        Raises:
+            IadError: if they are of another size than those that it was trained on.
+        """
+        self._refuse_leave_out(leave_out)
         pixels = required(Embeddings.of(pictures).pixels, "pictures")
+        if pixels.shape[1:3] != (side := self.network.image_size, side):
+            raise IadError(
+                f"ae: pictures of {pixels.shape[2]} x {pixels.shape[1]} px, but it was trained on {side} x {side}; "
+                "prepare all pictures alike"
+            )
         maps = anomaly_maps(self._errors(pixels, np.arange(len(pixels)), "reconstruction errors"), self.usual)
         options = self.options
         return Prediction(aggregate_maps(maps, aggregate=options.aggregate, top_share=options.top_share), maps)
 
     def resume(self, trained: State) -> Self:
-        """Take a network that was trained before, as `trained` gives it."""
-        values = trained.values
-        self.network = load_network(trained.arrays, values["width"], values["latent_channels"], values["image_size"])
-        self.shares = HeldOut(**{name: np.asarray(rows, dtype=np.int64) for name, rows in values["shares"].items()})
+        """Take a network that was trained before, as `trained` gives it, so that `fit` need not train one."""
+        self._take(trained)
+        self.resumed = True
         return self
 
     def trained(self) -> State:
-        """The network for `resume`: its arrays, its sizes, and the shares of the pictures."""
-        network = self._network
+        """The network for `resume`: its arrays, its sizes, and the shares of the pictures by their numbers."""
+        network = self.network
         values = {"width": network.width, "latent_channels": network.latent_channels, "image_size": network.image_size}
         shares = {name: rows.tolist() for name, rows in vars(self.shares).items()}
         return State(network_arrays(network), values | {"shares": shares})
@@ -127,13 +152,13 @@ class Detector(Base[Options]):
             {name.removeprefix(part): array for name, array in state.arrays.items() if name.startswith(part)}
             for part in (NETWORK, USUAL)
         )
-        made.resume(State(network, state.values))
+        made._take(State(network, state.values))
         made.usual = GoodErrors(**usual) if usual else None
         return made
 
     def training_record(self) -> dict[str, Any]:
         """How the training went, as plain values."""
-        network = self._network
+        network = self.network
         return {
             "name": "autoencoder", "width": network.width, "latent_channels": network.latent_channels,
             "image_size": network.image_size, "best_epoch": best_epoch(self.history),
@@ -141,20 +166,16 @@ class Detector(Base[Options]):
         }  # fmt: skip
 
     @property
-    def held_out(self) -> np.ndarray:
-        """The share of the good pictures that sets the threshold; empty if others do."""
-        return self.shares.calibration
+    def held_out(self) -> np.ndarray | None:
+        """The share of the good pictures that sets the threshold; None if others do, so that it kept none."""
+        return self.shares.calibration if len(self.shares.calibration) else None
 
-    @property
-    def _network(self) -> Autoencoder:
-        if self.network is None:
-            raise ValueError("not fitted")
-        return self.network
-
-    @property
-    def _runtime(self) -> Runtime:
-        return self.runtime or resolve(device="cpu", precision="fp32")
+    def _take(self, trained: State) -> None:
+        values = trained.values
+        network = load_network(trained.arrays, values["width"], values["latent_channels"], values["image_size"])
+        self.network = network_on(self._runtime.device, network)
+        self.shares = HeldOut(**{name: np.asarray(rows, dtype=np.int64) for name, rows in values["shares"].items()})
 
     def _errors(self, pixels: Rows, rows: np.ndarray, title: str) -> Iterator[np.ndarray]:
-        found = error_maps(self._network, pixels, rows, self._runtime, self.batch_size, title)
+        found = error_maps(self.network, pixels, rows, self._runtime, self.batch_size, title)
         return cell_means(found, self.options.cell)

@@ -46,9 +46,10 @@ def build_autoencoder(width: int, latent_channels: int, *, image_size: int, seed
     """
     if image_size % STRIDE:
         lower = image_size // STRIDE * STRIDE
+        nearest = f"{lower} or {lower + STRIDE}" if lower else f"{STRIDE}"
         raise IadError(
             f"preprocess.image_size = {image_size}: the autoencoder halves the picture four times and wants a "
-            f"multiple of {STRIDE}, such as {lower} or {lower + STRIDE}"
+            f"multiple of {STRIDE}, such as {nearest}"
         )
     network = _empty(width, latent_channels, image_size)
     generator = torch.Generator().manual_seed(seed)  # its own, so that the host's random numbers stay what they were
@@ -72,6 +73,11 @@ def network_arrays(network: Autoencoder) -> dict[str, np.ndarray]:
     return {name: tensor.detach().cpu().contiguous().numpy() for name, tensor in network.state_dict().items()}
 
 
+def network_on(device: str, network: Autoencoder) -> Autoencoder:
+    """The same network, ready to rebuild pictures on a device; several threads may then use it at once."""
+    return network.to(device).to(memory_format=torch.channels_last).eval()
+
+
 def to_pixels(images: np.ndarray, runtime: Runtime) -> torch.Tensor:
     """Turn uint8 `(B, S, S, 3)` into float32 `(B, 3, S, S)` in [-1, 1], channels last, on the runtime's device."""
     batch = torch.from_numpy(np.array(images)).to(runtime.device)
@@ -90,8 +96,11 @@ def error_maps(
 ) -> Iterator[np.ndarray]:
     """Yield the reconstruction error per pixel, batch by batch, in the order of `rows`.
 
+    A picture's error is the same to the bit whatever pictures share its batch. Convolutions of one picture alone are
+    summed in another order, so one goes twice.
+
     Args:
-        model: a trained autoencoder.
+        model: from `network_on`.
         images: uint8 `(N, S, S, 3)`; may be memory-mapped.
         rows: int64 `(n,)`, which pictures.
         runtime: where to compute, and in which precision.
@@ -101,12 +110,12 @@ def error_maps(
     Yields:
         float32 `(B, S, S)`, squared error averaged over the three channels, in normalised pixel units.
     """
-    model.to(runtime.device).to(memory_format=torch.channels_last).eval()
     with bar(title, len(rows)) as shown, torch.inference_mode():
         for start in range(0, len(rows), batch_size):
             chosen = rows[start : start + batch_size]
-            errors = squared_error(model, to_pixels(images[chosen], runtime), runtime)
-            yield errors.mean(dim=1).cpu().numpy()
+            together = chosen if len(chosen) > 1 else np.repeat(chosen, 2)
+            errors = squared_error(model, to_pixels(images[together], runtime), runtime)
+            yield errors.mean(dim=1).cpu().numpy()[: len(chosen)]
             shown.update(len(chosen))
 
 
@@ -117,8 +126,12 @@ def _empty(width: int, latent_channels: int, image_size: int) -> Autoencoder:
 
 
 def _encode(inputs: int, outputs: int) -> list[nn.Module]:
-    return [nn.Conv2d(inputs, outputs, 3, padding=1), nn.ReLU(), nn.MaxPool2d(2)]
+    return [nn.Conv2d(inputs, outputs, 3, padding=1, dtype=torch.float32), nn.ReLU(), nn.MaxPool2d(2)]
 
 
 def _decode(inputs: int, outputs: int) -> list[nn.Module]:
-    return [nn.Upsample(scale_factor=2, mode="nearest"), nn.Conv2d(inputs, outputs, 3, padding=1), nn.ReLU()]
+    return [
+        nn.Upsample(scale_factor=2, mode="nearest"),
+        nn.Conv2d(inputs, outputs, 3, padding=1, dtype=torch.float32),
+        nn.ReLU(),
+    ]

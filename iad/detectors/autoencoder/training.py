@@ -59,21 +59,14 @@ def hold_out(rows: np.ndarray, *, early_stopping: float, calibration: float, see
     stop = max(1, round(early_stopping * len(rows)))
     calibrate = max(1, round(calibration * len(rows))) if calibration else 0
     if stop + calibrate >= len(rows):
+        fewest = 2 + bool(calibrate)
+        lower = "lower the shares, or " if len(rows) >= fewest else ""
         raise IadError(
             f"ae.held_out: {stop} + {calibrate} of {len(rows)} good pictures would be held out, which leaves none to "
-            "train on; lower the shares or add good pictures"
+            f"train on; {lower}add good pictures: it takes {fewest} at least"
         )
     parts = np.split(mixed, [stop, stop + calibrate])
     return HeldOut(train=np.sort(parts[2]), early_stopping=np.sort(parts[0]), calibration=np.sort(parts[1]))
-
-
-def held_out_table(rows: HeldOut, image_ids: np.ndarray) -> dict[str, np.ndarray]:
-    """Columns `image_id` and `share` ("early_stopping" or "calibration") of the pictures that do not train."""
-    shares = {"early_stopping": rows.early_stopping, "calibration": rows.calibration}
-    return {
-        "image_id": np.concatenate([image_ids[chosen] for chosen in shares.values()]),
-        "share": np.repeat(np.array(list(shares), dtype=object), [len(chosen) for chosen in shares.values()]),
-    }
 
 
 def train_autoencoder(

@@ -1,7 +1,7 @@
 """Gaussian mixture: negative log likelihood under a density of good pictures.
 
-McLachlan and Peel, "Finite Mixture Models" (2000); fitted by expectation maximisation. Features outnumber pictures, so
-the density is that of their first principal components.
+McLachlan and Peel, "Finite Mixture Models" (2000); fitted by scikit-learn. Features outnumber
+pictures, so the density is that of their first principal components.
 """
 
 from __future__ import annotations
@@ -10,12 +10,11 @@ import numpy as np
 
 from iad.detectors.base import State
 from iad.detectors.gmm import Options
-from iad.detectors.transforms import fit_projection, projection_of
+from iad.detectors.transforms import fit_projection, products, projection_of
 from iad.detectors.vector import VectorDetector
 from iad.errors import IadError
 
 STARTS = 3
-FITTED = ("weights_", "means_", "covariances_", "precisions_cholesky_")  # of scikit-learn's model
 
 
 class Detector(VectorDetector[Options]):
@@ -38,29 +37,42 @@ class Detector(VectorDetector[Options]):
             n_components=options.components, covariance_type=options.covariance, reg_covar=options.regularization,
             n_init=STARTS, random_state=self.seed,
         ).fit(rows)  # fmt: skip
-        fitted = {name: np.asarray(getattr(model, name)) for name in FITTED}
-        return State({**projected.arrays, **fitted}, projected.values)
+        whitening = model.precisions_cholesky_  # columns, where it is a matrix
+        if options.covariance in {"full", "tied"}:
+            whitening = np.ascontiguousarray(np.swapaxes(whitening, -1, -2))
+        learned = {"weights": model.weights_, "means": model.means_, "whitening": np.asarray(whitening)}
+        return State({**projected.arrays, **learned}, projected.values)
 
     def score(self, rows: np.ndarray) -> np.ndarray:
         """Negative log density."""
-        from sklearn.mixture import GaussianMixture
-
-        arrays = self.learned.arrays
         placed = projection_of(self.learned).project(rows) if self.options.pca else rows
-        model = GaussianMixture(n_components=self.options.components, covariance_type=self.options.covariance)
-        for name in FITTED:
-            setattr(model, name, arrays[name])
-        return -np.asarray(model.score_samples(placed))
+        logs = [self._log_density(placed, gaussian) for gaussian in range(len(self.learned.arrays["weights"]))]
+        return -np.asarray(np.logaddexp.reduce(logs, axis=0))
+
+    def _log_density(self, rows: np.ndarray, gaussian: int) -> np.ndarray:
+        """Weighted log density float64 `(M,)` of one Gaussian."""
+        arrays, dimensions = self.learned.arrays, rows.shape[1]
+        whitening = arrays["whitening"] if self.options.covariance == "tied" else arrays["whitening"][gaussian]
+        centred = rows - arrays["means"][gaussian]
+        if whitening.ndim == 2:
+            white, scales = products(centred, whitening), np.diagonal(whitening)
+        else:
+            white, scales = centred * whitening, np.broadcast_to(whitening, dimensions)
+        squared = np.square(white).sum(axis=1)
+        constant = np.log(arrays["weights"][gaussian]) + np.log(scales).sum() - dimensions * np.log(2 * np.pi) / 2
+        return np.asarray(constant - squared / 2)
 
     def _require(self, n: int, dimensions: int) -> None:
         options = self.options
         if n < 2 * options.components:
             raise IadError(
                 f"{options.section}.components = {options.components}: {n} good pictures are too few, two for each "
-                f"Gaussian is the least; set it to {max(n // 2, 1)} or less, or add good pictures"
+                f"Gaussian is the least; set it to {max(n // 2, 1)} or less, or add good pictures: it takes "
+                f"{2 * options.components} at least"
             )
         if options.covariance in {"full", "tied"} and n <= dimensions:
             raise IadError(
                 f"{options.section}.covariance = {options.covariance}: {n} good pictures do not determine it for "
-                f"{dimensions} features; take diag, set {options.section}.pca below {n}, or add good pictures"
+                f"{dimensions} features; set it to diag, or {options.section}.pca to {n - 1} components or less, or "
+                f"add good pictures: it takes {dimensions + 1} at least"
             )

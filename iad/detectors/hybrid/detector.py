@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import asdict
-from typing import TYPE_CHECKING, Any, ClassVar, Self
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 
+from iad.detectors.base import Composite, Embeddings, Prediction, State
 from iad.detectors.base import Detector as Base
-from iad.detectors.base import Embeddings, Prediction, State, Takes
+from iad.detectors.calibrate import calibrate
 from iad.detectors.hybrid import Options
 from iad.detectors.hybrid.evidence import MAP_TAIL_SHARE, TAIL_SHARE, GoodTail, enlarge, fit_tail, fuse
 from iad.detectors.maps import enlargement
@@ -19,7 +21,7 @@ if TYPE_CHECKING:
     from iad.compute import Runtime
 
 
-class Detector(Base[Options]):
+class Detector(Composite[Options]):
     """The score is the mean or the largest of what its members say, each on the scale of good pictures.
 
     Args:
@@ -31,11 +33,8 @@ class Detector(Base[Options]):
         map_tails: scale of each member's maps; empty where one has none.
     """
 
-    takes: ClassVar[Takes] = "members"
-    uses_torch: ClassVar[bool] = False
-
-    tails: Mapping[str, GoodTail]
-    map_tails: Mapping[str, GoodTail]
+    tails: Mapping[str, GoodTail] = MappingProxyType({})
+    map_tails: Mapping[str, GoodTail] = MappingProxyType({})
 
     def __init__(
         self, options: Options, *, seed: int = 0, runtime: Runtime | None = None,
@@ -50,10 +49,18 @@ class Detector(Base[Options]):
         return type(self)(self.options, seed=self.seed, runtime=self.runtime, members=members)
 
     def fit(self, good: Embeddings | np.ndarray, *, calibrated_apart: bool = False) -> Self:
-        """Fit the members; `align` then sets their scales, from what they say of pictures they have not learnt from."""
+        """Fit the members, set their scales by what each says of these pictures out of sample, and return itself.
+
+        With `calibrated_apart` the scales are left to `align`, or to `iad.detectors.calibrate.calibrate`, which knows
+        the pictures set apart.
+
+        Raises:
+            IadError: as the members or `align` do, or if too few pictures calibrate all members.
+        """
         given = Embeddings.of(good)
         for name, member in self.members.items():
-            member.fit(given.members[name], calibrated_apart=calibrated_apart)
+            member.fit(_of_member(given, name), calibrated_apart=calibrated_apart)
+        self.calibration = None if calibrated_apart else calibrate(self, given, seed=self.seed)
         return self
 
     def align(self, calibration: Mapping[str, Prediction]) -> Self:
@@ -104,11 +111,18 @@ class Detector(Base[Options]):
         return self.fuse(*self.evidence(predictions))
 
     def predict(self, pictures: Embeddings | np.ndarray, *, leave_out: np.ndarray | None = None) -> Prediction:
-        """Ask every member, and fuse what they say."""
+        """Ask every member, and fuse what they say.
+
+        Raises:
+            IadError: as the members do, or if it was loaded without them.
+        """
+        self._refuse_leave_out(leave_out)
+        if not self.tails:
+            raise IadError("hybrid: no scale is set; fit it, and calibrate it where pictures were set apart")
+        if absent := [name for name in self.tails if name not in self.members]:
+            raise IadError(f"hybrid: its member {absent[0]} is not here; load it with its members")
         given = Embeddings.of(pictures)
-        return self.combine(
-            {name: member.predict(given.members[name], leave_out=leave_out) for name, member in self.members.items()}
-        )
+        return self.combine({name: self.members[name].predict(_of_member(given, name)) for name in self.tails})
 
     def state(self) -> State:
         """The scales; the members have states of their own."""
@@ -133,6 +147,12 @@ class Detector(Base[Options]):
         return {
             "members": {name: {"tail": asdict(tail), "map_tail": maps.get(name)} for name, tail in self.tails.items()}
         }
+
+
+def _of_member(given: Embeddings, name: str) -> Embeddings:
+    if name not in given.members:
+        raise IadError(f"hybrid: nothing given for its member {name}; give what each member looks at, by its name")
+    return given.members[name]
 
 
 def _maps(prediction: Prediction) -> np.ndarray:

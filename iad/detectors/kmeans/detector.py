@@ -24,7 +24,7 @@ class Detector(VectorDetector[Options]):
         if different < self.options.clusters:
             raise IadError(
                 f"{self.options.section}.clusters = {self.options.clusters}: only {different} different good pictures "
-                f"to cluster; set it to {different} or less, or add good pictures"
+                f"to cluster; set it to {different} or less, or add good pictures: it takes as many different ones"
             )
         from sklearn.cluster import KMeans
 
@@ -33,6 +33,6 @@ class Detector(VectorDetector[Options]):
 
     def score(self, rows: np.ndarray) -> np.ndarray:
         """Distance to the nearest centre."""
-        from sklearn.metrics import euclidean_distances
+        from scipy.spatial.distance import cdist
 
-        return np.asarray(euclidean_distances(rows, self.learned.arrays["centres"]).min(axis=1))
+        return np.asarray(cdist(rows, self.learned.arrays["centres"]).min(axis=1))

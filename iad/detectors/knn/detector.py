@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 import numpy as np
 
-from iad.detectors.base import Embeddings, Extendable, Prediction, State, Takes, required
+from iad.detectors.base import Embeddings, Extendable, Prediction, State, Takes, pooled_of, required
 from iad.detectors.knn import Options
 from iad.detectors.knn.search import Neighbors
-from iad.neighbors.rows import Rows
+from iad.errors import IadError
 
 if TYPE_CHECKING:
     from iad.compute import Runtime
@@ -42,18 +42,23 @@ class Detector(Extendable[Options]):
         """Keep the pooled embeddings of good pictures, float32 `(N, D)`, and return itself.
 
         Raises:
-            IadError: if there are fewer principal components than asked for, or the index cannot be built.
+            IadError: if there are none, a value is not finite, there are fewer principal components than asked for, or
+                the index cannot be built.
         """
-        return self._start(Embeddings.of(good), None)
+        given = Embeddings.of(good)
+        if not len(pooled_of(given, self.options.section)):
+            raise IadError(f"{self.options.section}: no good picture to compare with; add good pictures")
+        return self._start(given, None)
 
     def predict(self, pictures: Embeddings | np.ndarray, *, leave_out: np.ndarray | None = None) -> Prediction:
         """Score pictures by their distance to good ones.
 
         Raises:
-            IadError: if fewer than k pictures can be neighbours.
+            IadError: if fewer than k pictures can be neighbours, or a value is not finite.
         """
         asked = Embeddings.of(pictures)
-        pooled = np.asarray(required(asked.pooled, "pooled embeddings"))
+        pooled = pooled_of(asked, self.options.section)
+        self._require_width(pooled)
         nearest = self.neighbors.nearest(pooled, k=self.options.k, leave_out=leave_out)
         aggregate, maps = self.options.aggregate, None
         if asked.contributions is not None and self.good.contributions is not None:
@@ -99,16 +104,24 @@ class Detector(Extendable[Options]):
         return not self.options.standardize and not self.options.pca and self.options.index == "exact"
 
     def add(self, good: Embeddings) -> Self:
-        """The same with more good pictures."""
-        return self._again(_joined([self.good, good]))
+        """The same with more good pictures.
+
+        Raises:
+            IadError: if their embeddings are of another kind.
+        """
+        return self._again(self._joined([good]))
 
     def drop(self, keep: np.ndarray) -> Self:
         """The same with fewer good pictures."""
         return self._again(self.good.take(keep))
 
     def merge(self, others: Sequence[Self]) -> Self:
-        """The same with the good pictures of all."""
-        return self._again(_joined([self.good, *(other.good for other in others)]))
+        """The same with the good pictures of all.
+
+        Raises:
+            IadError: if their embeddings are of another kind.
+        """
+        return self._again(self._joined([other.good for other in others]))
 
     def recall(self, rows: np.ndarray) -> Embeddings:
         """Everything is kept of every good picture."""
@@ -123,10 +136,24 @@ class Detector(Extendable[Options]):
         self.neighbors, self.good = Neighbors(bank, **space, state=state), replace(good, pooled=bank)
         return self
 
+    def _joined(self, others: Sequence[Embeddings]) -> Embeddings:
+        parts = [self.good, *others]
+        for other in others:
+            self._require_width(pooled_of(other, self.options.section))
+        located = [part.contributions for part in parts if part.contributions is not None]
+        if len(located) not in (0, len(parts)):
+            raise IadError(
+                f"{self.options.section}: only some of the good pictures have what each patch adds to the embedding; "
+                "extract all of them with `attribution`, or none"
+            )
+        pooled = np.concatenate([np.asarray(required(part.pooled, "pooled embeddings")) for part in parts])
+        contributions = np.concatenate([np.asarray(part) for part in located]) if located else None
+        return Embeddings(pooled=pooled, contributions=contributions, pooling=self.good.pooling)
 
-def _joined(parts: Sequence[Embeddings]) -> Embeddings:
-    def together(name: str) -> Rows | None:
-        found = [getattr(part, name) for part in parts]
-        return None if any(one is None for one in found) else np.concatenate([np.asarray(one) for one in found])
-
-    return Embeddings(pooled=together("pooled"), contributions=together("contributions"), pooling=parts[0].pooling)
+    def _require_width(self, pooled: np.ndarray) -> None:
+        width = self.neighbors.bank.shape[1]
+        if pooled.shape[1] != width:
+            raise IadError(
+                f"{self.options.section}: embeddings of {pooled.shape[1]} features, but the good pictures have "
+                f"{width}; embed all by the same backbone"
+            )

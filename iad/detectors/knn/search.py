@@ -1,10 +1,7 @@
 """Distance to the k nearest good pictures as the anomaly score.
 
-The exact search of small banks is here; that of large ones is in `iad.neighbors.exact`, approximate ones in
-`approximate.py`.
-The neighbours are found by one matrix product per block in float64 and their distances are then computed again from the
-differences, so that a picture identical to a good one scores exactly 0. Blocks bound the memory: no array of queries x
-bank x dimensions is ever held, and neither operand is copied whole.
+Small banks are compared pair by pair (`iad.neighbors.brute`), large ones go through the exact search of
+`iad.neighbors.exact`, and approximate indexes are in `approximate.py`.
 """
 
 from __future__ import annotations
@@ -12,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
+from typing import TypeAlias
 
 import numpy as np
 
@@ -26,12 +24,14 @@ from iad.detectors.transforms import (
     projection_of,
 )
 from iad.errors import IadError
+from iad.neighbors.brute import QUERY_ROWS, double, nearest_rows
 from iad.progress import bar
 
-QUERY_ROWS = 512
-BANK_ROWS = 2048
 LARGE = 20_000  # rows from which a search that filters first is worth the seconds that PyTorch takes to import
 AGGREGATES = {"mean": lambda nearest: nearest.mean(axis=1), "kth": lambda nearest: nearest[:, -1]}
+
+Search: TypeAlias = Callable[[np.ndarray, int, np.ndarray | None], tuple[np.ndarray, np.ndarray]]
+"""From placed queries, k and the rows to leave out to squared distances and rows, `(M, k)` each."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -103,13 +103,13 @@ class Neighbors:
         self._searched = self.placed(bank).astype(np.float32) if self.projection else bank
         self._index = None if index == "exact" else self._indexed(index, state)
         as_they_are = bool(pca) or (metric == "euclidean" and not standardize)  # distances are those of float32 values
-        self._search: Callable[..., tuple[np.ndarray, np.ndarray]]
+        self._search: Search
         if self._index is not None:
             self._search = self._index.nearest_squared
         elif as_they_are and len(bank) >= LARGE:
             self._search = _filtered_search(self._searched)
         else:
-            self._search = partial(_nearest_squared, self._searched, _double if pca else self.space.place)
+            self._search = partial(nearest_rows, self._searched, place=double if pca else self.space.place)
 
     def state(self) -> State:
         """What was learned from the bank, beside the bank itself."""
@@ -123,7 +123,7 @@ class Neighbors:
         """Float64 `(n, C)` of features `(n, D)`: where they lie in the space whose distances are taken."""
         if self.projection is None:
             return self.space.place(features)
-        return _double(self.projection.project(features).astype(np.float32))  # as the bank, so that equals stay equal
+        return double(self.projection.project(features).astype(np.float32))  # as the bank, so that equals stay equal
 
     def reduced(self) -> dict[str, float]:
         """How many components were kept, and which share of the variance they explain; empty without `pca`."""
@@ -142,7 +142,7 @@ class Neighbors:
         Raises:
             IadError: if fewer than k pictures can be neighbours.
         """
-        self._require(k, self.size - (leave_out is not None))
+        self._require(k, left_out=int(leave_out is not None))
         distances, found = np.empty((len(queries), k)), np.empty((len(queries), k), dtype=np.int64)
         with bar("nearest neighbours", len(queries)) as shown:
             for start in range(0, len(queries), QUERY_ROWS):
@@ -181,11 +181,13 @@ class Neighbors:
             return load_index(index, state.arrays["index"], self.size)
         return build_index(index, self._searched if self.projection else self.space.place(self.bank))
 
-    def _require(self, k: int, available: int) -> None:
+    def _require(self, k: int, *, left_out: int) -> None:
+        available = self.size - left_out
         if available < k:
-            smaller = f"set method.k to {available} or less, or " if available else ""
+            fewer = f"set method.k to {available} or less, or " if available else ""
             raise IadError(
-                f"k = {k}, but only {available} good pictures can be neighbours of each; {smaller}add good pictures"
+                f"method.k = {k}, but only {available} good pictures can be neighbours of each; {fewer}add good "
+                f"pictures: it takes {k + left_out} at least"
             )
 
 
@@ -199,12 +201,8 @@ def _lengths(rows: np.ndarray) -> np.ndarray:
     return np.asarray(np.maximum(np.linalg.norm(rows, axis=1), np.finfo(np.float64).tiny))
 
 
-def _double(features: np.ndarray) -> np.ndarray:
-    return features.astype(np.float64)
-
-
-def _filtered_search(bank: np.ndarray) -> Callable[..., tuple[np.ndarray, np.ndarray]]:
-    """As `_nearest_squared`, for a bank float32 `(N, D)` that is searched as it is."""
+def _filtered_search(bank: np.ndarray) -> Search:
+    """As `nearest_rows`, for a bank float32 `(N, D)` that is searched as it is."""
     from iad.neighbors.exact import ExactSearch
 
     search = ExactSearch(bank)
@@ -215,40 +213,3 @@ def _filtered_search(bank: np.ndarray) -> Callable[..., tuple[np.ndarray, np.nda
         return (squared, rows) if own is None else without_own(squared, rows, own)
 
     return nearest_squared
-
-
-def _nearest_squared(
-    bank: np.ndarray, place: Callable[[np.ndarray], np.ndarray], queries: np.ndarray, k: int, own: np.ndarray | None
-) -> tuple[np.ndarray, np.ndarray]:
-    """Squared distances `(M, k)`, ascending, of placed queries to their nearest bank rows but `own`, and these rows."""
-    best, found = np.full((len(queries), k), np.inf), np.full((len(queries), k), -1, dtype=np.int64)
-    for start in range(0, len(bank), BANK_ROWS):
-        block = place(bank[start : start + BANK_ROWS])  # (B, D)
-        squared = _squared_distances(queries, block)  # (M, B)
-        if own is not None:
-            inside = (own >= start) & (own < start + len(block))
-            squared[np.flatnonzero(inside), own[inside] - start] = np.inf
-        columns = np.argpartition(squared, min(k, len(block)) - 1, axis=1)[:, :k]
-        exact = _exact(queries, block, columns)
-        exact[np.isinf(np.take_along_axis(squared, columns, axis=1))] = np.inf
-        every, rows = np.concatenate([best, exact], axis=1), np.concatenate([found, columns + start], axis=1)
-        order = np.argsort(every, axis=1, kind="stable")[:, :k]
-        best, found = np.take_along_axis(every, order, axis=1), np.take_along_axis(rows, order, axis=1)
-    return best, found
-
-
-def _squared_distances(queries: np.ndarray, block: np.ndarray) -> np.ndarray:
-    squared: np.ndarray = queries @ block.T
-    squared *= -2
-    squared += np.einsum("md,md->m", queries, queries)[:, None]
-    squared += np.einsum("bd,bd->b", block, block)[None, :]
-    return squared
-
-
-def _exact(queries: np.ndarray, block: np.ndarray, columns: np.ndarray) -> np.ndarray:
-    # one neighbour at a time: the product above cancels digits where two pictures almost coincide
-    exact = np.empty(columns.shape)
-    for place in range(columns.shape[1]):
-        difference = queries - block[columns[:, place]]
-        exact[:, place] = np.einsum("md,md->m", difference, difference)
-    return exact

@@ -6,14 +6,13 @@ detection: the neighbours are good pictures, and a new picture is compared with 
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 
 from iad.detectors.base import State
 from iad.detectors.lof import Options
-from iad.detectors.vector import VectorDetector, one_thread
+from iad.detectors.vector import VectorDetector
 from iad.errors import IadError
+from iad.neighbors.brute import nearest_rows
 
 TINY = 1e-10  # added to a mean distance, since copies have a density without end (as scikit-learn does)
 
@@ -31,24 +30,24 @@ class Detector(VectorDetector[Options]):
         if others < k:
             raise IadError(
                 f"{self.options.section}.n_neighbors = {k}: each good picture has only {others} others; "
-                f"set it to {others} or less, or add good pictures"
+                f"set it to {others} or less, or add good pictures: it takes {k + 1} at least"
             )
-        distances, neighbors = self._search(rows).kneighbors()  # without the picture itself
+        distances, neighbors = self._nearest(rows, rows, np.arange(len(rows)))
         reach = distances[:, k - 1]
         return State({"rows": rows, "reach": reach, "density": _density(distances, reach[neighbors])})
 
     def score(self, rows: np.ndarray) -> np.ndarray:
         """Mean density of the neighbours over the picture's own."""
         arrays = self.learned.arrays
-        with one_thread():
-            distances, neighbors = self._search(arrays["rows"]).kneighbors(rows)
+        distances, neighbors = self._nearest(arrays["rows"], rows)
         own = _density(distances, arrays["reach"][neighbors])
         return np.asarray((arrays["density"][neighbors] / own[:, None]).mean(axis=1))
 
-    def _search(self, rows: np.ndarray) -> Any:
-        from sklearn.neighbors import NearestNeighbors
-
-        return NearestNeighbors(n_neighbors=self.options.n_neighbors).fit(rows)
+    def _nearest(
+        self, good: np.ndarray, rows: np.ndarray, leave_out: np.ndarray | None = None
+    ) -> tuple[np.ndarray, np.ndarray]:
+        squared, neighbors = nearest_rows(good, rows, self.options.n_neighbors, leave_out)
+        return np.sqrt(squared), neighbors
 
 
 def _density(distances: np.ndarray, reach: np.ndarray) -> np.ndarray:

@@ -11,6 +11,7 @@ import numpy as np
 
 from iad.detectors.base import State
 from iad.detectors.mahalanobis import Options
+from iad.detectors.transforms import products
 from iad.detectors.vector import VectorDetector
 from iad.errors import IadError
 
@@ -19,20 +20,21 @@ class Detector(VectorDetector[Options]):
     """The score is the distance to the mean, sqrt((x - m)' S^-1 (x - m)), without unit."""
 
     def learn(self, rows: np.ndarray) -> State:
-        """Mean, and Cholesky factor of the covariance; refused if all pictures are the same."""
-        from scipy.linalg import cho_factor
+        """Mean, and what makes the covariance the identity: the inverse of its lower Cholesky factor.
+
+        Raises:
+            IadError: if all pictures are the same.
+        """
+        from scipy.linalg import cholesky, solve_triangular
         from sklearn.covariance import ledoit_wolf
 
         if (rows == rows[0]).all():
             raise IadError(f"{self.options.section}: all good pictures have the same features; add others")
-        factor, lower = cho_factor(ledoit_wolf(rows)[0])
-        return State({"mean": rows.mean(axis=0), "factor": factor}, {"lower": bool(lower)})
+        factor = cholesky(ledoit_wolf(rows)[0], lower=True)
+        whitening = solve_triangular(factor, np.eye(len(factor)), lower=True)
+        return State({"mean": rows.mean(axis=0), "whitening": np.ascontiguousarray(whitening)})
 
     def score(self, rows: np.ndarray) -> np.ndarray:
         """Distance to the mean."""
-        from scipy.linalg import cho_solve
-
-        centred = rows - self.learned.arrays["mean"]
-        factor = (self.learned.arrays["factor"], self.learned.values["lower"])
-        squared = np.einsum("nd,dn->n", centred, cho_solve(factor, centred.T))
-        return np.asarray(np.sqrt(np.maximum(squared, 0)))
+        arrays = self.learned.arrays
+        return np.asarray(np.linalg.norm(products(rows - arrays["mean"], arrays["whitening"]), axis=1))

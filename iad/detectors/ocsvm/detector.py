@@ -40,4 +40,4 @@ class Detector(VectorDetector[Options]):
 
         learned = self.learned
         kernel = np.exp(-learned.values["gamma"] * cdist(rows, learned.arrays["support_vectors"], "sqeuclidean"))
-        return np.asarray(learned.values["rho"] - kernel @ learned.arrays["alpha"])
+        return np.asarray(learned.values["rho"] - (kernel * learned.arrays["alpha"]).sum(axis=1))

@@ -14,12 +14,11 @@ import numpy as np
 from iad.detectors.base import Embeddings, Extendable, Prediction, State, Takes, required
 from iad.detectors.patch import Options
 from iad.detectors.patch.coreset import greedy_coreset
-from iad.detectors.patch.foreground import Foreground, fit_foreground
+from iad.detectors.patch.foreground import Foreground, fit_foreground, masks_of_good
 from iad.detectors.patch.memory_bank import MemoryBank, coreset_size
+from iad.detectors.patch.pictures import Kind, kind_of, naming_pictures, require_like, view_of
 from iad.detectors.patch.scores import predict
 from iad.errors import IadError
-from iad.neighbors.patch_view import PatchView
-from iad.neighbors.rows import Rows, RowView
 
 if TYPE_CHECKING:
     from iad.compute import Runtime
@@ -60,15 +59,16 @@ class Detector(Extendable[Options]):
         """
         given = Embeddings.of(good)
         patches = required(given.patches, "patch embeddings")
-        view = _view(patches, given.augmented)
-        self.bank = MemoryBank(
-            view, coreset_sampling_ratio=self.options.coreset_sampling_ratio, seed=self.seed, device=self._device
-        )
-        self.pictures, self.grid, self.dtype = len(view), (patches.shape[1], patches.shape[2]), patches.dtype
-        self.versions = view.shape[1] // patches.shape[1]
+        view = view_of(given)
+        with naming_pictures(given):
+            self.bank = MemoryBank(
+                view, coreset_sampling_ratio=self.options.coreset_sampling_ratio, seed=self.seed, device=self._device
+            )
+        height, width, self.versions, _ = kind_of(given)
+        self.pictures, self.grid, self.dtype = len(view), (height, width), patches.dtype
         if self.options.foreground != "none":
             self.foreground = fit_foreground(patches)
-            self.check(given)
+            self.shown = float(masks_of_good(self.foreground, given).mean())
         return self
 
     def check(self, good: Embeddings) -> None:
@@ -77,17 +77,8 @@ class Detector(Extendable[Options]):
         Raises:
             IadError: naming them.
         """
-        if self.foreground is None:
-            return
-        shown = self.foreground.masks(required(good.patches, "patch embeddings"))
-        empty = np.flatnonzero(~shown.any(axis=(1, 2)))
-        self.shown = float(shown.mean())
-        if len(empty):
-            more = f" and {len(empty) - 3} more" if len(empty) > 3 else ""
-            raise IadError(
-                f"patch.foreground = pca: empty foreground: no object in {', '.join(map(good.name, empty[:3]))}{more}, "
-                "where other good pictures show one; take them out, or set patch.foreground to none"
-            )
+        if self.foreground is not None:
+            masks_of_good(self.foreground, good)
 
     def remarks(self) -> list[str]:
         """How much of the pictures counts, where a foreground was learned."""
@@ -101,16 +92,25 @@ class Detector(Extendable[Options]):
         """Score pictures, patches float16 or float32 `(M, h, w, D)`.
 
         Raises:
-            IadError: if fewer than k patches are left to compare with.
+            IadError: if fewer than k patches are left to compare with, or a value is not finite.
         """
-        patches = required(Embeddings.of(pictures).patches, "patch embeddings")
-        return predict(self.bank, self.foreground, patches, self.options, leave_out=leave_out)
+        asked = Embeddings.of(pictures)
+        patches = required(asked.patches, "patch embeddings")
+        if patches.shape[3] != self._kind[3]:
+            raise IadError(
+                f"patch: patches of {patches.shape[3]} features, but those of the good pictures have {self._kind[3]}; "
+                "embed all by the same backbone and layers"
+            )
+        self._require_neighbors(leave_out)
+        with naming_pictures(asked):
+            return predict(self.bank, self.foreground, patches, self.options, leave_out=leave_out)
 
     def state(self) -> State:
         """The patches kept, where each was, and what shows the object."""
         arrays = {"patches": self._patches(), "rows": self.bank.rows}
         values: dict[str, Any] = {
-            "pictures": self.pictures, "versions": self.versions, "grid": list(self.grid), "foreground": None,
+            "pictures": self.pictures, "versions": self.versions, "grid": list(self.grid), "shown": self.shown,
+            "foreground": None,
         }  # fmt: skip
         if self.foreground is not None:
             arrays["foreground.direction"] = self.foreground.direction
@@ -122,6 +122,7 @@ class Detector(Extendable[Options]):
         """Make the detector whose `state` this is."""
         made, values = cls(options, seed=seed, runtime=runtime), state.values
         made.versions, made.grid = int(values["versions"]), (int(values["grid"][0]), int(values["grid"][1]))
+        made.shown = float(values["shown"])
         if values["foreground"] is not None:
             made.foreground = Foreground(state.arrays["foreground.direction"], **values["foreground"])
         return made._keep(state.arrays["patches"], state.arrays["rows"], int(values["pictures"]))
@@ -156,12 +157,24 @@ class Detector(Extendable[Options]):
         return self.options.calibration
 
     def add(self, good: Embeddings) -> Self:
-        """The same with more good pictures; a coreset is chosen again from what was kept and what is new."""
-        new = _view(required(good.patches, "patch embeddings"), good.augmented)
-        return self._joined([self._part(), (new.gather().astype(self.dtype), np.arange(new.rows), len(new))])
+        """The same with more good pictures; a coreset is chosen again from what was kept and what is new.
+
+        Raises:
+            IadError: if their patches are of another kind, or a value is not finite.
+        """
+        require_like(kind_of(good), self._kind)
+        new = view_of(good)
+        with naming_pictures(good):
+            return self._joined([self._part(), (new.gather().astype(self.dtype), np.arange(new.rows), len(new))])
 
     def merge(self, others: Sequence[Self]) -> Self:
-        """The same with the good pictures of all; coresets of one ratio keep all their patches."""
+        """The same with the good pictures of all; coresets of one ratio keep all their patches.
+
+        Raises:
+            IadError: if their patches are of another kind.
+        """
+        for other in others:
+            require_like(other._kind, self._kind)
         return self._joined([self._part(), *(other._part() for other in others)])
 
     def drop(self, keep: np.ndarray) -> Self:
@@ -179,6 +192,10 @@ class Detector(Extendable[Options]):
         return Embeddings(patches=whole[rows, 0])
 
     @property
+    def _kind(self) -> Kind:
+        return (*self.grid, self.versions, self.bank.search.bank.shape[1])
+
+    @property
     def _per_picture(self) -> int:
         return self.versions * self.grid[0] * self.grid[1]
 
@@ -193,6 +210,21 @@ class Detector(Extendable[Options]):
     @property
     def _device(self) -> str:
         return "cpu" if self.runtime is None else self.runtime.float64_device
+
+    def _require_neighbors(self, leave_out: np.ndarray | None) -> None:
+        k, whose, own = self.options.k, "", [0]
+        if leave_out is not None:
+            whose, own = "other ", [last - first for first, last in map(self.bank.rows_of, leave_out.tolist())] or [0]
+        left = len(self.bank.rows) - max(own)
+        if left >= k:
+            return
+        fewest = -(-k // self._per_picture) + (leave_out is not None)
+        ways = [f"set patch.k to {left} or less"] if left else []
+        ways += [] if self._whole else ["raise patch.coreset_sampling_ratio"]
+        raise IadError(
+            f"patch.k = {k}, but only {left} patches of {whose}good pictures are there to compare with; "
+            f"{', or '.join([*ways, f'add good pictures: it takes {fewest} at least'])}"
+        )
 
     def _patches(self) -> np.ndarray:
         return self.bank.search.vectors(np.arange(len(self.bank.rows))).astype(self.dtype)
@@ -215,21 +247,13 @@ class Detector(Extendable[Options]):
 
     def _like(self, patches: np.ndarray, rows: np.ndarray, pictures: int) -> Self:
         if not pictures:
-            raise IadError("a memory bank needs at least one good picture")
+            raise IadError("patch: no good picture would be left in the memory bank; keep one at least")
         made = self.unfitted()
-        made.versions, made.grid, made.foreground = self.versions, self.grid, self.foreground
+        made.versions, made.grid = self.versions, self.grid
+        made.foreground, made.shown = self.foreground, self.shown
         return made._keep(patches, rows, pictures)
 
     def _keep(self, patches: np.ndarray, rows: np.ndarray, pictures: int) -> Self:
         self.dtype, self.pictures = patches.dtype, pictures
         self.bank = MemoryBank.of_rows(patches, rows, per_picture=self._per_picture, device=self._device)
         return self
-
-
-def _view(patches: Rows, augmented: Rows | None) -> PatchView:
-    """Patches, and those of each picture's copies, as they lie on disk: a bank may be larger than the memory."""
-    array, rows = (patches.array, patches.rows) if isinstance(patches, RowView) else (patches, None)
-    if isinstance(augmented, RowView):  # those of all pictures wanted, as a rule, and in their order
-        every = np.array_equal(augmented.rows, np.arange(len(augmented.array)))
-        augmented = augmented.array if every else np.asarray(augmented)
-    return PatchView(array, rows, copies=augmented)

@@ -12,6 +12,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from iad.detectors.base import Embeddings, required
+from iad.errors import IadError
 from iad.neighbors.rows import Rows
 
 SAMPLE = 64  # pictures that are looked at
@@ -89,6 +91,22 @@ def fit_foreground(pictures: Rows) -> Foreground:
     if ratio >= 1:
         return _everything(mean, f"the border varies more than the rest ({ratio:.1f} times)")
     return found
+
+
+def masks_of_good(foreground: Foreground, good: Embeddings) -> np.ndarray:
+    """Where good pictures show the object, bool `(N, h, w)`.
+
+    Raises:
+        IadError: naming those that show none, where others do.
+    """
+    masks = foreground.masks(required(good.patches, "patch embeddings"))
+    empty = np.flatnonzero(~masks.any(axis=(1, 2)))
+    if len(empty):
+        raise IadError(
+            f"patch.foreground = pca: empty foreground: no object in {good.listed(empty)}, where other good pictures "
+            "show one; take them out, or set patch.foreground to none"
+        )
+    return masks
 
 
 def _everything(like: np.ndarray, reason: str) -> Foreground:

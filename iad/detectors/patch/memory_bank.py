@@ -41,7 +41,7 @@ class MemoryBank:
         device: str = "cpu",
     ) -> None:  # fmt: skip
         if not len(patches):
-            raise IadError("a memory bank needs at least one good picture")
+            raise IadError("a memory bank of no picture; add good pictures")
         view = patches if isinstance(patches, PatchView) else PatchView(patches)
         self.per_picture = view.per_picture
         if coreset_sampling_ratio < 1:
@@ -91,7 +91,7 @@ class MemoryBank:
         title = "memory bank" if leave_out is None else "memory bank, leaving one out"
         for number in track(range(count), title, unit=" pictures"):
             queries = np.ascontiguousarray(pictures[number].reshape(-1, length), dtype=np.float32)
-            hidden = (0, 0) if leave_out is None else self._rows_of(leave_out[number])
+            hidden = (0, 0) if leave_out is None else self.rows_of(leave_out[number])
             distances, _ = self.search.search(queries, num_neighbors, hidden=hidden)
             maps[number] = distances.mean(axis=1).reshape(height, width)
         return maps
@@ -99,15 +99,14 @@ class MemoryBank:
     def reweighted(self, pictures: Rows, maps: np.ndarray, *, leave_out: np.ndarray | None = None) -> np.ndarray:
         """PatchCore's score (equation 7): the largest distance, less where the bank is sparse around its neighbour.
 
-        With x the patch of the largest distance, m its nearest row, and the 9 rows nearest to m (m among them), the
-        distance |x - m| is multiplied by 1 - exp |x - m| / (sum of exp |x - row| over those rows). The quotient is
-        taken of differences of the exponents, so that no distance is too large for it. The weight tells dense from
-        sparse only where distances differ by about 1, as those of PatchCore's own embeddings do; between embeddings of
-        unit length it is nearly constant, about 8/9 (`patches.unit_length`).
+        With x the patch of the largest value, m its nearest row, and the 9 rows nearest to m (m among them), the
+        distance |x - m| is multiplied by 1 - exp |x - m| / (sum of exp |x - row| over those rows). The weight tells
+        dense from sparse only where distances differ by about 1, as those of PatchCore's own embeddings do; between
+        embeddings of unit length it is nearly constant, about 8/9, so set `patches.unit_length` to false.
 
         Args:
             pictures: as in `distance_maps`.
-            maps: what that returned for them with one neighbour.
+            maps: what that returned for them.
             leave_out: as in `distance_maps`.
 
         Returns:
@@ -117,17 +116,29 @@ class MemoryBank:
         for number, found in enumerate(maps):
             picture = pictures[number]
             patch = picture.reshape(-1, picture.shape[-1])[found.argmax(), None].astype(np.float32)
-            hidden = (0, 0) if leave_out is None else self._rows_of(leave_out[number])
+            hidden = (0, 0) if leave_out is None else self.rows_of(leave_out[number])
             left = len(self.rows) - (hidden[1] - hidden[0])
             distance, nearest = self.search.search(patch, 1, hidden=hidden)
             _, support = self.search.search(self.search.vectors(nearest[0]), min(SUPPORT, left), hidden=hidden)
             others = np.linalg.norm(self.search.vectors(support[0]).astype(np.float64) - patch, axis=1)
-            scores[number] = (1 - 1 / np.exp(others - distance[0, 0]).sum()) * distance[0, 0]
+            scores[number] = _weight(distance[0, 0], others) * distance[0, 0]
         return scores
 
-    def _rows_of(self, picture: int) -> tuple[int, int]:
+    def rows_of(self, picture: int) -> tuple[int, int]:
+        """Which rows of the bank, from the first up to but without the second, are patches of this picture."""
         first, last = np.searchsorted(self.rows, [picture * self.per_picture, (picture + 1) * self.per_picture])
         return int(first), int(last)
+
+
+def _weight(distance: float, others: np.ndarray) -> float:
+    """PatchCore's 1 - exp(distance) / (sum of exp(others)), by exponents of at most 0, so that none is too large.
+
+    One row alone says nothing of density: then the weight is 1.
+    """
+    if len(others) < 2:
+        return 1.0
+    largest = others.max()
+    return float(1 - np.exp(distance - largest) / np.exp(others - largest).sum())
 
 
 def coreset_size(patches: int, coreset_sampling_ratio: float) -> int:
