@@ -6,6 +6,7 @@ import shutil
 import subprocess
 import sys
 import tomllib
+from functools import cache
 from importlib.metadata import packages_distributions
 from zipfile import ZipFile
 
@@ -32,11 +33,15 @@ PEERS = {"anomalib"}  # a benchmark imports them in environments of their own
 NAMES = {"faiss": "faiss-cpu"}  # not installed everywhere, so that their distribution cannot be asked for
 
 
+INSTALLED = packages_distributions()  # takes a second
+
+
 def distribution(module):
-    found = packages_distributions().get(module, [NAMES.get(module, module)])[0]
+    found = INSTALLED.get(module, [NAMES.get(module, module)])[0]
     return re.sub(r"[._]", "-", found).lower()
 
 
+@cache
 def imported(room):
     """Distributions that a folder imports, at the top of a module or inside a function, with one file that does."""
     found = {}
@@ -82,12 +87,17 @@ def test_every_declared_package_is_imported_or_called():
 BLOCK = """
 import sys
 
-class Absent:
-    def find_spec(self, name, path=None, target=None):
-        if name.partition(".")[0] in {blocked!r}:
-            raise ModuleNotFoundError(f"No module named '{{name}}'", name=name)
+class Without:
+    def __init__(self, finder):
+        self.finder = finder
 
-sys.meta_path.insert(0, Absent())
+    def find_spec(self, name, path=None, target=None):
+        return None if name.partition(".")[0] in {blocked!r} else self.finder.find_spec(name, path, target)
+
+    def __getattr__(self, name):
+        return getattr(self.finder, name)
+
+sys.meta_path[:] = map(Without, sys.meta_path)
 """
 PIPELINE_ALONE = {"dvc", "faiss", "matplotlib", "onnx", "pip", "ruamel", "scmrepo"}
 
