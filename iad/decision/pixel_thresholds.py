@@ -12,12 +12,18 @@ from dataclasses import dataclass
 import numpy as np
 
 from iad.decision.conformal import conformal, maximum
-from iad.decision.promises import SCHEMES, counted, in_words, percent, pictures_needed, ranks_within
+from iad.decision.promises import (
+    SCHEMES,
+    UNKNOWN_SCHEME,
+    counted,
+    in_words,
+    percent,
+    pictures_needed,
+    ranks_within,
+)
 from iad.errors import IadError, unknown
 
 Maps = Sequence[np.ndarray] | np.ndarray
-
-UNKNOWN_SCHEME = "jackknife"  # of maps whose making nobody wrote down: it proves nothing
 
 
 @dataclass(frozen=True)

@@ -76,6 +76,8 @@ SCHEMES = {
     ),
 }
 
+UNKNOWN_SCHEME = "jackknife"  # of scores whose making nobody wrote down: it proves nothing
+
 
 @dataclass(frozen=True)
 class Threshold:

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from iad.decision.pixel_thresholds import UNKNOWN_SCHEME
+from iad.decision.promises import UNKNOWN_SCHEME
 from iad.metrics.confusion import Confusion, confusion
 from iad.metrics.image import rank
 
