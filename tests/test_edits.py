@@ -91,9 +91,24 @@ def test_an_edit_reruns_what_it_can_change(edit, pipeline):
 
 
 def test_an_edited_file_is_there_unless_it_is_new():
-    new = {file for edit, (file, _) in EDITS.items() if edit.startswith("a new ") or edit.startswith("the user's own")}
+    new = {file for edit, (file, _) in EDITS.items() if edit.startswith(("a new ", "the user's own"))}
     words = {file for file, _ in EDITS.values() if file.endswith(".md")}
     assert [file for file, _ in EDITS.values() if file not in new | words and not (ROOT / file).is_file()] == []
+
+
+def test_the_documentation_holds_the_table():
+    page = (ROOT / "docs/house.md").read_text(encoding="utf-8")
+    missing = [row for row in table() if f"{row}\n" not in page]
+    assert not missing, "\n".join(["put this table into docs/house.md:", *table()])
+
+
+def table():
+    """The edits as people read them, in Markdown."""
+    rows = []
+    for edit, (file, wanted) in EDITS.items():
+        named = sorted({wanted} if isinstance(wanted, str) else wanted)
+        rows.append(f"| {edit} | `{file}` | {', '.join(named) or 'nothing'} |")
+    return ["| an edit of | in | runs again |", "|:--|:--|:--|", *rows]
 
 
 def changed(folder):

@@ -25,8 +25,8 @@ STAGE_ORDER = tuple(stage.__name__ for stage in STAGES)
 ROOMS = (
     # what everybody needs
     "errors", "options", "paths", "progress", "io", "compute", "versions",
-    # pictures to vectors, vectors to neighbours, both to scores
-    "data", "datacheck", "features", "neighbors", "detectors",
+    # vectors to neighbours, pictures to vectors, both to scores
+    "neighbors", "data", "datacheck", "features", "detectors",
     # scores to verdicts, verdicts to figures
     "decision", "metrics", "statistics", "report",
     # a fitted method as a file, and what it says of new pictures: before config, since a line has no params.yaml
@@ -91,7 +91,8 @@ def wrong_imports(file, tree):
     names = [name.split(".") for name in imports(tree)]
     inner = {parts[1] for parts in names if parts[0] == "iad" and len(parts) > 1}
     relative = ["relative import" for parts in names if parts[0] == ""]
-    outer = {parts[0] for parts in names} & {"typer", "click", "ruamel", "yaml", "dvc"} if room in LIBRARY | {"data"} else set()
+    front = {"typer", "click", "ruamel", "yaml", "dvc"} if room in LIBRARY | {"data"} else set()
+    outer = {parts[0] for parts in names} & front
     return relative + [f"{room} imports {name}" for name in sorted(inner - allowed | outer)]
 
 
@@ -210,6 +211,13 @@ def test_imports_point_only_up_the_list_of_rooms():
 
 def test_every_room_has_its_place_and_every_place_a_room():
     assert {room_of(file) for file in SOURCES} - {"__init__"} == set(ROOMS)
+
+
+def test_the_documentation_tells_the_rooms_in_their_order():
+    page = (ROOT / "docs/house.md").read_text(encoding="utf-8")
+    cells = re.findall(r"^\| (`[^|]+) \|", re.split(r"^## ", page, flags=re.MULTILINE)[1], flags=re.MULTILINE)
+    told = re.findall(r"(\w+)(?:\.py|/(?!\w))", " ".join(cells))
+    assert tuple(told) == tuple(room for room in ROOMS if room != "__main__")
 
 
 @pytest.mark.parametrize(
