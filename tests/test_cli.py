@@ -4,30 +4,36 @@ import subprocess
 import sys
 
 import pytest
+from typer.main import get_command
 from typer.testing import CliRunner
 
-from iad.cli import STAGES, app
+from iad.cli import STAGES, app, main
 from tests.helpers import ROOT, load_pipeline
 
 STAGE_ORDER = tuple(stage.__name__ for stage in STAGES)
 HEAVY = ("torch", "timm", "sklearn", "pandas", "matplotlib", "numpy", "pyarrow", "dvc", "pydantic", "tqdm")
 
 
-def iad(*arguments, cwd=ROOT):
-    return subprocess.run([sys.executable, "-m", "iad", *arguments], cwd=cwd, capture_output=True, text=True)
-
-
-def refusal(*arguments, code, cwd=ROOT):
+@pytest.fixture
+def refusal(monkeypatch, capsys):
     """The one line on standard error with which a command refuses."""
-    found = iad(*arguments, cwd=cwd)
-    assert found.returncode == code, found.stderr
-    assert found.stderr.count("\n") == 1, found.stderr
-    assert found.stdout == ""
-    return found.stderr.strip()
+
+    def refuse(*arguments, code, cwd=ROOT):
+        monkeypatch.chdir(cwd)
+        monkeypatch.setattr(sys, "argv", ["iad", *arguments])
+        with pytest.raises(SystemExit) as ended:
+            main()
+        said = capsys.readouterr()
+        assert ended.value.code == code, said.err
+        assert said.err.count("\n") == 1, said.err
+        assert said.out == ""
+        return said.err.strip()
+
+    return refuse
 
 
 def test_help_lists_every_stage_in_the_order_of_the_dag_and_then_the_commands():
-    names = list(app_commands())
+    names = get_command(app).list_commands(None)
     assert tuple(names[: len(STAGE_ORDER)]) == STAGE_ORDER
     assert {stage.group for stage in load_pipeline().values()} | {"extract"} == set(STAGE_ORDER)  # of none by default
     assert names[len(STAGE_ORDER) :] == sorted(names[len(STAGE_ORDER) :])
@@ -35,10 +41,10 @@ def test_help_lists_every_stage_in_the_order_of_the_dag_and_then_the_commands():
     assert all(name in shown for name in names)
 
 
-def app_commands():
-    from typer.main import get_command
-
-    return get_command(app).commands
+def test_the_package_and_the_installed_command_are_the_same():
+    shown = subprocess.run([sys.executable, "-m", "iad", "scor"], cwd=ROOT, capture_output=True, text=True)
+    assert (shown.returncode, shown.stdout) == (2, "")
+    assert shown.stderr.startswith("iad: No such command 'scor'. Did you mean 'score'?")
 
 
 def test_help_imports_no_heavy_package():
@@ -55,7 +61,7 @@ def test_every_stage_documents_itself(name):
     assert "Usage" in shown.output
 
 
-def test_wrong_usage_is_one_line_and_exit_code_2():
+def test_wrong_usage_is_one_line_and_exit_code_2(refusal):
     # Unknown command, with a suggestion
     assert "No such command 'scor'. Did you mean 'score'?" in refusal("scor", code=2)
     # Missing argument
@@ -64,7 +70,7 @@ def test_wrong_usage_is_one_line_and_exit_code_2():
     assert "No such option: --fast" in refusal("evaluate", "--fast", code=2)
 
 
-def test_bad_input_is_one_line_and_exit_code_1(tmp_path):
+def test_bad_input_is_one_line_and_exit_code_1(refusal, tmp_path):
     # Outside of a project
     assert "params.yaml: missing here" in refusal("download", code=1, cwd=tmp_path)
     # Unknown method, with those there are
