@@ -136,7 +136,9 @@ def test_bytes_that_are_no_index_are_refused_in_one_line(index):
     fitted = fit(clusters(100), index=index)
     state = fitted.state()
     broken = State({**state.arrays, "index": state.arrays["index"][:40]}, state.values)
-    with pytest.raises(IadError, match=rf"^method\.index = {index}: not an index of FAISS .*; fit it again$") as refused:
+    with pytest.raises(
+        IadError, match=rf"^method\.index = {index}: not an index of FAISS .*; fit it again$"
+    ) as refused:
         Detector.load(fitted.options, broken)
     assert "\n" not in str(refused.value)
 
