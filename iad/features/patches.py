@@ -2,7 +2,8 @@
 
 Several layers may be joined. Each is averaged over its neighbourhood (PatchCore, Roth et al. 2022, section 3.1),
 brought to the grid of the coarsest layer chosen, scaled to unit length, and put beside the others, so that every layer
-weighs the same in a Euclidean distance. A transformer's class and register tokens are left out.
+weighs the same in a Euclidean distance. PatchCore does not scale them, and `unit_length` says whether that is done
+here. A transformer's class and register tokens are left out.
 """
 
 from __future__ import annotations
@@ -64,12 +65,13 @@ def blank_pass(
     return last, [every[layer] for layer in layers]
 
 
-def join_layers(layers: Sequence[torch.Tensor], neighbourhood: int) -> torch.Tensor:
-    """Join layers `(B, C, h, w)` into patch embeddings, float32 `(B, h, w, D)`, each layer's part of unit length.
+def join_layers(layers: Sequence[torch.Tensor], neighbourhood: int, *, unit_length: bool = True) -> torch.Tensor:
+    """Join layers `(B, C, h, w)` into patch embeddings, float32 `(B, h, w, D)`.
 
     Args:
         layers: one tensor per layer; finer ones are averaged over the locations of the coarsest grid.
         neighbourhood: odd side of the square, on the layer's own grid, that each location is averaged over.
+        unit_length: whether each layer's part is scaled to length 1.
 
     >>> fine, coarse = torch.ones(1, 4, 6, 6), torch.ones(1, 9, 3, 3)
     >>> joined = join_layers([fine, coarse], 3)
@@ -84,5 +86,5 @@ def join_layers(layers: Sequence[torch.Tensor], neighbourhood: int) -> torch.Ten
             found = functional.avg_pool2d(found, neighbourhood, 1, neighbourhood // 2, count_include_pad=False)
         if tuple(found.shape[-2:]) != coarsest:
             found = functional.adaptive_avg_pool2d(found, coarsest)
-        joined.append(functional.normalize(found, dim=1))
+        joined.append(functional.normalize(found, dim=1) if unit_length else found)
     return torch.cat(joined, dim=1).permute(0, 2, 3, 1)

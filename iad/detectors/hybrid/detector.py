@@ -57,10 +57,11 @@ class Detector(Composite[Options]):
         Raises:
             IadError: as the members or `align` do, or if too few pictures calibrate all members.
         """
-        given = Embeddings.of(good)
+        given, self.calibration = Embeddings.of(good), None
         for name, member in self.members.items():
             member.fit(_of_member(given, name), calibrated_apart=calibrated_apart)
-        self.calibration = None if calibrated_apart else calibrate(self, given, seed=self.seed)
+        if not calibrated_apart:
+            self.calibration = calibrate(self, given, seed=self.seed)
         return self
 
     def align(self, calibration: Mapping[str, Prediction]) -> Self:

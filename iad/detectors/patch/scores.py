@@ -60,7 +60,8 @@ def patch_scores(
     else:
         share = options.top_patches / (maps.shape[1] * maps.shape[2])
         scores = aggregate_maps(maps, aggregate=options.aggregate, top_share=min(share, 1.0))
-    return np.asarray(scores - options.subtract_median * np.median(maps, axis=(1, 2)))
+    medians = np.median(maps.reshape(len(maps), maps.shape[1] * maps.shape[2]), axis=1)
+    return np.asarray(scores - options.subtract_median * medians)
 
 
 def foreground_scores(

@@ -5,7 +5,7 @@ import math
 import numpy as np
 import pytest
 
-from iad.detectors.hybrid.evidence import GoodTail, common_pictures, enlarge, fit_tail, fuse, places_of
+from iad.detectors.hybrid.evidence import GoodTail, enlarge, fit_tail, fuse
 from iad.errors import IadError
 
 GOOD = np.array([4.0, 1.0, 10.0, 3.0, 2.0, 6.0, 5.0, 9.0, 8.0, 7.0])  # the upper fifth, 9 and 10, lies above 8
@@ -97,31 +97,18 @@ def test_a_map_is_enlarged_by_the_weights_of_its_lines():
     assert found.dtype == np.float32
 
 
-def ids(*numbers):
-    return np.array([f"{number:02}.png" for number in numbers], dtype=object)
-
-
-def test_the_pictures_of_all_members_stand_in_the_order_of_the_first():
-    shared = common_pictures({"a": ids(*range(30, 10, -1)), "b": ids(*range(25)), "c": ids(*range(14, 30))})
-    assert shared.tolist() == ids(*range(24, 13, -1)).tolist()
-    assert places_of(ids(3, 1, 2), ids(2, 3), "x").tolist() == [2, 0]
-
-
-def test_too_few_common_pictures_are_refused_with_what_to_do():
-    assert len(common_pictures({"ae": ids(*range(10)), "vit": ids(*range(20))})) == 10
-    with pytest.raises(IadError, match=r"only 9 good pictures .* \(ae: 9, vit: 20\).* takes 10; add good training pic"):
-        common_pictures({"ae": ids(*range(9)), "vit": ids(*range(20))})
-
-
-def test_a_picture_that_another_member_lacks_is_refused_by_name():
-    with pytest.raises(IadError, match=r"^scores of vit: no picture '07\.png'.* run `dvc repro`"):
-        places_of(ids(1, 2), ids(1, 7), "scores of vit")
-
-
 @pytest.mark.parametrize("good", [np.full(30, 7.0), np.array([1.0] * 20 + [7.0] * 10)])
 def test_scores_without_a_scale_are_refused(good):
     with pytest.raises(IadError, match=r"^ae: the 7 highest of 30 values .* all 7, .* leave this method out"):
         fit_tail(good, 0.2, "ae")
+
+
+@pytest.mark.parametrize("values", [[], [3.0]])
+def test_fewer_than_two_scores_are_no_scale(values):
+    with pytest.raises(
+        IadError, match=rf"^ae: {len(values)} values of good pictures give no scale; add good pictures$"
+    ):
+        fit_tail(np.array(values), 0.2, "ae")
 
 
 @pytest.mark.parametrize("value", [np.nan, np.inf])
