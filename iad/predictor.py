@@ -13,8 +13,7 @@ from PIL import Image
 
 from iad.bundle import Bundle, read_bundle, write_bundle
 from iad.data.decode import decode
-from iad.data.memory import prepare
-from iad.data.pictures import PictureFile, find
+from iad.data.pictures import PictureFile, find, prepare
 from iad.decision.conformal import p_values
 from iad.decision.thresholds import is_anomalous
 from iad.detectors import detector_class

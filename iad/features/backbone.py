@@ -12,7 +12,7 @@ import torch
 
 from iad.compute import own_random_numbers
 from iad.errors import IadError, unknown
-from iad.features.options import Backbone
+from iad.features import Backbone
 from iad.features.quantization import quantize_layers
 from iad.features.weights import OTHER_WAYS, State, cached_file, fingerprint, hub_reachable, load_weights
 

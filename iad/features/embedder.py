@@ -12,12 +12,19 @@ import torch
 
 from iad import compute
 from iad.errors import IadError
+from iad.features import Backbone
 from iad.features.backbone import FrozenBackbone, build_backbone, drop_unused
-from iad.features.options import Backbone
-from iad.features.patches import blank_pass, join_layers, run_network
-from iad.features.pooling import POOLINGS, Contributions, lack_of_contributions, require_pooling, split_tokens
-from iad.features.rotation import Oriented, orientations
-from iad.features.tiling import Tiles, place_tiles
+from iad.features.embeddings import (
+    POOLINGS,
+    Contributions,
+    blank_pass,
+    join_layers,
+    lack_of_contributions,
+    require_pooling,
+    run_network,
+    split_tokens,
+)
+from iad.features.views import Oriented, Tiles, orientations, place_tiles
 from iad.features.weights import State
 from iad.progress import bar
 

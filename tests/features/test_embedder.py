@@ -11,10 +11,10 @@ from safetensors.torch import load_file, save_file
 
 from iad.compute import Runtime
 from iad.errors import IadError
+from iad.features import Backbone
 from iad.features.backbone import build_backbone
 from iad.features.embedder import PARTS, Embedder
-from iad.features.options import Backbone
-from iad.features.pooling import POOLINGS
+from iad.features.embeddings import POOLINGS
 from tests.process_state import process_state, unusual_settings
 
 IMAGES = np.random.default_rng(0).integers(0, 256, (5, 64, 64, 3), dtype=np.uint8)

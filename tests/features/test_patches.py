@@ -5,7 +5,7 @@ import timm
 import torch
 
 from iad.errors import IadError
-from iad.features.patches import blank_pass, join_layers, run_network
+from iad.features.embeddings import blank_pass, join_layers, run_network
 
 FINE = torch.randn(2, 3, 4, 4, generator=torch.Generator().manual_seed(0))
 COARSE = torch.randn(2, 5, 2, 2, generator=torch.Generator().manual_seed(1))

@@ -5,10 +5,10 @@ import pytest
 import timm
 import torch
 
+from iad.features import Backbone
 from iad.features.backbone import FrozenBackbone
 from iad.features.embedder import Embedder
-from iad.features.options import Backbone
-from iad.features.pooling import added_by_attention, lack_of_contributions, last_block, split_tokens
+from iad.features.embeddings import added_by_attention, lack_of_contributions, last_block, split_tokens
 from iad.features.quantization import quantize_layers
 
 IMAGES = np.random.default_rng(0).integers(0, 256, (5, 64, 64, 3), dtype=np.uint8)

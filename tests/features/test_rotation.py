@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from iad.features.rotation import Orientation, Oriented, orientations, rotate
+from iad.features.views import Orientation, Oriented, orientations, rotate
 
 PICTURE = np.random.default_rng(0).integers(0, 256, (9, 9, 3), dtype=np.uint8)
 

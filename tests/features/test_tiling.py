@@ -10,10 +10,10 @@ from hypothesis import strategies as st
 from torch.nn import functional
 
 from iad.errors import IadError
+from iad.features import Backbone
 from iad.features.backbone import FrozenBackbone, build_backbone
 from iad.features.embedder import Embedder
-from iad.features.options import Backbone
-from iad.features.tiling import Tiles, place_tiles
+from iad.features.views import Tiles, place_tiles
 
 PICTURES = np.random.default_rng(0).integers(0, 256, (3, 96, 96, 3), dtype=np.uint8)
 

@@ -1,23 +1,101 @@
-"""One embedding per picture from the tokens of a network's last layer, and what each patch adds to it.
+"""From one pass through a frozen backbone to embeddings: of patches, of the picture, and what each patch adds to it.
 
-For a mean over patches the contributions have the embedding as their mean; for `max` they are what the maximum was
-taken of. A class token is no such thing: its contributions are what each patch adds to it through the attention of the
-last block, the sum over heads of attention times value, through the output projection (Kobayashi et al. 2020, arXiv
-2004.10102).
+Patch embeddings are what a backbone sees at each location. Several layers may be joined. Each is averaged over its
+neighbourhood (PatchCore, Roth et al. 2022, section 3.1), brought to the grid of the coarsest layer chosen, scaled to
+unit length, and put beside the others, so that every layer weighs the same in a Euclidean distance. A transformer's
+class and register tokens are left out.
+
+The pooled embedding is one vector per picture, from the tokens of the last layer. For a mean over patches the
+contributions have it as their mean; for `max` they are what the maximum was taken of. A class token is no such thing:
+its contributions are what each patch adds to it through the attention of the last block, the sum over heads of
+attention times value, through the output projection (Kobayashi et al. 2020, arXiv 2004.10102).
 """
 
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from math import isqrt
 from typing import Any
 
 import torch
 from timm.models.vision_transformer import Attention
+from torch.nn import functional
 
 from iad.errors import IadError
-from iad.features.options import Backbone
+from iad.features import Backbone
+
+
+def run_network(
+    module: torch.nn.Module, pixels: torch.Tensor, layers: Sequence[int], *, last: bool = True
+) -> tuple[torch.Tensor | None, list[torch.Tensor]]:
+    """One pass through a timm model.
+
+    Args:
+        module: the model.
+        pixels: float32 `(B, 3, S, S)`, normalised.
+        layers: numbers of blocks of a transformer, or of stages of a CNN, from 0, ascending.
+        last: whether the last layer is wanted; if not, the pass ends behind the deepest of `layers`.
+
+    Returns:
+        The last layer as `forward_features` gives it, or None, and the chosen layers, each `(B, C, h, w)`.
+    """
+    network: Any = module
+    if not layers:
+        return network.forward_features(pixels) if last else None, []
+    if last:
+        found: tuple[torch.Tensor, list[torch.Tensor]] = network.forward_intermediates(pixels, indices=list(layers))
+        return found
+    return None, network.forward_intermediates(pixels, indices=list(layers), stop_early=True, intermediates_only=True)
+
+
+def blank_pass(
+    module: torch.nn.Module, name: str, blank: torch.Tensor, layers: Sequence[int]
+) -> tuple[torch.Tensor, list[torch.Tensor]]:
+    """What `run_network` gives, once it is sure that the model has these layers.
+
+    Args:
+        module: a timm model.
+        name: its name, for refusals.
+        blank: float32 `(1, 3, S, S)`, of any values.
+        layers: as for `run_network`.
+
+    Raises:
+        IadError: if the model does not offer intermediate layers, or not these.
+    """
+    network: Any = module
+    if not layers:
+        return network.forward_features(blank), []
+    if not hasattr(network, "forward_intermediates"):
+        raise IadError(f"patches.layers: {name} does not show its layers; choose another model")
+    last, every = network.forward_intermediates(blank)
+    if wrong := [layer for layer in layers if not 0 <= layer < len(every)]:
+        raise IadError(f"patches.layers: no layer {wrong[0]} in {name}; it has 0 to {len(every) - 1}")
+    return last, [every[layer] for layer in layers]
+
+
+def join_layers(layers: Sequence[torch.Tensor], neighbourhood: int) -> torch.Tensor:
+    """Join layers `(B, C, h, w)` into patch embeddings, float32 `(B, h, w, D)`, each layer's part of unit length.
+
+    Args:
+        layers: one tensor per layer; finer ones are averaged over the locations of the coarsest grid.
+        neighbourhood: odd side of the square, on the layer's own grid, that each location is averaged over.
+
+    >>> fine, coarse = torch.ones(1, 4, 6, 6), torch.ones(1, 9, 3, 3)
+    >>> joined = join_layers([fine, coarse], 3)
+    >>> tuple(joined.shape), round(float(joined[0, 0, 0, 0]), 4), round(float(joined[0, 0, 0, 4]), 4)
+    ((1, 3, 3, 13), 0.5, 0.3333)
+    """
+    coarsest = min(((layer.shape[-2], layer.shape[-1]) for layer in layers), key=lambda grid: grid[0] * grid[1])
+    joined = []
+    for layer in layers:
+        found = layer.float()
+        if neighbourhood > 1:
+            found = functional.avg_pool2d(found, neighbourhood, 1, neighbourhood // 2, count_include_pad=False)
+        if tuple(found.shape[-2:]) != coarsest:
+            found = functional.adaptive_avg_pool2d(found, coarsest)
+        joined.append(functional.normalize(found, dim=1))
+    return torch.cat(joined, dim=1).permute(0, 2, 3, 1)
 
 
 def split_tokens(module: torch.nn.Module, features: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
