@@ -23,6 +23,7 @@ else
   UV := uv
   MAKE_VENV = uv venv --quiet --python "$(PYTHON)" $(VENV)
 endif
+PROCESSES ?= auto
 QUIET := $(shell test -t 2 || echo --quiet)
 
 .DEFAULT_GOAL := help
@@ -36,8 +37,8 @@ repro: $(READY) ## Set up, run the whole pipeline and show the table of results
 	@$(ACTIVATED) dvc repro
 	@$(ACTIVATED) iad results
 
-test: $(READY) ## Set up and run the tests
-	@$(ACTIVATED) pytest
+test: $(READY) ## Set up and run the tests, in as many processes as there are cores (PROCESSES=0: in this one)
+	@$(ACTIVATED) pytest -n $(PROCESSES) --dist loadfile
 
 lint: $(READY) ## Set up and check style and types; nothing is changed
 	@$(ACTIVATED) ruff check
@@ -45,19 +46,19 @@ lint: $(READY) ## Set up and check style and types; nothing is changed
 	@$(ACTIVATED) mypy
 
 lock: $(READY) ## Pin the packages anew after a change in pyproject.toml (newest ones: UPGRADE=--upgrade)
-	@$(ACTIVATED) uv pip compile pyproject.toml --extra dev --universal --python-version 3.11 \
+	@$(ACTIVATED) uv pip compile pyproject.toml --extra dev --extra pipeline --extra faiss --universal --python-version 3.11 \
 	--generate-hashes --no-emit-index-url --no-emit-find-links --custom-compile-command 'make lock' \
 	--output-file requirements.lock --quiet $(UPGRADE)
 
 # The stamp goes first and comes back last: an environment without it is half made, and is made anew.
 $(READY): requirements.lock pyproject.toml
 	@"$(PYTHON)" -c '$(NEW_ENOUGH)' 2>/dev/null || { echo "$(NO_PYTHON)" >&2; exit 1; }
-	@echo "Setting up $(CURDIR)/$(VENV): about 175 packages, PyTorch among them."
+	@echo "Setting up $(CURDIR)/$(VENV): about 180 packages, PyTorch among them."
 	@echo "On Linux 3 GB to download and 6 GB on disk (PyTorch brings CUDA along), on macOS 0.5 GB and 1.5 GB."
 	@echo "It takes from half a minute to ten, as the network allows, and happens once."
 	@test -e $@ || rm -rf $(VENV)
 	@rm -f $@
 	@test -d $(VENV) || $(MAKE_VENV)
-	@$(UV) pip sync $(QUIET) --python $(BIN)/python --require-hashes requirements.lock
+	@$(UV) pip sync $(QUIET) --compile-bytecode --python $(BIN)/python --require-hashes requirements.lock
 	@$(UV) pip install --quiet --python $(BIN)/python --no-deps --no-build-isolation --editable .
 	@touch $@

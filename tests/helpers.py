@@ -10,6 +10,7 @@ import sys
 from collections.abc import Collection, Iterator, Mapping
 from contextlib import chdir, contextmanager
 from dataclasses import dataclass
+from graphlib import TopologicalSorter
 from pathlib import Path
 from types import ModuleType
 from typing import Any, NamedTuple
@@ -60,14 +61,14 @@ def load_pipeline(root: Path = ROOT) -> dict[str, Stage]:
 
     Each stands after the stages whose output it reads.
     """
-    import networkx as nx
     from dvc.dependency import ParamsDependency
     from dvc.repo import Repo
 
     values = read_yaml(root / "params.yaml")
     stages = {}
     with Repo(str(root)) as repo:
-        for stage in reversed(list(nx.topological_sort(repo.index.graph))):  # edges lead to dependencies
+        graph = repo.index.graph  # edges lead to dependencies
+        for stage in TopologicalSorter({node: set(graph.successors(node)) for node in graph}).static_order():
             files = {dep.def_path for dep in stage.deps if not isinstance(dep, ParamsDependency)}
             keys = [key for dep in stage.deps if isinstance(dep, ParamsDependency) for key in dep.params]
             outs = frozenset(out.def_path for out in stage.outs)
@@ -109,6 +110,10 @@ class Recorder:
 
     def __init__(self, value: Any, found: set[str], key: str = "") -> None:
         self._value, self._found, self._key = value, found, key
+
+    @property
+    def __class__(self) -> type:  # so that `isinstance` takes it for what it stands in for
+        return type(self._value)
 
     def options(self, section: str) -> Any:
         """Those of one section, as `Params.options` gives them."""

@@ -96,7 +96,7 @@ def pins(text):
 
 def needs():
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
-    lines = [*project["dependencies"], *project["optional-dependencies"]["dev"]]
+    lines = sum(project["optional-dependencies"].values(), project["dependencies"])
     return [Requirement(line) for line in lines]
 
 

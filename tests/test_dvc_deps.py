@@ -3,7 +3,6 @@
 import ast
 import shutil
 from collections import defaultdict
-from contextlib import chdir
 from pathlib import Path
 
 import pytest
@@ -14,14 +13,15 @@ from iad.decision.thresholds import STRATEGIES, set_threshold
 from iad.detectors import detector_names, section_of
 from tests.conftest import TINY, merge, set_params
 from tests.helpers import PLUMBING, ROOT, imported_files, load_pipeline, record_reads, run_here, undeclared, unused
+from tests.scored import list_methods
 
 
 def everything():
-    """An overlay that adds each detector that is off by default, and a method on a further backbone; as the tiny data allow."""
+    """An overlay that adds each detector that is off by default, and a method on a further backbone."""
     classical = [name for name in detector_names() if section_of(name).startswith("classical.")]
     methods = {name: {"detector": name, "reads": "extract_vit", "params": section_of(name)} for name in classical}
     methods["further"] = {"detector": "knn", "reads": "extract/further", "params": "method"}
-    return {"methods": methods, "classical": {"kmeans": {"clusters": 4}}}
+    return {"methods": methods, "classical": {"kmeans": {"clusters": 4}}}  # of few pictures
 
 
 @pytest.fixture(scope="module")
@@ -31,23 +31,24 @@ def project(reproduced, tiny_template, tmp_path_factory):
     shutil.copytree(reproduced, folder, ignore=shutil.ignore_patterns("cache"))
     overlay = everything() | {"backbones": {"further": load_params(folder / "params.yaml").vit.model_dump(mode="json")}}
     set_params(folder / "params.yaml", folder / "params.yaml", overlay)
-    imported = {}
-    with chdir(folder):
-        for stage, new in stages_of(folder):
-            if new:
-                imported[stage] = imported_files(stage, folder)
-            else:
-                run_here(stage)
-    return folder, imported
+    return folder, {stage: imported_files(stage, folder) for stage in stages_of(folder)}
 
 
 def stages_of(folder):
-    """All stages in their order, and whether each is new: another method's threshold is not, nor is its score."""
-    methods, seen = load_params(folder / "params.yaml").methods, set()
+    """The stages in their order, without thresholds but one, and without scores of a detector that has one already.
+
+    Before the last one few methods are left in the parameters, since drawing all of them shows no more.
+    """
+    full = (folder / "params.yaml").read_bytes()
+    methods, seen = load_params(folder / "params.yaml").methods, {"evaluate"}
     for stage in load_pipeline(folder).values():
-        kind = (stage.group, methods[stage.arguments[0]].detector if stage.group == "score" else "")
-        yield stage, kind not in seen
+        kind = f"score by {methods[stage.arguments[0]].detector}" if stage.group == "score" else stage.group
+        if kind not in seen:
+            yield stage
         seen.add(kind)
+    list_methods(folder / "params.yaml", ("ae", "vit"))
+    yield load_pipeline(folder)["evaluate"]
+    (folder / "params.yaml").write_bytes(full)
 
 
 def test_each_stage_depends_on_every_module_that_it_computes_with(project):
@@ -59,7 +60,7 @@ def test_each_stage_depends_on_every_module_that_it_computes_with(project):
 def test_no_stage_depends_on_a_module_that_its_group_does_not_import(project):
     # of the group and not of the item: a list in dvc.yaml is one for all items of a group, so that a score depends on
     # the search for neighbours whether its detector searches or not. It runs once too often then, and never too seldom
-    folder, imported = project
+    _, imported = project
     files, deps = defaultdict(set), defaultdict(set)
     for stage, found in imported.items():
         files[stage.group] |= found.all
@@ -114,6 +115,8 @@ def choices(group):
         return [{"data": {"source": source}} for source in source_names()]
     if group == "threshold":
         return [{"threshold": {"strategy": strategy}} for strategy in STRATEGIES]
+    if group == "train_ae":
+        return [{"ae": {"epochs": 20}}]  # patience is asked for after an epoch that was no better
     return [{}]
 
 
@@ -135,7 +138,7 @@ def test_each_stage_declares_the_parameters_it_reads_and_nothing_more(project, m
     )
     read, declared = defaultdict(set), defaultdict(set)
     chosen = folder.parent / "params.yaml"
-    for stage in (stage for stage, new in stages_of(folder) if new):
+    for stage in stages_of(folder):
         for overlay in choices(stage.group):
             set_params(folder / "params.yaml", chosen, overlay)
             with monkeypatch.context() as patched:

@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 from dvc.repo import Repo
 
-from iad.io import write_table
 from iad.config import load_params
+from iad.detectors import lof
+from iad.io import write_table
 from iad.paths import CALIBRATION_SCORES, SCORE
 from tests.helpers import (
     ROOT,
@@ -63,6 +64,16 @@ def test_going_through_a_mapping_or_dumping_a_section_reads_all_of_it(recorder, 
     assert {"ae.epochs", "ae.held_out.calibration"} <= found
 
 
+def test_options_of_a_section_are_recorded_as_they_are_read(recorder, found):
+    options = recorder.options("classical.lof")
+    assert isinstance(options, lof.Options)
+    assert options
+    assert found == set()
+    assert options.n_neighbors == 10
+    assert recorder.options("hybrids.hybrid").how == "mean"
+    assert found == {"classical.lof.n_neighbors", "hybrids.hybrid.how"}
+
+
 def test_a_missing_parameter_is_still_an_error(recorder):
     with pytest.raises(AttributeError):
         _ = recorder.preprocess.size
@@ -111,12 +122,20 @@ def test_imports_of_a_run_are_seen_even_when_they_are_lazy(tmp_path):
     for room in ("", "commands", "stages"):
         (tmp_path / "iad" / room).mkdir(parents=True, exist_ok=True)
         (tmp_path / "iad" / room / "__init__.py").write_text('"""Only words."""\n')
-    (tmp_path / "iad/__main__.py").write_text("import sys\nimport iad.stages.work\nsys.exit()\n")
-    (tmp_path / "iad/stages/work.py").write_text("import importlib\nimportlib.import_module('iad.lazy')\n")
-    (tmp_path / "iad/lazy.py").write_text('"""Lazy."""\nX = 1\n')
-    (tmp_path / "iad/other.py").write_text('"""Never imported."""\nX = 1\n')
+    started = ("stages.work", "stages.rest", "commands.show", "io")
+    contents = {
+        "__main__": "import sys\n" + "".join(f"import iad.{name}\n" for name in started) + "sys.exit()\n",
+        "config": "import iad.declared\nX = 1\n",
+        "stages/work": "import importlib\nimportlib.import_module('iad.lazy')\n",
+        # what declares parameters, plumbing, other commands, and what is never imported
+        **dict.fromkeys(("lazy", "declared", "io", "stages/rest", "commands/show", "other"), "X = 1\nY = 2\n"),
+    }
+    for name, content in contents.items():
+        (tmp_path / f"iad/{name}.py").write_text(content)
     before = package_modules()
-    assert imported_files(a_stage("work"), tmp_path) == {"iad/stages/work.py", "iad/lazy.py"}
+    found = imported_files(a_stage("work"), tmp_path)
+    assert found.computing == {"iad/stages/work.py", "iad/lazy.py"}
+    assert found.all == {f"iad/{name}.py" for name in contents if name not in ("__main__", "other")}
     assert package_modules() == before
 
 

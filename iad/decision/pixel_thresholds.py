@@ -12,13 +12,11 @@ from dataclasses import dataclass
 import numpy as np
 
 from iad.decision.conformal import conformal, maximum
-from iad.decision.promises import SCHEMES, in_words, pictures_needed, ranks_within
+from iad.decision.promises import SCHEMES, UNKNOWN_SCHEME, in_words, pictures_needed, ranks_within
 from iad.errors import IadError, unknown
 from iad.words import counted, percent
 
 Maps = Sequence[np.ndarray] | np.ndarray
-
-UNKNOWN_SCHEME = "jackknife"  # of maps whose making nobody wrote down: it proves nothing
 
 
 @dataclass(frozen=True)

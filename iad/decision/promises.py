@@ -77,6 +77,8 @@ SCHEMES = {
     ),
 }
 
+UNKNOWN_SCHEME = "jackknife"  # of scores whose making nobody wrote down: it proves nothing
+
 
 @dataclass(frozen=True)
 class Threshold:

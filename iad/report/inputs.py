@@ -10,8 +10,7 @@ import numpy as np
 
 from iad import paths
 from iad.data.manifest import read_manifest
-from iad.decision.pixel_thresholds import UNKNOWN_SCHEME
-from iad.decision.promises import shared_scheme
+from iad.decision.promises import UNKNOWN_SCHEME, shared_scheme
 from iad.decision.thresholds import is_anomalous
 from iad.detectors.maps import FullMaps
 from iad.errors import IadError

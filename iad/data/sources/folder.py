@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 class Options(SourceOptions):
     """How a plain `good/` + `bad/` folder is split; a folder in MVTec layout brings its own split."""
 
-    categories: ClassVar[str] = "its name under data/"
+    categories: ClassVar[str] = "the name of its folder in data"
 
     train_share: Share = Field(0.7, description="for a plain good/ + bad/ folder")
 
