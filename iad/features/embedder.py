@@ -12,7 +12,7 @@ import torch
 
 from iad import compute
 from iad.errors import IadError
-from iad.features.backbone import FrozenBackbone, build_backbone, drop_unused
+from iad.features.backbone import FrozenBackbone, build_backbone, drop_unused, require_weights
 from iad.features.options import Backbone
 from iad.features.patches import blank_pass, join_layers, run_network
 from iad.features.pooling import POOLINGS, Contributions, lack_of_contributions, require_pooling, split_tokens
@@ -51,7 +51,7 @@ class Embedder:
     Args:
         options: section `resnet` or `vit` of `params.yaml`, or an entry of `backbones`.
         image_size: side S of the square pictures in pixels.
-        backbone: what `build_backbone` makes of the same; None: it is built here.
+        backbone: what `build_backbone` makes of the same, to be used here alone; None: it is built here.
         parts: which parts are wanted. Without `pooled` and `contributions` the layers behind the last one that patches
             come from are dropped.
         batch_size: pictures or tiles per forward pass.
@@ -131,7 +131,7 @@ class Embedder:
         size = record["image_size"]
         try:
             backbone = build_backbone(options, size, weights=weights, section=section)
-            _require_same(backbone, record["weights_sha256"])
+            require_weights(backbone, record["weights_sha256"])
         except IadError as refusal:
             raise IadError(f"{section}: {refusal}") from None
         backbone = replace(backbone, mean=tuple(record["mean"]), std=tuple(record["std"]))
@@ -142,7 +142,16 @@ class Embedder:
         )  # fmt: skip
 
     def record(self) -> dict[str, Any]:
-        """What `from_record` needs beside the weights, as plain values for a JSON file."""
+        """What `from_record` needs beside the weights, as plain values for a JSON file.
+
+        >>> import timm
+        >>> options = Backbone(model="test_resnet", pooling="avg")
+        >>> state = timm.create_model("test_resnet", num_classes=0).state_dict()
+        >>> embedder = Embedder(options, 64, backbone=build_backbone(options, 64, weights=state))
+        >>> again = Embedder.from_record(embedder.record(), weights=state, device="cpu")
+        >>> again.record() == embedder.record()
+        True
+        """
         options = self.options
         return self.backbone.record() | {
             "image_size": self.image_size, "weights": options.weights, "pooling": options.pooling,
@@ -158,7 +167,7 @@ class Embedder:
             IadError: if they cannot be had any more, or are others by now.
         """
         whole = build_backbone(self.options.model_copy(update={"depth": None, "quantize": "none"}), self.image_size)
-        _require_same(whole, self.backbone.weights_sha256)
+        require_weights(whole, self.backbone.weights_sha256)
         return {name: tensor.numpy() for name, tensor in whole.module.state_dict().items()}
 
     def embed(self, images: Pictures, *, augmented: bool = False) -> Embedded:
@@ -289,11 +298,3 @@ class Embedder:
                 raise IadError(
                     f"pictures: {picture.dtype} of the shape {picture.shape}; give uint8 of the shape {shape}"
                 )
-
-
-def _require_same(backbone: FrozenBackbone, sha256: str) -> None:
-    if backbone.weights_sha256 != sha256:
-        raise IadError(
-            f"made with other weights of {backbone.name} ({sha256[:12]}) than those here "
-            f"({backbone.weights_sha256[:12]}); name the right ones, as file:PATH, or make it again"
-        )

@@ -29,6 +29,12 @@ def run_network(
 
     Returns:
         The last layer as `forward_features` gives it, or None, and the chosen layers, each `(B, C, h, w)`.
+
+    >>> import timm
+    >>> module = timm.create_model("test_resnet", num_classes=0)
+    >>> last, layers = run_network(module, torch.zeros(1, 3, 64, 64), [1, 2])
+    >>> tuple(last.shape), [tuple(layer.shape) for layer in layers]
+    ((1, 96, 2, 2), [(1, 32, 16, 16), (1, 48, 8, 8)])
     """
     network: Any = module
     if not layers:

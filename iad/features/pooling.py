@@ -53,6 +53,10 @@ def require_pooling(module: torch.nn.Module, name: str, pooling: str, prefix: in
 
     Raises:
         IadError: if the model has no class token and `pooling` asks for it.
+
+    >>> require_pooling(torch.nn.Identity(), "resnet50", "cls", 0)
+    Traceback (most recent call last):
+    iad.errors.IadError: pooling = cls: resnet50 has no class token; use patch_mean or token_mean
     """
     if pooling == "cls" and (not prefix or getattr(module, "cls_token", module) is None):
         raise IadError(f"pooling = cls: {name} has no class token; use patch_mean or token_mean")
@@ -113,7 +117,13 @@ class Contributions:
 
 
 def lack_of_contributions(module: torch.nn.Module, name: str, options: Backbone, patches: int) -> str:
-    """Why a network with so many patch tokens has no contributions although they are wanted; empty if it has."""
+    """Why a network with so many patch tokens has no contributions although they are wanted; empty if it has.
+
+    >>> lack_of_contributions(torch.nn.Identity(), "resnet50", Backbone(model="resnet50", pooling="avg"), 49)
+    ''
+    >>> lack_of_contributions(torch.nn.Identity(), "resnet50", Backbone(model="resnet50", pooling="cls"), 49)
+    'resnet50 does not show what patches add to cls'
+    """
     if not options.attribution:
         return ""
     if options.patches.tile:

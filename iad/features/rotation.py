@@ -61,6 +61,10 @@ def rotate(pixels: torch.Tensor, degrees: float) -> torch.Tensor:
 
     Returns:
         uint8 `(3, S, S)`.
+
+    >>> pixels = torch.arange(12, dtype=torch.uint8).view(3, 2, 2)
+    >>> torch.equal(rotate(pixels, 90), torch.rot90(pixels, 1, (1, 2)))
+    True
     """
     cosine, sine = float(np.cos(np.deg2rad(degrees))), float(np.sin(np.deg2rad(degrees)))
     # from locations here to locations there, (x, y)
@@ -72,7 +76,12 @@ def rotate(pixels: torch.Tensor, degrees: float) -> torch.Tensor:
 
 
 class Oriented(Sequence[np.ndarray]):
-    """Some pictures in one orientation, made when asked for: item i is uint8 `(S, S, 3)`."""
+    """Some pictures in one orientation, made when asked for: item i is uint8 `(S, S, 3)`.
+
+    >>> pictures = np.arange(24, dtype=np.uint8).reshape(2, 2, 2, 3)
+    >>> Oriented(pictures, np.array([1]), Orientation(180, flipped=False))[0][0, 0].tolist()
+    [21, 22, 23]
+    """
 
     def __init__(self, images: np.ndarray | Sequence[np.ndarray], rows: np.ndarray, orientation: Orientation) -> None:
         """Name the pictures: rows `(K,)` of images uint8 `(N, S, S, 3)`, which may be memory-mapped."""

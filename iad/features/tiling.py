@@ -42,6 +42,9 @@ class Tiles:
 
         Returns:
             uint8 `(B, side, side, 3)`, a copy.
+
+        >>> Tiles(64, (0, 32)).cut(np.zeros((5, 96, 96, 3), np.uint8), 2, 8).shape
+        (8, 64, 64, 3)
         """
         tiles, read, picture = [], -1, np.empty(0)
         for number in range(start, min(start + most, len(images) * self.count)):
@@ -59,6 +62,11 @@ class Tiles:
             parts: float32 `(B, D)`, pooled embeddings of the tiles from number `start` on.
             start: number of the first tile. Calls must follow each other without a gap.
             pooled: float32 `(N, D)`, of the pictures; filled here.
+
+        >>> pooled = np.empty((1, 1), np.float32)
+        >>> Tiles(64, (0, 32)).pool(np.float32([[1], [2], [3], [6]]), 0, pooled)
+        >>> pooled
+        array([[3.]], dtype=float32)
         """
         for number, part in enumerate(parts, start):
             if number % self.count:
@@ -73,6 +81,11 @@ class Tiles:
             parts: `(B, h, w, D)`, of the tiles from number `start` on.
             start: number of the first tile.
             patches: `(N, H, W, D)`, of the pictures, on the grid that `grid` tells; filled here.
+
+        >>> patches = np.empty((1, 3, 3, 1), int)
+        >>> Tiles(64, (0, 32)).stitch(np.repeat([1, 2, 3, 4], 4).reshape(4, 2, 2, 1), 0, patches)
+        >>> patches[0, :, :, 0].tolist()
+        [[1, 2, 2], [3, 4, 4], [3, 4, 4]]
         """
         rows, columns = self._shares(parts.shape[1]), self._shares(parts.shape[2])
         for number, part in enumerate(parts, start):
