@@ -30,10 +30,10 @@ METHODS = {"resnet": paths.EXTRACT_RESNET, "vit": paths.EXTRACT_VIT}
 def split(seed: int, params: Params) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Training rows, test rows and test labels of the ELPV split with this seed."""
     manifest = read_table(paths.MANIFEST)
-    good = manifest["label"] == 0
-    splits = split_good(manifest["image_id"][good], params.data.elpv.train_share, seed)
+    labels = manifest["label"].to_numpy()
+    splits = split_good(manifest["image_id"][labels == 0], params.data.elpv.train_share, seed)
     trains = np.array([splits.get(image_id) == "train" for image_id in manifest["image_id"]])
-    return np.flatnonzero(trains), np.flatnonzero(~trains), manifest["label"][~trains]
+    return np.flatnonzero(trains), np.flatnonzero(~trains), labels[~trains]
 
 
 def neighbours(params: Params, seeds: int) -> dict[str, list[float]]:

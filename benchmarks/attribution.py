@@ -24,12 +24,13 @@ from iad.config import load_params
 from iad.data.manifest import read_manifest, rows_of
 from iad.detectors.knn.attribution import Places, attribution_maps
 from iad.detectors.knn.search import Nearest, Neighbors
-from iad.detectors.maps import FullMaps, Rows
+from iad.detectors.maps import FullMaps
 from iad.features.embedder import Embedder
 from iad.io import open_array
 from iad.metrics.image import auroc
 from iad.metrics.localization import pixel_metrics
 from iad.metrics.pixels import PixelPictures
+from iad.neighbors.rows import RowView
 from iad.report.tables import as_padded_markdown
 
 POOLINGS = {"resnet": ("avg", "max"), "vit": ("cls", "patch_mean")}
@@ -63,7 +64,7 @@ class Case:
         size = self.masks.shape[1]
         full = FullMaps(maps.astype(np.float32), size, self.params.evaluate.map_sigma * size)
         ids = self.manifest["image_id"][self.test].tolist()
-        found = pixel_metrics(PixelPictures(full, Rows(self.masks, self.test), self.labels, ids))
+        found = pixel_metrics(PixelPictures(full, RowView(self.masks, self.test), self.labels, ids))
         inside = [
             auroc((self.masks[row] > 0).ravel().astype(int), full[place].ravel()) or 0.0
             for place, row in enumerate(self.test)

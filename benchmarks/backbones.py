@@ -153,7 +153,7 @@ def main(pictures: int, rounds: int, patches: bool) -> None:
             name, size = variant.embedder.backbone.name, megabytes(variant)
             found = ["-", "-"]
             if name not in RANDOM:
-                found = accuracy(variant, shown, tested, manifest["label"][test], patches=patches)
+                found = accuracy(variant, shown, tested, manifest["label"].to_numpy()[test], patches=patches)
             line = f"{' | '.join(found)} | {rate:.1f} | {size['file']:.1f} | {size['held']:.1f}"
             print(f"| {name} | {variant.what} | {line} |", flush=True)
             kept.append({"network": name, "variant": variant.what, "auroc": found, "rate": rate, **size})

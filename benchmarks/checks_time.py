@@ -15,13 +15,14 @@ import time
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 from PIL import Image
 
 from iad.datacheck import check_data
 from iad.datacheck.near_copies import near_copies
 from iad.datacheck.single import is_blank
 from iad.datacheck.statistics import measure
-from iad.io import Table, new_array, open_array
+from iad.io import new_array, open_array
 
 COPIES = 50
 
@@ -38,7 +39,7 @@ def write_pictures(path: Path, count: int, side: int) -> None:
         images[-COPIES:] = images[:COPIES] + np.uint8(20)
 
 
-def manifest_of(count: int) -> Table:
+def manifest_of(count: int) -> pd.DataFrame:
     """Half of the good pictures train; the rest is tested, the copies among them."""
     rows = np.arange(count)
     text = {"image_id": [f"{row:06}.png" for row in rows], "defect": ["good"] * count}
@@ -48,7 +49,7 @@ def manifest_of(count: int) -> Table:
         "width": rows * 0 + 300,
         "height": rows * 0 + 300,
     }
-    return {name: np.array(column, dtype=object) for name, column in text.items()} | numbers
+    return pd.DataFrame(text | numbers | {"mask": pd.Series([None] * count, dtype="str")})
 
 
 def main(count: int, side: int) -> None:
@@ -63,7 +64,7 @@ def main(count: int, side: int) -> None:
         rows = np.arange(count)
         near_copies(statistics.grids, ~is_blank(statistics), rows, rows * 0, 1)
         times.append((time.perf_counter(), time.process_time()))
-        findings, _ = check_data(manifest_of(count), statistics, rows, fewest_calibrating=19)
+        findings, _ = check_data(manifest_of(count), statistics, rows)
         times.append((time.perf_counter(), time.process_time()))
     wall, processor = np.diff(np.array(times), axis=0).T.round(2).tolist()
     found = {finding.check: len(finding.pictures) for finding in findings}

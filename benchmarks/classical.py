@@ -43,7 +43,7 @@ def table(stages: Path, params: Params) -> dict[str, list[str]]:
     """Print the table of one data set."""
     manifest = read_manifest(stages / paths.MANIFEST.relative_to(paths.STAGES))
     train, test = rows_of(manifest, "train"), rows_of(manifest, "test")
-    labels, cells = manifest["label"][test], {}
+    labels, cells = manifest["label"].to_numpy()[test], {}
     print(f"\n{len(train)} good pictures train, {len(test)} test\n")
     print("| detector | CNN | CNN, standardised | ViT | ViT, standardised |\n|---|---|---|---|---|")
     for name in ["kNN", *DETECTORS]:

@@ -81,7 +81,7 @@ def main(rows: int, stages: Path) -> None:
     cases = []
     for folder in (paths.EXTRACT_RESNET, paths.EXTRACT_VIT):
         features = open_array(stages / folder.name / paths.FEATURES)
-        cases.append((folder.name, features[train], features[test], manifest["label"][test]))
+        cases.append((folder.name, features[train], features[test], manifest["label"].to_numpy()[test]))
     bank, good = clusters(rows, 500)
     noise = np.random.default_rng(1).standard_normal(good.shape, dtype=np.float32) / 4
     cases.append(("generated", bank, np.concatenate([good, good + noise]), np.repeat([0, 1], len(good))))

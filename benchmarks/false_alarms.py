@@ -20,7 +20,7 @@ from typing import Any
 
 import numpy as np
 
-from iad import compute
+from iad import compute, paths
 from iad.config import Params, load_params
 from iad.data.arrays import build_arrays
 from iad.data.originals import write_originals
@@ -52,7 +52,7 @@ def good_features(
     runtime = compute.start(device="auto", precision="auto", threads=params.compute.threads, seed=0)
     with tempfile.TemporaryDirectory() as scratch:
         files = [Path(scratch, name) for name in ("images.zip", "manifest.parquet", "images.npy", "masks.npy")]
-        pictures = load_pictures(source, category, seed=0, options=options)
+        pictures = load_pictures(source, category, seed=0, options=options, root=paths.DATA)
         manifest = write_originals(pictures, files[0], files[1], max_megapixels=100, allow_shared=False)
         size = params.preprocess.image_size
         build_arrays(files[0], manifest, files[2], files[3], size=size, white_16bit=65535, threads=0)

@@ -16,9 +16,9 @@ from PIL import Image
 
 from iad import paths
 from iad.data.manifest import read_manifest, rows_of
-from iad.decision.pixel_thresholds import pixel_confusion, pixel_threshold_from_good
+from iad.decision.pixel_thresholds import pixel_threshold_from_good
 from iad.decision.thresholds import is_anomalous, set_threshold
-from iad.detectors.maps import FullMaps, Rows
+from iad.detectors.maps import FullMaps
 from iad.detectors.patch.foreground import fit_foreground
 from iad.detectors.patch.foreground_scores import foreground_scores
 from iad.detectors.patch.memory_bank import MemoryBank
@@ -27,7 +27,9 @@ from iad.io import open_array, read_json, read_table
 from iad.metrics.image import auroc, confusion
 from iad.metrics.localization import metrics_of
 from iad.metrics.pixels import PixelPictures, count_pixels
+from iad.metrics.confusion import pixel_confusion
 from iad.neighbors.patch_view import PatchView
+from iad.neighbors.rows import RowView
 from iad.report.tables import as_padded_markdown
 from iad.statistics.bootstrap import bootstrap_intervals
 from iad.statistics.comparison import delong
@@ -55,7 +57,8 @@ class Case:
             raise IadError(f"{self.folder}: its maps are not whole; run `dvc repro` with {whole} first")
         self.patches = open_array(paths.STAGES / record["reads"] / paths.PATCHES)
         self.manifest = read_manifest(paths.MANIFEST)
-        self.good, self.judged = (read_table(self.folder / x) for x in (paths.CALIBRATION_SCORES, paths.TEST_SCORES))
+        tables = (read_table(self.folder / x) for x in (paths.CALIBRATION_SCORES, paths.TEST_SCORES))
+        self.good, self.judged = ({name: table[name].to_numpy() for name in table} for table in tables)
         row_of = {image_id: row for row, image_id in enumerate(self.manifest["image_id"])}
         self.train, self.test = rows_of(self.manifest, "train"), rows_of(self.manifest, "test")
         self.calibration = np.array([row_of[image_id] for image_id in self.good["image_id"]])
@@ -90,7 +93,7 @@ class Case:
         masks = open_array(paths.MASKS)
         size, labels = masks.shape[1], self.judged["label"]
         good, test = (FullMaps(maps[name], size, SIGMA * size) for name in (paths.CALIBRATION_MAPS, paths.TEST_MAPS))
-        pictures = PixelPictures(test, Rows(masks, self.test), labels, self.judged["image_id"].tolist())
+        pictures = PixelPictures(test, RowView(masks, self.test), labels, self.judged["image_id"].tolist())
         verdicts = pixel_confusion(pictures, pixel_threshold_from_good(good, "pixel_share", PIXEL_RATE).value)
         counts = count_pixels(pictures)
         found = metrics_of(counts)

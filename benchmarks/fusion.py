@@ -19,7 +19,7 @@ from iad import paths
 from iad.decision.thresholds import set_threshold
 from iad.detectors.hybrid.evidence import TAIL_SHARE, common_pictures, fit_tail, fuse, places_of
 from iad.errors import IadError
-from iad.io import Table, read_table
+from iad.io import read_table
 from iad.metrics.image import auroc
 from iad.config import load_params
 from iad.report.tables import as_padded_markdown
@@ -40,8 +40,8 @@ class Run:
     def __init__(self, stages: Path) -> None:
         folders = {name: stages / paths.SCORE.name / name for name in METHODS}
         found = {name: folder for name, folder in folders.items() if (folder / paths.TEST_SCORES).is_file()}
-        self.good = {name: read_table(folder / paths.CALIBRATION_SCORES) for name, folder in found.items()}
-        self.test = {name: _in_order(read_table(folder / paths.TEST_SCORES)) for name, folder in found.items()}
+        self.good = {name: _columns(folder / paths.CALIBRATION_SCORES) for name, folder in found.items()}
+        self.test = {name: _in_order(_columns(folder / paths.TEST_SCORES)) for name, folder in found.items()}
         self.labels = next(iter(self.test.values()))["label"]
 
     def fused(self, members: tuple[str, ...], how: str) -> tuple[np.ndarray, np.ndarray]:
@@ -69,7 +69,11 @@ SCALES = {
 }
 
 
-def _in_order(table: Table) -> Table:
+def _columns(path: Path) -> dict[str, np.ndarray]:
+    return {name: column.to_numpy() for name, column in read_table(path).items()}
+
+
+def _in_order(table: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
     order = np.argsort(table["image_id"].astype(str), kind="stable")
     return {name: column[order] for name, column in table.items()}
 

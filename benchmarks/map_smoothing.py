@@ -13,11 +13,13 @@ import numpy as np
 
 from iad import paths
 from iad.data.manifest import read_manifest
-from iad.decision.pixel_thresholds import pixel_confusion, pixel_threshold_from_good
-from iad.detectors.maps import FullMaps, Rows
+from iad.decision.pixel_thresholds import pixel_threshold_from_good
+from iad.detectors.maps import FullMaps
 from iad.io import open_array, read_table
 from iad.metrics.localization import pixel_metrics
 from iad.metrics.pixels import PixelPictures
+from iad.metrics.confusion import pixel_confusion
+from iad.neighbors.rows import RowView
 from iad.report.tables import as_padded_markdown
 
 SHARES = (0, 0.006, 0.009, 0.012, 0.015, 0.018, 0.022, 0.027)
@@ -39,7 +41,7 @@ def table_of(method: str) -> str:
             FullMaps(open_array(folder / name), size, share * size)
             for name in (paths.TEST_MAPS, paths.CALIBRATION_MAPS)
         )
-        pictures = PixelPictures(full, Rows(masks, rows), test["label"], test["image_id"].tolist())
+        pictures = PixelPictures(full, RowView(masks, rows), test["label"], test["image_id"].tolist())
         found = pixel_metrics(pictures)
         values = [
             found.auroc,

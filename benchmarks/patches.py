@@ -71,7 +71,7 @@ class Case:
 
     def judge(self, option: str, calibration: np.ndarray, test: np.ndarray) -> list[str]:
         """One row: the scores' AUROC, and what the default threshold makes of them."""
-        labels = self.manifest["label"][self.test]
+        labels = self.manifest["label"].to_numpy()[self.test]
         threshold = set_threshold(calibration, "conformal", {"alpha": 0.05}, scheme="jackknife")
         rejected = is_anomalous(test, threshold.value)
         counted, draws = confusion(labels, rejected), self.params.evaluate.bootstrap

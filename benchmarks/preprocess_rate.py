@@ -51,7 +51,7 @@ def cost(work: Callable[[], object]) -> tuple[float, float]:
 def main(rounds: int) -> None:
     """Measure, alternating, and print the fastest rounds."""
     options = {"train_share": 0.7, "doubtful": "anomalous"}
-    pictures = load_pictures("elpv", "all", seed=0, options=options)
+    pictures = load_pictures("elpv", "all", seed=0, options=options, root=Path())
     contents = [picture.read() for picture in pictures]
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     with tempfile.TemporaryDirectory() as name, ThreadPoolExecutor(cores) as pool:

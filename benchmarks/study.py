@@ -79,7 +79,7 @@ class Run:
         source = self.folder / paths.SCORE / method
         test, network = read_table(source / paths.TEST_SCORES), read_json(source / paths.PROVENANCE)["model"]["name"]
         threshold = read_json(self.folder / paths.THRESHOLD / method / paths.THRESHOLD_FILE)
-        return row_of(method, network, test["label"], test["score"], threshold["value"])
+        return row_of(method, network, test["label"].to_numpy(), test["score"].to_numpy(), threshold["value"])
 
 
 def row_of(method: str, network: str, labels: np.ndarray, scores: np.ndarray, threshold: float) -> list[str]:
@@ -177,12 +177,13 @@ def controls(folder: Path, root: Path) -> list[list[str]]:
     run = prepare(folder, root, 224)
     images, manifest = open_array(folder / paths.IMAGES), read_table(folder / paths.MANIFEST)
     brightness = np.array([picture.mean() for picture in images])
-    train_rows, test, defective = manifest["split"] == "train", manifest["split"] == "test", manifest["label"] == 1
+    split, labels = manifest["split"].to_numpy(), manifest["label"].to_numpy()
+    train_rows, test, defective = split == "train", split == "test", labels == 1
     groups = {"training": train_rows, "test, good": test & ~defective, "test, defective": test & defective}
     for name, rows in groups.items():
         print(f"{name}: {rows.sum()} pictures, mean grey {brightness[rows].min():.1f} to {brightness[rows].max():.1f}")
     threshold = set_threshold(brightness[train_rows], "percentile", {"percentile": 95.0}, scheme="held_out")
-    found = row_of("mean brightness", "none", manifest["label"][test], brightness[test], threshold.value)
+    found = row_of("mean brightness", "none", labels[test], brightness[test], threshold.value)
     run.set(study_protocol() | {("ae", "epochs"): "0"})
     run.stages("train_ae")
     [untrained] = run.judge(["ae"])

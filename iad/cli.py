@@ -1,58 +1,67 @@
-"""The command line: one command per module of `iad/stages` and `iad/commands`, loaded when it is asked for.
+"""The command line: stages of the pipeline, then the user's commands. It parses and prints, and computes nothing.
 
-A module `stages/score.py` holds a function `score`, whose signature and docstring are the command's interface. A module
-of several commands, as `commands/bank.py`, holds their `app` too. So a new command needs no line here, and `iad --help`
-imports none of the heavy packages.
+A command is the function named like its module in `iad/stages` or `iad/commands`. These modules import what computes
+only when they run, so that `iad --help` answers at once.
 """
 
 from __future__ import annotations
 
-import ast
 import errno
-import importlib
 import sys
-from pathlib import Path
 from typing import Any, NoReturn
 
 import typer
 from typer.core import TyperGroup
 
+from iad.commands.bundle import app as bundle
+from iad.commands.gate import gate
+from iad.commands.predict import predict
+from iad.commands.preset import preset
+from iad.commands.results import results
+from iad.commands.table import table
 from iad.errors import IadError
+from iad.stages.align import align
+from iad.stages.download import download
+from iad.stages.evaluate import evaluate
+from iad.stages.extract import extract
+from iad.stages.extract_resnet import extract_resnet
+from iad.stages.extract_vit import extract_vit
+from iad.stages.preprocess import preprocess
+from iad.stages.score import score
+from iad.stages.threshold import threshold
+from iad.stages.train_ae import train_ae
 
-STAGE_ORDER = (
-    "download", "preprocess", "train_ae", "extract_resnet", "extract_vit", "score", "align", "threshold",
-    "evaluate",
+STAGES = (
+    download, preprocess, train_ae, extract_resnet, extract_vit, extract, score, align, threshold, evaluate,
 )  # fmt: skip
-PANELS = {"stages": "Stages of the pipeline (dvc repro runs them)", "commands": "Commands"}
-PACKAGE = Path(__file__).parent
-INTERRUPTED = 130
+"""In the order in which they run."""
 
+COMMANDS = (bundle, gate, predict, preset, results, table)
+INTERRUPTED = 130
 
 UsageError: Any = typer.BadParameter.__bases__[0]  # Typer brings its own copy of Click in some releases
 
 
-class LazyGroup(TyperGroup):
-    """A group whose commands are the modules of `iad/stages` and `iad/commands`."""
-
-    def __init__(self, **attributes: Any) -> None:
-        super().__init__(**attributes)
-        self.rooms = {name: room for room in PANELS for name in _modules(room)}
-        self.commands = {name: _describe(room, name) for name, room in self.rooms.items()}
+class InOrder(TyperGroup):
+    """Lists stages as they run, then the user's commands by name."""
 
     def list_commands(self, ctx: Any) -> list[str]:  # noqa: ARG002  # the signature is Click's
-        """Stages in the order in which they run, then the user's commands by name."""
-        return list(self.commands)
-
-    def resolve_command(self, ctx: Any, args: list[str]) -> Any:
-        """Import the module of the one command that is going to run."""
-        name, _, rest = super().resolve_command(ctx, args)
-        return name, _load(self.rooms[str(name)], str(name)), rest
+        """Typer would list groups of commands last."""
+        stages = [stage.__name__ for stage in STAGES]
+        return [*stages, *sorted(set(self.commands) - set(stages))]
 
 
 app = typer.Typer(
-    cls=LazyGroup, add_completion=False, pretty_exceptions_enable=False,
+    cls=InOrder, add_completion=False, pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )  # fmt: skip
+for stage in STAGES:
+    app.command(stage.__name__, rich_help_panel="Stages of the pipeline (dvc repro runs them)")(stage)
+for command in COMMANDS:
+    if isinstance(command, typer.Typer):
+        app.add_typer(command, name="bundle", rich_help_panel="Commands")
+    else:
+        app.command(command.__name__, rich_help_panel="Commands")(command)
 
 
 @app.callback()
@@ -67,8 +76,8 @@ def main() -> None:
     except IadError as error:
         _refuse(str(error), 1)
     except UsageError as error:
-        command = error.ctx.command_path if error.ctx else "iad"
-        _refuse(f"{error.format_message().rstrip('.')}. See `{command} --help`.", 2)
+        name = error.ctx.command_path if error.ctx else "iad"
+        _refuse(f"{error.format_message().rstrip('.')}. See `{name} --help`.", 2)
     except OSError as error:
         if error.errno != errno.ENOSPC:
             raise
@@ -83,33 +92,3 @@ def main() -> None:
 def _refuse(line: str, code: int) -> NoReturn:
     print(f"iad: {line}", file=sys.stderr)
     sys.exit(code)
-
-
-def _modules(room: str) -> list[str]:
-    names = [path.stem for path in (PACKAGE / room).glob("*.py") if not path.stem.startswith("_")]
-    known = {name: place for place, name in enumerate(STAGE_ORDER)}
-    return sorted(names, key=lambda name: (known.get(name, len(known)), name))
-
-
-def _load(room: str, name: str) -> Any:
-    module = importlib.import_module(f"iad.{room}.{name}")
-    if hasattr(module, "app"):
-        return typer.main.get_command(module.app)
-    return _command(getattr(module, name), room, name)
-
-
-def _describe(room: str, name: str) -> Any:
-    # the help page needs the docstring only, and importing every module for it would cost seconds
-    tree = ast.parse((PACKAGE / room / f"{name}.py").read_text(encoding="utf-8"))
-    function = next(node for node in tree.body if isinstance(node, ast.FunctionDef) and node.name == name)
-
-    def described() -> None: ...
-
-    described.__doc__ = ast.get_docstring(function)
-    return _command(described, room, name)
-
-
-def _command(function: Any, room: str, name: str) -> Any:
-    single = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
-    single.command(name, rich_help_panel=PANELS[room])(function)
-    return typer.main.get_command(single)

@@ -1,29 +1,31 @@
 """Every knob of the project: `params.yaml` as frozen models that refuse unknown keys and values out of range.
 
-Sections that belong to a detector, a source or a backbone are declared beside its code: a detector is found by its folder
-in `iad/detectors`, a source by its file in `iad/data/sources`.
+Sections that belong to a detector, a source or a backbone are declared beside its code: a detector is found by its
+folder in `iad/detectors`, a source by its file in `iad/data/sources`.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from pydantic import BaseModel, Field, ValidationError, create_model, model_validator
 from pydantic_core import PydanticCustomError
-from ruamel.yaml import YAML
-from ruamel.yaml.error import MarkedYAMLError, YAMLError
 
-from iad.data.sources import source_names, source_options
+from iad.data.sources import source_options
+from iad.decision.options import Threshold
 from iad.detectors import autoencoder, detector_names, hybrid, options_of, section_of
 from iad.errors import IadError, close_to, unknown
 from iad.features.options import Backbone, CnnBackbone, VitBackbone
 from iad.options import Count, Name, Section, Share
 from iad.paths import PARAMS
+from iad.report.options import Costs, Evaluate
+
+if TYPE_CHECKING:
+    from ruamel.yaml.error import YAMLError
 
 Key = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$")]
-Price = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 
 RENAMED = {
     "coreset": "coreset_sampling_ratio", "top_places": "top_patches", "turns": "rotations", "mirror": "flip",
@@ -41,13 +43,15 @@ class Compute(Section):
     batch_size: Count = Field(32, description="pictures per forward pass")
 
 
+SOURCES = source_options()
+
+
 class _AnyData(Section):
     """The pictures, apart from the options of each source."""
 
-    source: Name = Field("elpv", description="elpv | mvtec | folder | synthetic")
+    source: Name = Field("elpv", description=" | ".join(SOURCES))
     category: Name = Field(
-        "mono",
-        description="elpv: mono, poly, all; mvtec: screw, carpet, ...; folder: the name under data/",
+        "mono", description="; ".join(f"{name}: {options.categories}" for name, options in SOURCES.items())
     )
     allow_shared: bool = Field(default=False, description="true: accept the same picture in training and test")
     max_megapixels: Annotated[float, Field(gt=0)] = Field(
@@ -56,8 +60,8 @@ class _AnyData(Section):
 
     @model_validator(mode="after")
     def _source_is_known(self) -> _AnyData:
-        if self.source not in source_names():
-            raise _in_words(str(unknown("source", self.source, source_names())))
+        if self.source not in SOURCES:
+            raise _in_words(str(unknown("source", self.source, SOURCES)))
         return self
 
 
@@ -77,68 +81,17 @@ def _sections_of(models: Mapping[str, type[Section]]) -> dict[str, Any]:
     return fields
 
 
-class Data(create_model("Sources", __base__=_AnyData, **_sections_of(source_options()))):  # type: ignore[misc]
+class Data(create_model("Sources", __base__=_AnyData, **_sections_of(SOURCES))):  # type: ignore[misc]
     """The pictures: which source, which category, and each source's own options."""
 
 
 class Preprocess(Section):
     """How pictures become arrays."""
 
-    image_size: Annotated[int, Field(ge=32, le=2048)] = Field(
-        224, description="pixels on a side, after resizing"
-    )
+    image_size: Annotated[int, Field(ge=32, le=2048)] = Field(224, description="pixels on a side, after resizing")
     white_16bit: Annotated[int, Field(ge=255, le=65535)] = Field(
         65535, description="the value of a 16-bit picture that becomes white; 4095 for 12-bit cameras"
     )
-
-
-class Threshold(Section):
-    """How the verdict's threshold follows from calibration scores."""
-
-    strategy: Name = Field(
-        "conformal", description="conformal | max | evt | percentile; what each promises is in docs/decisions.md"
-    )
-    alpha: Share = Field(
-        0.05,
-        description="conformal, evt: share of good parts that may be rejected; max: warns if it cannot hold it",
-    )
-    tail_share: Share = Field(0.2, description="evt: share of the scores that counts as tail")
-    percentile: Annotated[float, Field(gt=0, le=100)] = Field(
-        95, description="percentile: of the out-of-sample scores of good pictures"
-    )
-
-
-class Costs(Section):
-    """Prices of both mistakes, how many parts of the line are defective, and how many good ones may be rejected."""
-
-    miss: Price = Field(10, description="price of a defective part that passes")
-    false_alarm: Price = Field(1, description="price of a good part that is rejected")
-    defect_rate: Annotated[float, Field(ge=0, le=1)] = Field(
-        0.02, description="share of the line's parts that are defective; the test set's share never counts"
-    )
-    max_false_alarm_rate: Annotated[float, Field(ge=0, le=1)] = Field(
-        0.05, description="of the cheapest threshold that is looked for"
-    )
-
-
-class Evaluate(Section):
-    """Intervals and pictures of the report."""
-
-    bootstrap: Annotated[int, Field(ge=0, le=1_000_000)] = Field(2000, description="draws behind each interval")
-    confidence: Share = Field(0.95, description="of the intervals")
-    strip: Annotated[int, Field(ge=1, le=24)] = Field(8, description="pictures per strip of misses and false alarms")
-    map_sigma: Annotated[float, Field(ge=0, le=0.25)] = Field(
-        0.012,
-        description="smoothing of anomaly maps, a share of the picture's side: 2.7 px at 224 (the field: 4 at 256)",
-    )
-    pixel_threshold: Literal["pixel_share", "picture_maximum"] = Field(
-        "pixel_share",
-        description="for pixel F1 and IoU, from good pictures alone: pixel_share | picture_maximum",
-    )
-    pixel_rate: Share = Field(
-        0.001, description="share of good pixels, or (picture_maximum) of good pictures, that may be marked"
-    )
-    red_rate: Share = Field(0.05, description="galleries: share of good pictures that may show any red")
 
 
 class Losses(Section):
@@ -151,9 +104,7 @@ class Losses(Section):
 class Gate(Section):
     """When `iad gate` calls a difference from another revision a regression."""
 
-    significance: Share = Field(
-        0.05, description="chance that noise alone fails it: all tests of all methods share it"
-    )
+    significance: Share = Field(0.05, description="chance that noise alone fails it: all tests of all methods share it")
     tolerated: Losses = Losses(ranking=0.01, verdicts=0.02)
     limit: Losses = Losses(ranking=0.05, verdicts=0.10)
     common: Share = Field(
@@ -172,20 +123,25 @@ class MethodSpec(Section):
 class _Sections(Section):
     """The sections that are no detector's."""
 
-    seed: Annotated[int, Field(ge=0, lt=2**32)] = Field(0, description="splits, augmentation, initial weights, bootstrap")
+    seed: Annotated[int, Field(ge=0, lt=2**32)] = Field(
+        0, description="splits, augmentation, initial weights, bootstrap"
+    )
     compute: Compute = Compute()
     data: Data = Data()
     preprocess: Preprocess = Preprocess()
     ae: autoencoder.Training = autoencoder.Training()
     resnet: CnnBackbone = CnnBackbone()
     vit: VitBackbone = VitBackbone()
-    backbones: dict[Key, Backbone] = {}
+    backbones: dict[Key, Backbone] = Field(
+        default_factory=dict,
+        description="further backbones by name, each with the keys of vit; docs/backbones.md",
+    )
     threshold: Threshold = Threshold()
     costs: Costs = Costs()
     evaluate: Evaluate = Evaluate()
     gate: Gate = Gate()
     methods: Annotated[dict[Key, MethodSpec], Field(min_length=1)]
-    hybrids: dict[Key, hybrid.Options] = {}
+    hybrids: dict[Key, hybrid.Options] = Field(default_factory=dict)
 
     @model_validator(mode="after")
     def _methods_fit_together(self) -> _Sections:
@@ -201,7 +157,7 @@ class _Sections(Section):
             section = section_of(spec.detector)
             if spec.params != section and not (section.endswith("*") and spec.params.startswith(section[:-1])):
                 raise _in_words(
-                    f"methods.{name}.params = {spec.params}: the detector {spec.detector} is tuned by {section}; name that"
+                    f"methods.{name}.params = {spec.params}: {spec.detector} is tuned by {section}; name that"
                 )
         return self
 
@@ -242,6 +198,9 @@ def load_params(path: Path = PARAMS) -> Params:
     Raises:
         IadError: naming the key, the value and the rule, if the file is missing, not YAML, out of range or incomplete.
     """
+    from ruamel.yaml import YAML  # here, since a line computer imports options and has no file of parameters
+    from ruamel.yaml.error import YAMLError
+
     try:
         values = YAML(typ="safe").load(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
@@ -260,7 +219,7 @@ def parse_params(values: Any, origin: str) -> Params:
         IadError: naming the key, the value and the rule.
     """
     try:
-        params = Params.model_validate(values)
+        params: Params = Params.model_validate(values)
     except ValidationError as error:
         raise IadError(f"{origin}: {first_problem(error)}") from None
     missing = list(_left_out(params))
@@ -272,6 +231,8 @@ def parse_params(values: Any, origin: str) -> Params:
 
 def yaml_problem(error: YAMLError) -> str:
     """What is wrong with a YAML text, and in which line, without the lines around it."""
+    from ruamel.yaml.error import MarkedYAMLError
+
     if isinstance(error, MarkedYAMLError) and error.problem and error.problem_mark:
         return f"line {error.problem_mark.line + 1}: {error.problem}"
     return " ".join(str(error).split())

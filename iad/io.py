@@ -1,26 +1,34 @@
-"""Files that are either complete or absent: each is written beside its place and renamed when finished."""
+"""Files that are either complete or absent: each is written beside its place and renamed when finished.
+
+Tables are pandas DataFrames, kept as Parquet; pandas and pyarrow are imported when a table is read or written, since a
+command that only prints help would wait for them.
+"""
 
 from __future__ import annotations
 
-import csv
 import errno
 import hashlib
+import itertools
 import json
 import os
 import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 
 from iad.errors import IadError
 
-Table: TypeAlias = dict[str, np.ndarray]
-"""Columns of equal length by name: int64, float64, bool, or object arrays of str / None."""
+if TYPE_CHECKING:
+    import pandas as pd
+
+Table: TypeAlias = "pd.DataFrame"
+"""Columns by name, rows numbered from 0: int64, float64, bool, and pandas' `str`, in which missing text is NaN."""
 
 CHUNK_BYTES = 1 << 20
+_NUMBERS = itertools.count()
 
 
 @contextmanager
@@ -29,32 +37,56 @@ def replacing(path: Path) -> Iterator[Path]:
 
     Raises:
         IadError: if the disk is full.
+
+    Example:
+        >>> from tempfile import TemporaryDirectory
+        >>> with TemporaryDirectory() as folder:
+        ...     file = Path(folder) / "notes.txt"
+        ...     with replacing(file) as part:
+        ...         _ = part.write_text("all or nothing")
+        ...         half_way = file.exists()
+        ...     half_way, file.read_text()
+        (False, 'all or nothing')
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.part")
+    temporary = _beside(path)
     try:
-        yield temporary
-        temporary.replace(path)
-    except BaseException as error:
+        with _told_if_full(path):
+            yield temporary
+            temporary.replace(path)
+    except BaseException:
         temporary.unlink(missing_ok=True)
-        if isinstance(error, OSError) and error.errno == errno.ENOSPC:
-            raise IadError(f"{path}: the disk is full; free some space and run the command again") from error
         raise
 
 
 @contextmanager
-def replacing_folder(path: Path) -> Iterator[Path]:
-    """Yield an empty temporary folder; on success it takes the place of `path`, on failure it is deleted."""
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.part")
-    shutil.rmtree(temporary, ignore_errors=True)
+def new_folder(path: Path) -> Iterator[Path]:
+    """Yield an empty temporary folder that becomes `path` on success, unless another was faster; deleted on failure.
+
+    A folder at `path` is complete, and somebody may be reading it: it stays, and what the block wrote is deleted.
+
+    Raises:
+        IadError: if the disk is full.
+
+    Example:
+        >>> from tempfile import TemporaryDirectory
+        >>> with TemporaryDirectory() as name:
+        ...     folder = Path(name) / "unpacked"
+        ...     for word in ("first", "second"):
+        ...         with new_folder(folder) as part:
+        ...             _ = (part / "file").write_text(word)
+        ...     (folder / "file").read_text()
+        'first'
+    """
+    temporary = _beside(path)
+    shutil.rmtree(temporary, ignore_errors=True)  # left by a killed process that had the same number
     temporary.mkdir(parents=True)
     try:
-        yield temporary
-        shutil.rmtree(path, ignore_errors=True)
-        temporary.replace(path)
-    except BaseException:
+        with _told_if_full(path):
+            yield temporary
+            _rename_unless_there(temporary, path)
+    finally:
         shutil.rmtree(temporary, ignore_errors=True)
-        raise
 
 
 def write_json(path: Path, value: Any) -> None:
@@ -78,17 +110,39 @@ def read_json(path: Path) -> Any:
         raise IadError(f"{path}: not valid JSON ({error}); run `dvc repro` to write it again") from None
 
 
-def write_table(path: Path, table: Mapping[str, Any]) -> None:
-    """Write columns of equal length as Parquet, in the order given."""
+def write_table(path: Path, table: pd.DataFrame | Mapping[str, Any]) -> None:
+    """Write a table as Parquet, in the order of its columns; the index is not kept.
+
+    The file holds no note of pandas or its version, so that the same columns are the same bytes.
+
+    Args:
+        path: The file.
+        table: A DataFrame, or columns of equal length by name; a Series counts by position, whatever its index.
+
+    Example:
+        >>> from tempfile import TemporaryDirectory
+        >>> with TemporaryDirectory() as folder:
+        ...     file = Path(folder) / "scores.parquet"
+        ...     write_table(file, {"image_id": ["a.png", "b.png"], "score": [1 / 3, 2.5]})
+        ...     read_table(file)
+          image_id     score
+        0    a.png  0.333333
+        1    b.png  2.500000
+    """
     import pyarrow as pa
     import pyarrow.parquet as pq
 
+    columns = pa.Table.from_pandas(_frame(table), preserve_index=False).replace_schema_metadata(None)
     with replacing(path) as part:
-        pq.write_table(pa.table({name: pa.array(column) for name, column in table.items()}), part)
+        pq.write_table(columns, part)
 
 
-def read_table(path: Path) -> Table:
-    """Read a Parquet file into NumPy columns.
+def read_table(path: Path) -> pd.DataFrame:
+    """Read a Parquet file.
+
+    Returns:
+        Its columns as they were written (int64, float64 and bool to the bit; text as pandas' `str`, in which a missing
+        value is NaN: ask with `.isna()`), with rows numbered from 0.
 
     Raises:
         IadError: if the file is missing or cut short.
@@ -99,24 +153,59 @@ def read_table(path: Path) -> Table:
     if not path.is_file():
         raise _missing(path)
     try:
-        table = pq.ParquetFile(path).read()
+        # pandas.read_parquet would take a folder called a=1 for a column
+        table: pd.DataFrame = pq.ParquetFile(path).read().to_pandas()
     except (pa.ArrowInvalid, OSError) as error:  # OSError where the middle of the file is damaged
         reason = " ".join(str(error).split())
         raise IadError(f"{path}: not a readable Parquet file ({reason}); run `dvc repro` to write it again") from None
-    return {name: _column(table[name], pa) for name in table.column_names}
+    return table
 
 
-def write_csv(path: Path, header: Sequence[str], rows: Sequence[Sequence[object]]) -> None:
-    """Write a CSV file with a header row and Unix line ends."""
-    with replacing(path) as part, part.open("w", newline="", encoding="utf-8") as file:
-        writer = csv.writer(file, lineterminator="\n")
-        writer.writerow(header)
-        writer.writerows(rows)
+def write_csv(
+    path: Path, table: pd.DataFrame | Mapping[str, Any] | Sequence[str], rows: Sequence[Sequence[object]] | None = None
+) -> None:
+    """Write a CSV file with a header row, Unix line ends and floats that round-trip; a missing value is empty.
+
+    Args:
+        path: The file.
+        table: As in `write_table`; or the header alone, if `rows` is given.
+        rows: The rows below the header, each value written as `str` tells it.
+
+    Example:
+        >>> from tempfile import TemporaryDirectory
+        >>> with TemporaryDirectory() as folder:
+        ...     file = Path(folder) / "scores.csv"
+        ...     write_csv(file, {"image_id": ["a, 1.png", "b.png"], "score": [0.1, None]})
+        ...     print(file.read_text())
+        image_id,score
+        "a, 1.png",0.1
+        b.png,
+        <BLANKLINE>
+    """
+    import pandas as pd
+
+    # dtype object: an integer stays one beside a missing value
+    frame = _frame(table) if rows is None else pd.DataFrame(list(rows), columns=list(table), dtype=object)
+    with replacing(path) as part:
+        frame.to_csv(part, index=False, lineterminator="\n", encoding="utf-8")
 
 
 @contextmanager
 def new_array(path: Path, shape: tuple[int, ...], dtype: type[np.generic]) -> Iterator[np.ndarray]:
-    """Yield a writable memory-mapped `.npy` of this shape, whose disk space is reserved before the first write."""
+    """Yield a writable memory-mapped `.npy` of this shape, whose disk space is reserved before the first write.
+
+    Raises:
+        IadError: if the disk is full.
+
+    Example:
+        >>> from tempfile import TemporaryDirectory
+        >>> with TemporaryDirectory() as folder:
+        ...     file = Path(folder) / "images.npy"
+        ...     with new_array(file, (2, 3), np.uint8) as array:
+        ...         array[:] = 7
+        ...     open_array(file).tolist()
+        [[7, 7, 7], [7, 7, 7]]
+    """
     with replacing(path) as part:
         array = np.lib.format.open_memmap(part, mode="w+", dtype=dtype, shape=shape)
         _reserve(part)
@@ -140,7 +229,15 @@ def open_array(path: Path) -> np.ndarray:
 
 
 def sha256_of(path: Path) -> str:
-    """Hex SHA-256 of a file, read in chunks."""
+    """Hex SHA-256 of a file, read in chunks.
+
+    >>> from tempfile import TemporaryDirectory
+    >>> with TemporaryDirectory() as folder:
+    ...     file = Path(folder) / "abc"
+    ...     _ = file.write_bytes(b"abc")
+    ...     sha256_of(file)[:16]
+    'ba7816bf8f01cfea'
+    """
     digest = hashlib.sha256()
     with path.open("rb") as file:
         while chunk := file.read(CHUNK_BYTES):
@@ -157,6 +254,29 @@ def cache_folder() -> Path:
     return Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "iad"
 
 
+def _beside(path: Path) -> Path:
+    """A name for what is to become `path`, which no other process and no other thread uses."""
+    return path.with_name(f".{path.name}.{os.getpid()}-{next(_NUMBERS)}.part")
+
+
+@contextmanager
+def _told_if_full(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        if error.errno == errno.ENOSPC:
+            raise IadError(f"{path}: the disk is full; free some space and run the command again") from error
+        raise
+
+
+def _rename_unless_there(temporary: Path, path: Path) -> None:
+    try:
+        temporary.rename(path)
+    except OSError:  # the system refuses to rename a folder to one that holds files
+        if not path.is_dir():
+            raise
+
+
 def _reserve(path: Path) -> None:
     # a write through a mapping into a full disk kills the process (SIGBUS); reserving first raises ENOSPC instead
     if hasattr(os, "posix_fallocate"):
@@ -164,10 +284,13 @@ def _reserve(path: Path) -> None:
             os.posix_fallocate(file.fileno(), 0, path.stat().st_size)
 
 
-def _column(column: Any, pa: Any) -> np.ndarray:
-    # pyarrow's own conversion imports pandas, which takes longer than a whole stage that scores
-    mixed = pa.types.is_string(column.type) or column.null_count
-    return np.array(column.to_pylist(), dtype=object if mixed else None)
+def _frame(table: Any) -> pd.DataFrame:
+    import pandas as pd
+
+    if isinstance(table, pd.DataFrame):
+        return table
+    # without its index: pandas would align columns by it
+    return pd.DataFrame({name: getattr(column, "array", column) for name, column in table.items()})
 
 
 def _missing(path: Path) -> IadError:

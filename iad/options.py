@@ -6,7 +6,8 @@ of them together. A field holds the default, the range and, as its description, 
 
 from __future__ import annotations
 
-from typing import Annotated, ClassVar
+from collections.abc import Mapping
+from typing import Annotated, Any, ClassVar
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
@@ -34,3 +35,21 @@ class DetectorOptions(Section):
     """Options of a detector; `section` is where they stand in `params.yaml`, by default under the detector's name."""
 
     section: ClassVar[str] = ""
+
+
+class SourceOptions(Section):
+    """Options of a source of pictures; `categories` tells a reader of `params.yaml` which ones it has."""
+
+    categories: ClassVar[str] = ""
+
+
+def flat(values: Mapping[str, Any], above: str = "") -> dict[str, Any]:
+    """Every value of nested settings that is no mapping, by its key with dots.
+
+    >>> flat({"a": {"b": 1, "c": 2}, "d": 3})
+    {'a.b': 1, 'a.c': 2, 'd': 3}
+    """
+    found: dict[str, Any] = {}
+    for key, value in values.items():
+        found |= flat(value, f"{above}{key}.") if isinstance(value, Mapping) else {f"{above}{key}": value}
+    return found

@@ -10,7 +10,7 @@ DATA = Path("data")
 STAGES = Path("stages")
 METRICS = Path("metrics")
 PLOTS = Path("plots")
-BANKS = Path("banks")
+BUNDLES = Path("bundles")
 
 DOWNLOAD = STAGES / "download"
 ORIGINALS = DOWNLOAD / "images.zip"
@@ -38,6 +38,7 @@ CONTRIBUTIONS = "contributions.npy"  # in the folder of an extract stage, with a
 BACKBONE_RECORD = "backbone.json"  # in the folder of an extract stage
 
 SCORE = STAGES / "score"
+DETECTOR = "detector.safetensors"  # in SCORE / method: the method as it was fitted
 CALIBRATION_SCORES = "calibration.parquet"  # in SCORE / method
 TEST_SCORES = "test.parquet"  # in SCORE / method
 CALIBRATION_MAPS = "calibration_maps.npy"  # in SCORE / method, where a method says where: float32 (K, h, w)

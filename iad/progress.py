@@ -7,8 +7,6 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from typing import Protocol, TypeVar
 
-from tqdm import tqdm
-
 T = TypeVar("T")
 SHOW_AFTER_SECONDS = 0.5
 
@@ -22,19 +20,31 @@ class Bar(Protocol):
 
 
 def track(items: Iterable[T], title: str, *, total: int | None = None, unit: str = " pictures") -> Iterator[T]:
-    """Yield `items` unchanged while a bar named `title` shows how many are done, the rate and the ETA."""
+    """Yield `items` unchanged while a bar named `title` shows how many are done, the rate and the ETA.
+
+    >>> list(track("abc", "reading letters", unit=" letters"))
+    ['a', 'b', 'c']
+    """
+    from tqdm import tqdm
+
     yield from tqdm(items, **_options(title, total, unit))
 
 
 @contextmanager
 def bar(title: str, total: int | None, *, unit: str = " pictures", scale: bool = False) -> Iterator[Bar]:
     """Open a bar for work that advances in unequal steps; `scale` prints bytes as kB, MB, GB."""
+    from tqdm import tqdm
+
     with tqdm(**_options(title, total, unit), unit_scale=scale, unit_divisor=1000) as shown:
         yield shown
 
 
 def say(line: str) -> None:
-    """Print one line for the person who waits, at once even when the output is a pipe."""
+    """Print one line for the person who waits, at once even when the output is a pipe.
+
+    >>> say("download: 3 pictures")
+    download: 3 pictures
+    """
     print(line, flush=True)
 
 

@@ -1,25 +1,40 @@
-"""A small project that runs in seconds: carpets of 64 px, random tiny backbones, a repository of its own."""
+"""A small project that runs in seconds: carpets of 64 px, random tiny backbones, a repository of its own.
+
+Tests may run in several processes (`pytest -n 2 --dist loadfile`), which share what takes long to make.
+"""
 
 from __future__ import annotations
 
+import compileall
 import os
+
+if "PYTEST_XDIST_WORKER" in os.environ:  # one thread each, before PyTorch counts the cores
+    os.environ["OMP_NUM_THREADS"] = "1"
+
 import shutil
 import subprocess
 import sys
+from collections.abc import Callable
+from contextlib import chdir
 from pathlib import Path
 
 import pytest
+from filelock import FileLock
 from ruamel.yaml import YAML
 from ruamel.yaml.comments import CommentedSeq
 
-from tests.helpers import ROOT
+from iad.compute import usable_cores
+from tests.helpers import ROOT, load_pipeline, run_here
+
+LONGEST = ("test_pipeline.py", "test_dvc_deps.py", "test_adding.py")
+"""Files of tests that take minutes; they start first, so that no process is left alone with one at the end."""
 
 TINY = {
     "data": {
         "source": "synthetic", "category": "carpet",
         "synthetic": {"train": 16, "good": 6, "defective": 2, "size": 64},
     },
-    "compute": {"device": "cpu", "threads": 2, "batch_size": 8},
+    "compute": {"device": "cpu", "threads": 1, "batch_size": 8},
     "preprocess": {"image_size": 64},
     "ae": {"width": 4, "latent_channels": 4, "epochs": 2, "batch_size": 4},
     "resnet": {"model": "test_resnet", "patches": {"layers": [1, 2]}},
@@ -30,42 +45,99 @@ TINY = {
 }  # fmt: skip
 
 
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_auto_num_workers() -> int:
+    """How many processes `-n auto` starts."""
+    return usable_cores()
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    items.sort(key=lambda item: item.path.name not in LONGEST)
+
+
+def shared(factory: pytest.TempPathFactory, name: str, make: Callable[[Path], None]) -> Path:
+    """A folder that the first process to ask for it makes, for all processes of this run."""
+    base = factory.getbasetemp()
+    folder = (base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / "shared" / name
+    folder.parent.mkdir(exist_ok=True)
+    with FileLock(f"{folder}.lock"):
+        made = Path(f"{folder}.made")
+        if not made.exists():
+            shutil.rmtree(folder, ignore_errors=True)
+            folder.mkdir()
+            make(folder)
+            made.touch()
+    return folder
+
+
 @pytest.fixture(scope="session")
 def tiny_weights(tmp_path_factory) -> dict[str, Path]:
     """Random weights of two tiny timm models, as safetensors files."""
-    import timm
-    import torch
-    from safetensors.torch import save_file
+    names = ("test_resnet", "test_vit")
 
-    folder = tmp_path_factory.mktemp("weights")
-    files = {}
-    for seed, name in enumerate(("test_resnet", "test_vit")):
-        torch.manual_seed(seed)
-        model = timm.create_model(name, pretrained=False, num_classes=0)
-        files[name] = folder / f"{name}.safetensors"
-        save_file(model.state_dict(), files[name])
-    return files
+    def make(folder: Path) -> None:
+        import timm
+        import torch
+        from safetensors.torch import save_file
+
+        for seed, name in enumerate(names):
+            torch.manual_seed(seed)
+            model = timm.create_model(name, pretrained=False, num_classes=0)
+            save_file(model.state_dict(), folder / f"{name}.safetensors")
+
+    folder = shared(tmp_path_factory, "weights", make)
+    return {name: folder / f"{name}.safetensors" for name in names}
 
 
 @pytest.fixture(scope="session")
 def tiny_template(tmp_path_factory, tiny_weights) -> Path:
     """A Git and DVC repository with this project's code and the tiny parameters; copy it, do not change it."""
-    folder = tmp_path_factory.mktemp("template")
-    for name in ("iad", ".dvc/plots"):
-        shutil.copytree(ROOT / name, folder / name, ignore=shutil.ignore_patterns("__pycache__"))
-    for name in ("dvc.yaml", ".dvc/config", ".dvc/.gitignore", ".dvcignore", ".gitignore", "data/.gitignore"):
-        (folder / name).parent.mkdir(exist_ok=True)
-        shutil.copy(ROOT / name, folder / name)
-    set_params(ROOT / "params.yaml", folder / "params.yaml", tiny_overlay(tiny_weights))
-    run(folder, "git", "init", "--quiet")
-    commit(folder, "start")
-    return folder
+
+    def make(folder: Path) -> None:
+        for name in ("iad", ".dvc/plots"):
+            shutil.copytree(ROOT / name, folder / name, ignore=shutil.ignore_patterns("__pycache__"))
+        compileall.compile_dir(folder / "iad", quiet=1)  # once, and not in every command that a test runs
+        for name in ("dvc.yaml", ".dvc/config", ".dvc/.gitignore", ".dvcignore", ".gitignore", "data/.gitignore"):
+            (folder / name).parent.mkdir(exist_ok=True)
+            shutil.copy(ROOT / name, folder / name)
+        set_params(ROOT / "params.yaml", folder / "params.yaml", tiny_overlay(tiny_weights))
+        run(folder, "git", "init", "--quiet")
+        commit(folder, "start")
+
+    return shared(tmp_path_factory, "template", make)
+
+
+@pytest.fixture(scope="session")
+def reproduced(tiny_template, tmp_path_factory) -> Path:
+    """The tiny project as `dvc repro` leaves it, committed; copy it, do not change it.
+
+    The stages run in this process, which has PyTorch in memory already; `dvc commit` then records what they left.
+    """
+
+    def make(folder: Path) -> None:
+        shutil.copytree(tiny_template, folder, dirs_exist_ok=True)
+        with chdir(folder):
+            for stage in load_pipeline(folder).values():
+                run_here(stage)
+        run(folder, *DVC, "commit", "--force")
+        commit(folder, "results")
+
+    return shared(tmp_path_factory, "reproduced", make)
+
+
+@pytest.fixture
+def reproduced_copy(reproduced, tmp_path) -> Path:
+    """A copy of the reproduced project, cache included."""
+    return Path(shutil.copytree(reproduced, tmp_path / "project"))
 
 
 @pytest.fixture
 def tiny_project(tiny_template, tmp_path) -> Path:
     """A fresh copy of the tiny repository, with nothing computed."""
     return Path(shutil.copytree(tiny_template, tmp_path / "project"))
+
+
+DVC = (sys.executable, "-m", "dvc")
 
 
 def tiny_overlay(weights: dict[str, Path]) -> dict:
@@ -108,6 +180,7 @@ def environment() -> dict[str, str]:
         "GIT_COMMITTER_NAME": "test",
         "GIT_COMMITTER_EMAIL": "test@example.invalid",
         "DVC_NO_ANALYTICS": "1",
+        "OMP_NUM_THREADS": "1",
     }
 
 

@@ -12,7 +12,7 @@ from contextlib import chdir, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
-from typing import Any
+from typing import Any, NamedTuple
 from unittest.mock import patch
 
 import numpy as np
@@ -24,8 +24,10 @@ from iad.config import Params
 
 ROOT = Path(__file__).parents[1]
 
-# these start a stage and compute nothing: a change in them need not run every stage again
-ENTRY = frozenset({"iad/__init__.py", "iad/__main__.py", "iad/cli.py"})
+# these parse, refuse, write and show, and compute nothing: a change in them need not run every stage again
+PLUMBING = frozenset(
+    f"iad/{name}.py" for name in ("__main__", "cli", "config", "errors", "io", "options", "paths", "progress")
+)
 
 
 def with_ctrl_c() -> None:
@@ -108,6 +110,13 @@ class Recorder:
     def __init__(self, value: Any, found: set[str], key: str = "") -> None:
         self._value, self._found, self._key = value, found, key
 
+    def options(self, section: str) -> Any:
+        """Those of one section, as `Params.options` gives them."""
+        found: Any = self
+        for part in section.split("."):
+            found = found[part] if isinstance(found._value, Mapping) else getattr(found, part)
+        return found
+
     def __getattr__(self, name: str) -> Any:
         value = getattr(self._value, name)
         if isinstance(self._value, BaseModel) and name in type(self._value).model_fields:
@@ -125,6 +134,9 @@ class Recorder:
         self._find_all()
         return iter(self._value)
 
+    def __bool__(self) -> bool:
+        return isinstance(self._value, BaseModel) or len(self) > 0
+
     def __len__(self) -> int:
         self._find_all()
         return len(self._value)
@@ -140,10 +152,10 @@ class Recorder:
         self._found |= leaf_keys(self._value, self._key)
 
 
-def record_reads(group: str, params: Params, monkeypatch: Any) -> set[str]:
+def record_reads(params: Params, monkeypatch: Any) -> set[str]:
     """Give a stage these parameters through a recorder, and return the set that fills as it runs."""
     found: set[str] = set()
-    monkeypatch.setattr(f"iad.stages.{group}.load_params", lambda: Recorder(params, found))
+    monkeypatch.setattr("iad.config.load_params", lambda: Recorder(params, found))
     return found
 
 
@@ -153,18 +165,35 @@ def run_here(stage: Stage) -> None:
     getattr(module, stage.group)(*stage.arguments)
 
 
-def imported_files(stage: Stage, root: Path) -> set[str]:
-    """Run a stage's command in `root`, with the code of `root`, and return the files of `iad` that it imported.
+class Imported(NamedTuple):
+    """Files of `iad` that hold code: those that a stage computes with, and all that were imported when it ran."""
 
-    Files of `ENTRY` are left out, and so are those that hold a docstring alone. It is this process that runs, with the
-    modules of `iad` imported anew, since a process of its own would import PyTorch anew too.
+    computing: set[str]
+    all: set[str]
+
+
+def imported_files(stage: Stage, root: Path) -> Imported:
+    """Run a stage's command in `root`, with the code of `root`, and see what it imports.
+
+    What declares parameters comes with `iad.config`, plumbing and the modules of other stages and commands come with
+    the command line: no stage computes with these. It is this process that runs, with the modules of `iad` imported
+    anew, since a process of its own would import PyTorch anew too.
     """
     with chdir(root), fresh_package(root), patch.object(sys, "argv", ["iad", *stage.command[3:]]):
+        importlib.import_module("iad.config")
+        declaring = _package_files(root)
         with pytest.raises(SystemExit) as end:
             runpy.run_module("iad", run_name="__main__")
         assert not end.value.code, f"{stage.name} ended with {end.value.code}"
-        files = {Path(module.__file__).resolve() for module in package_modules().values() if module.__file__}
-    return {file.relative_to(root.resolve()).as_posix() for file in files if _holds_code(file)} - ENTRY
+        files = _package_files(root)
+    others = {file for file in files if file.startswith(("iad/commands/", "iad/stages/"))}
+    own = {f"iad/stages/{stage.group}.py"}
+    return Imported(files - declaring - PLUMBING - (others - own), files)
+
+
+def _package_files(root: Path) -> set[str]:
+    files = {Path(module.__file__).resolve() for module in package_modules().values() if module.__file__}
+    return {file.relative_to(root.resolve()).as_posix() for file in files if _holds_code(file)}
 
 
 @contextmanager

@@ -15,10 +15,10 @@ def outcome(labels=(0, 0, 0, 1, 1, 1), scores=(0.1, 0.2, 0.7, 0.3, 0.8, 0.9), th
     return Outcome(
         **{
             "method": "vit",
-            "image_ids": np.array([f"{row}.png" for row in range(len(labels))], dtype=object),
-            "labels": labels,
-            "defects": np.where(labels == 1, kinds, "good"),
-            "scores": scores,
+            "image_id": np.array([f"{row}.png" for row in range(len(labels))], dtype=object),
+            "gt_label": labels,
+            "defect": np.where(labels == 1, kinds, "good"),
+            "pred_score": scores,
             "rejected": is_anomalous(scores, threshold),
             "calibration": np.array([0.1, 0.6, 0.7]),
             "threshold": {"strategy": "percentile", "value": threshold, "n_calibration": 3},

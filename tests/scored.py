@@ -9,7 +9,7 @@ from ruamel.yaml import YAML
 
 from iad import paths
 from iad.data.manifest import read_manifest, write_manifest
-from iad.io import write_json, write_table
+from iad.io import read_table, write_json, write_table
 from tests.conftest import set_params
 from tests.helpers import ROOT
 
@@ -48,23 +48,30 @@ def list_methods(params: Path, methods) -> None:
         yaml.dump(values, file)
 
 
-def write_maps(folder: Path, method: str, *, raised: float = 3.0) -> None:
-    """Write coarse anomaly maps, higher by `raised` where a defect is, and a mask of every defective picture."""
+def write_maps(folder: Path, method: str, *, raised: float = 3.0, map_scheme: str | None = "leave_one_out") -> None:
+    """Write coarse anomaly maps, higher by `raised` where a defect is, and a mask of every defective picture.
+
+    How the maps were made stands beside the calibration scores; None leaves it out.
+    """
     manifest = read_manifest(folder / paths.MANIFEST)
     cells = SIDE // CELL
     generator = np.random.default_rng(1)
-    maps = generator.normal(0, 1, (len(manifest["label"]), cells, cells)).astype(np.float32)
+    labels = np.asarray(manifest["label"])
+    maps = generator.normal(0, 1, (len(labels), cells, cells)).astype(np.float32)
     masks = np.zeros((len(maps), SIDE, SIDE), dtype=np.uint8)
-    for row in np.flatnonzero(manifest["label"]):
+    for row in np.flatnonzero(labels):
         top, left = generator.integers(0, cells - 1, 2)
         maps[row, top : top + 2, left : left + 2] += raised
         masks[row, CELL * top : CELL * (top + 2), CELL * left : CELL * (left + 2)] = 1
-    test = manifest["split"] == "test"
+    test = np.asarray(manifest["split"]) == "test"
     np.save(folder / paths.SCORE / method / paths.CALIBRATION_MAPS, maps[~test])
     np.save(folder / paths.SCORE / method / paths.TEST_MAPS, maps[test])
     np.save(folder / paths.MASKS, masks)
-    names = [f"masks/{row:03d}.png" if label else None for row, label in enumerate(manifest["label"])]
-    write_manifest(folder / paths.MANIFEST, manifest | {"mask": np.array(names, dtype=object)})
+    names = [f"masks/{row:03d}.png" if label else None for row, label in enumerate(labels)]
+    write_manifest(folder / paths.MANIFEST, manifest.assign(mask=np.array(names, dtype=object)))
+    if map_scheme:
+        file = folder / paths.SCORE / method / paths.CALIBRATION_SCORES
+        write_table(file, read_table(file).assign(map_scheme=map_scheme))
 
 
 def write_scores(folder: Path, method: str, manifest: dict[str, np.ndarray], scores: np.ndarray) -> None:

@@ -1,45 +1,117 @@
-"""`dvc.yaml` against what the stages import and read: nothing missing, nothing too much."""
+"""`dvc.yaml` against what the stages import and read, item by item: nothing missing, nothing too much."""
 
+import ast
 import shutil
 from collections import defaultdict
+from contextlib import chdir
+from pathlib import Path
 
 import pytest
 
-from iad.data.sources import SOURCES, load_pictures
-from iad.decision.thresholds import STRATEGIES, set_threshold
 from iad.config import load_params
-from tests.conftest import merge, set_params
-from tests.helpers import imported_files, load_pipeline, record_reads, run_here, undeclared, unused
+from iad.data.sources import load_pictures, source_names
+from iad.decision.thresholds import STRATEGIES, set_threshold
+from iad.detectors import detector_names, section_of
+from tests.conftest import TINY, merge, set_params
+from tests.helpers import PLUMBING, ROOT, imported_files, load_pipeline, record_reads, run_here, undeclared, unused
+
+
+def everything():
+    """An overlay that adds each detector that is off by default, and a method on a further backbone; as the tiny data allow."""
+    classical = [name for name in detector_names() if section_of(name).startswith("classical.")]
+    methods = {name: {"detector": name, "reads": "extract_vit", "params": section_of(name)} for name in classical}
+    methods["further"] = {"detector": "knn", "reads": "extract/further", "params": "method"}
+    return {"methods": methods, "classical": {"kmeans": {"clusters": 4}}}
 
 
 @pytest.fixture(scope="module")
-def project(tiny_template, tmp_path_factory):
-    """The tiny project after every stage ran once, and the files of `iad` that each stage imported."""
+def project(reproduced, tiny_template, tmp_path_factory):
+    """The tiny project with all there is, after every stage ran once, and what each stage imported."""
     folder = tmp_path_factory.mktemp("deps") / "project"
-    shutil.copytree(tiny_template, folder)
-    return folder, {stage: imported_files(stage, folder) for stage in load_pipeline(folder).values()}
+    shutil.copytree(reproduced, folder, ignore=shutil.ignore_patterns("cache"))
+    overlay = everything() | {"backbones": {"further": load_params(folder / "params.yaml").vit.model_dump(mode="json")}}
+    set_params(folder / "params.yaml", folder / "params.yaml", overlay)
+    imported = {}
+    with chdir(folder):
+        for stage, new in stages_of(folder):
+            if new:
+                imported[stage] = imported_files(stage, folder)
+            else:
+                run_here(stage)
+    return folder, imported
 
 
-def test_each_stage_depends_on_every_module_it_imports(project):
+def stages_of(folder):
+    """All stages in their order, and whether each is new: another method's threshold is not, nor is its score."""
+    methods, seen = load_params(folder / "params.yaml").methods, set()
+    for stage in load_pipeline(folder).values():
+        kind = (stage.group, methods[stage.arguments[0]].detector if stage.group == "score" else "")
+        yield stage, kind not in seen
+        seen.add(kind)
+
+
+def test_each_stage_depends_on_every_module_that_it_computes_with(project):
     _, imported = project
-    missing = {stage.name: undeclared(files, stage.deps) for stage, files in imported.items()}
-    assert not any(missing.values()), missing
+    missing = {stage.name: undeclared(files.computing, stage.deps) for stage, files in imported.items()}
+    assert {name: files for name, files in missing.items() if files} == {}
 
 
 def test_no_stage_depends_on_a_module_that_its_group_does_not_import(project):
-    _, imported = project
+    # of the group and not of the item: a list in dvc.yaml is one for all items of a group, so that a score depends on
+    # the search for neighbours whether its detector searches or not. It runs once too often then, and never too seldom
+    folder, imported = project
     files, deps = defaultdict(set), defaultdict(set)
     for stage, found in imported.items():
-        files[stage.group] |= found
+        files[stage.group] |= found.all
         deps[stage.group] |= stage.deps
+    files["download"] |= {file for source in source_names() for file in reached(source_file(source))}
     too_much = {group: unused(files[group], deps[group]) for group in deps}
-    assert not any(too_much.values()), too_much
+    assert {group: found for group, found in too_much.items() if found} == {}
+    assert not [dep for found in deps.values() for dep in found if dep in PLUMBING]
+
+
+def test_a_score_depends_on_its_own_detector_alone(project):
+    _, imported = project
+    params = load_params(project[0] / "params.yaml")
+    for stage in imported:
+        if stage.group == "score":
+            folders = {dep for dep in stage.deps if (ROOT / dep).is_dir() and dep.startswith("iad/detectors/")}
+            assert folders == {f"iad/detectors/{params.methods[stage.arguments[0]].detector}"}
+
+
+def source_file(source):
+    return f"iad/data/sources/{source}.py"
+
+
+def reached(file):
+    """The files of `iad` that a file imports, at its top or inside a function, and those that these import."""
+    found, waiting = set(), [file]
+    while waiting:
+        here = waiting.pop()
+        if here not in found:
+            found.add(here)
+            tree = ast.parse((ROOT / here).read_text(encoding="utf-8"))
+            nodes = [node for node in ast.walk(tree) if isinstance(node, ast.ImportFrom) and node.module]
+            names = {f"{node.module}.{alias.name}" for node in nodes for alias in node.names}
+            places = [Path(*name.split(".")) for name in names | {node.module for node in nodes}]
+            waiting += [f"{place}.py" for place in places if (ROOT / f"{place}.py").is_file()]
+    return found
+
+
+@pytest.mark.parametrize("source", source_names())
+def test_a_download_depends_on_the_chosen_source_and_on_what_it_computes_with(source, tiny_template, tmp_path):
+    folder = Path(shutil.copytree(tiny_template, tmp_path / "project"))
+    set_params(folder / "params.yaml", folder / "params.yaml", {"data": {"source": source}})
+    deps = load_pipeline(folder)["download"].deps
+    assert {dep for dep in deps if "/sources/" in dep} == {source_file(source)}
+    own = {file for file in reached(source_file(source)) if file != "iad/compute.py"}
+    assert undeclared(own - PLUMBING, deps) == set()
 
 
 def choices(group):
     """The overlays of `params.yaml` under which a stage may read other leaves."""
     if group == "download":
-        return [{"data": {"source": source}} for source in SOURCES]
+        return [{"data": {"source": source}} for source in source_names()]
     if group == "threshold":
         return [{"threshold": {"strategy": strategy}} for strategy in STRATEGIES]
     return [{}]
@@ -49,23 +121,26 @@ def test_each_stage_declares_the_parameters_it_reads_and_nothing_more(project, m
     folder, _ = project
     monkeypatch.chdir(folder)
     # which leaves are read is decided before the source is asked, and two sources would need a network
-    options = {"train": 12, "good": 2, "defective": 1, "size": 64}
+    options = TINY["data"]["synthetic"]
     monkeypatch.setattr(
-        "iad.stages.download.load_pictures",
-        lambda _, category, *, seed, **__: load_pictures("synthetic", category, seed=seed, options=options),
+        "iad.data.sources.load_pictures",
+        lambda _, category, *, seed, root, **__: load_pictures(
+            "synthetic", category, seed=seed, options=options, root=root
+        ),
     )
     # so are the options of a strategy, and one needs more pictures than there are
     monkeypatch.setattr(
-        "iad.stages.threshold.set_threshold",
+        "iad.pipeline.thresholds.set_threshold",
         lambda scores, *_, **keywords: set_threshold(scores, "max", {"alpha": 0.5}, **keywords),
     )
     read, declared = defaultdict(set), defaultdict(set)
     chosen = folder.parent / "params.yaml"
-    for stage in load_pipeline(folder).values():
+    for stage in (stage for stage, new in stages_of(folder) if new):
         for overlay in choices(stage.group):
             set_params(folder / "params.yaml", chosen, overlay)
-            found = record_reads(stage.group, load_params(chosen), monkeypatch)
-            run_here(stage)
+            with monkeypatch.context() as patched:
+                found = record_reads(load_params(chosen), patched)
+                run_here(stage)
             assert found <= stage.params, f"{stage.name} reads what it does not declare: {found - stage.params}"
             read[stage.group] |= found
         declared[stage.group] |= stage.params

@@ -132,6 +132,6 @@ def test_the_reads_of_a_stage_are_those_of_its_function(tmp_path, monkeypatch):
     scores = np.arange(40.0)
     scheme = ["split"] * len(scores)
     write_table(SCORE / "ae" / CALIBRATION_SCORES, {"image_id": scores.astype(str), "score": scores, "scheme": scheme})
-    found = record_reads("threshold", load_params(), monkeypatch)
+    found = record_reads(load_params(), monkeypatch)
     run_here(a_stage("threshold", "ae"))
     assert found == {"threshold.strategy", "threshold.alpha"}

@@ -2,19 +2,22 @@
 
 import errno
 import pickle
+import subprocess
+import sys
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from iad.errors import IadError
 from iad.io import (
     cache_folder,
     new_array,
+    new_folder,
     open_array,
     read_json,
     read_table,
     replacing,
-    replacing_folder,
     sha256_of,
     write_csv,
     write_json,
@@ -87,31 +90,59 @@ def test_another_failure_of_the_disk_keeps_its_own_name(old):
         write_on()
 
 
-def test_a_folder_is_replaced_whole(tmp_path):
+def test_two_that_write_one_file_do_not_mix_their_bytes(old):
+    with replacing(old) as first, replacing(old) as second:
+        first.write_text("first")
+        second.write_text("second")
+    assert old.read_text() == "first"  # its block ended last
+    assert names(old.parent) == ["file"]
+
+
+def test_a_folder_appears_whole(tmp_path):
+    folder = tmp_path / "a/folder"
+    with new_folder(folder) as part:
+        (part / "in").mkdir()
+        (part / "in/fresh").write_text("new")
+        assert not folder.exists()
+    assert (folder / "in/fresh").read_text() == "new"
+    assert names(folder.parent) == ["folder"]
+
+
+def test_a_folder_that_somebody_reads_stays_and_is_the_very_same(tmp_path):
     folder = tmp_path / "folder"
-    folder.mkdir()
-    (folder / "stale").write_text("old")
-    with replacing_folder(folder) as part:
-        (part / "fresh").write_text("new")
-        assert names(folder) == ["stale"]
-    assert names(folder) == ["fresh"]
+    with new_folder(folder) as slow:
+        (slow / "from").write_text("slow")
+        with new_folder(folder) as fast:
+            (fast / "from").write_text("fast")
+        reader, before = (folder / "from").open(), folder.stat()
+    with reader:
+        assert reader.read() == (folder / "from").read_text() == "fast"
+    assert (folder.stat().st_ino, folder.stat().st_mtime_ns) == (before.st_ino, before.st_mtime_ns)
     assert names(tmp_path) == ["folder"]
 
 
-def test_a_failure_leaves_the_old_folder_and_no_part(tmp_path):
-    folder = tmp_path / "folder"
-    folder.mkdir()
-    (folder / "stale").write_text("old")
-
+def test_a_failure_leaves_no_folder_and_no_part(tmp_path):
     def write_half():
-        with replacing_folder(folder) as part:
+        with new_folder(tmp_path / "folder") as part:
             (part / "fresh").write_text("new")
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
         write_half()
-    assert names(folder) == ["stale"]
-    assert names(tmp_path) == ["folder"]
+    assert names(tmp_path) == []
+
+
+def test_a_file_in_the_place_of_a_folder_stays(old):
+    with pytest.raises(OSError, match="file"), new_folder(old) as part:
+        (part / "fresh").touch()
+    assert old.read_text() == "old"
+    assert names(old.parent) == ["file"]
+
+
+def test_a_full_disk_is_refused_by_the_folders_name(tmp_path):
+    with pytest.raises(IadError, match="folder: the disk is full"), new_folder(tmp_path / "folder"):
+        full_disk()
+    assert names(tmp_path) == []
 
 
 def test_json_comes_back_and_has_no_nan(tmp_path):
@@ -129,24 +160,80 @@ def test_a_table_comes_back_with_its_types_and_order(tmp_path):
         "image_id": ["b/ä 1.png", "a.png"],
         "score": np.array([0.1, 1 / 3]),
         "label": np.array([0, 1]),
+        "rejected": np.array([True, False]),
         "mask": [None, "m"],
     }
     write_table(path, table)
     read = read_table(path)
     assert list(read) == list(table)
-    assert (read["score"].dtype, read["label"].dtype) == (np.float64, np.int64)
-    assert {name: list(column) for name, column in read.items()} == {name: list(c) for name, c in table.items()}
+    assert read.dtypes.astype(str).tolist() == ["str", "float64", "int64", "bool", "str"]
+    assert read.index.equals(pd.RangeIndex(2))
+    for name in ("image_id", "score", "label", "rejected"):
+        assert read[name].tolist() == list(table[name])
+    assert read["mask"].isna().tolist() == [True, False]
+    assert read["mask"][1] == "m"
+    pd.testing.assert_frame_equal(read, pd.DataFrame(table))
 
 
-def test_the_same_table_is_the_same_bytes(tmp_path):
-    for name in ("a", "b"):
-        write_table(tmp_path / name, {"score": np.arange(5.0), "image_id": list("abcde")})
-    assert sha256_of(tmp_path / "a") == sha256_of(tmp_path / "b")
+def test_numbers_come_back_to_the_bit(tmp_path):
+    generator = np.random.default_rng(0)
+    floats = generator.integers(0, 2**64, 5000, dtype=np.uint64).view(np.float64)
+    floats = np.concatenate([floats[np.isfinite(floats)], [0.0, -0.0, 5e-324, np.inf]])
+    table = {"score": floats, "n": generator.integers(-(2**63), 2**63 - 1, len(floats))}
+    write_table(tmp_path / "a.parquet", table)
+    read = read_table(tmp_path / "a.parquet")
+    assert read["score"].to_numpy().tobytes() == floats.tobytes()
+    assert read["n"].to_numpy().tobytes() == table["n"].tobytes()
+
+
+def test_an_index_is_neither_kept_nor_looked_at(tmp_path):
+    picked = pd.DataFrame({"image_id": list("abcd"), "score": [1.0, 2.0, 3.0, 4.0]}).iloc[[3, 1]]
+    other = pd.Series([7, 8], index=[5, 6])
+    write_table(tmp_path / "frame", picked)
+    write_table(tmp_path / "columns", {"image_id": picked["image_id"], "score": picked["score"], "n": other})
+    assert read_table(tmp_path / "frame").to_dict("list") == {"image_id": ["d", "b"], "score": [4.0, 2.0]}
+    assert read_table(tmp_path / "columns")["n"].tolist() == [7, 8]
+    assert read_table(tmp_path / "columns").index.tolist() == [0, 1]
+
+
+def test_a_folder_named_like_a_partition_adds_no_column(tmp_path):
+    (tmp_path / "method=ae").mkdir()
+    write_table(tmp_path / "method=ae/a.parquet", {"score": [1.0]})
+    assert list(read_table(tmp_path / "method=ae/a.parquet")) == ["score"]
+
+
+def test_the_same_table_is_the_same_bytes_however_it_is_held(tmp_path):
+    scores, ids = np.arange(5.0), list("abcde")
+    held = [
+        {"score": scores, "image_id": ids},
+        {"score": scores.tolist(), "image_id": np.array(ids, dtype=object)},
+        pd.DataFrame({"score": scores, "image_id": ids}, index=ids),
+    ]
+    for number, table in enumerate(held):
+        write_table(tmp_path / str(number), table)
+    assert len({sha256_of(path) for path in tmp_path.iterdir()}) == 1
+    assert b"pandas" not in (tmp_path / "0").read_bytes()
 
 
 def test_csv_has_unix_lines_and_quotes_where_needed(tmp_path):
-    write_csv(tmp_path / "a.csv", ["image_id", "score"], [["a,b", 0.1], ["c", 1]])
-    assert (tmp_path / "a.csv").read_bytes() == b'image_id,score\n"a,b",0.1\nc,1\n'
+    wanted = b'image_id,score,place\n"a,b",0.1,\nc,1,2\n'
+    write_csv(tmp_path / "a.csv", ["image_id", "score", "place"], [["a,b", 0.1, None], ["c", 1, 2]])
+    assert (tmp_path / "a.csv").read_bytes() == wanted
+    write_csv(tmp_path / "empty.csv", ["image_id", "score"], [])
+    assert (tmp_path / "empty.csv").read_bytes() == b"image_id,score\n"
+
+
+def test_csv_of_columns_holds_floats_in_full_and_no_index(tmp_path):
+    floats = [0.1, 1 / 3, 1e-5, 1e16, 123456789.123456789, float("inf")]
+    for table in ({"score": floats}, pd.DataFrame({"score": floats}, index=list("abcdef"))):
+        write_csv(tmp_path / "a.csv", table)
+        assert (tmp_path / "a.csv").read_text().split() == ["score", *map(repr, floats)]
+
+
+def test_only_who_reads_or_writes_a_table_waits_for_pandas():
+    code = "import sys, iad.io; print(sorted({'pandas', 'pyarrow', 'torch'} & set(sys.modules)))"
+    done = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True)
+    assert done.stdout == "[]\n"
 
 
 @pytest.mark.parametrize("shape", [(3, 4), (0, 4), (2, 3, 5)])

@@ -1,9 +1,13 @@
 """What `params.yaml` may hold. The file of the repository is right; each case changes one thing in it."""
 
+import difflib
+
 import pytest
 
+from iad.config import Params, load_params
+from iad.decision.thresholds import STRATEGIES
 from iad.errors import IadError
-from iad.config import load_params
+from tests.commented import commented
 from tests.helpers import ROOT
 
 TEXT = (ROOT / "params.yaml").read_text(encoding="utf-8")
@@ -31,12 +35,48 @@ def changed(old, new):
     return TEXT.replace(old, new)
 
 
+def with_weights(value):
+    """The first backbone's weights, of two."""
+    assert TEXT.count("weights: wheel") == 2
+    return TEXT.replace("weights: wheel", f"weights: {value}", 1)
+
+
 def test_the_repositorys_own_parameters_are_read_and_cannot_be_changed():
     params = load_params(ROOT / "params.yaml")
     assert params.method.k == 5
     assert params.methods["vit"].reads == "extract_vit"
     with pytest.raises(ValueError, match="frozen"):
         params.method.k = 10
+
+
+def test_the_file_holds_the_default_of_every_option():
+    params = load_params(ROOT / "params.yaml")
+    assert params == Params(methods=params.methods, hybrids=params.hybrids)
+
+
+def test_the_comment_behind_an_option_is_its_description():
+    lines = [text.splitlines() for text in (TEXT, commented(TEXT, load_params(ROOT / "params.yaml")))]
+    wrong = list(difflib.unified_diff(*lines, "params.yaml", "its options", lineterm="", n=0))
+    assert not wrong, "\n".join(["run `python -m tests.commented`, which changes:", *wrong])
+
+
+def test_a_comment_that_says_something_else_is_seen_and_one_that_was_said_is_not_said_again():
+    params = load_params(ROOT / "params.yaml")
+    # a value that reaches the comments' column, one that has a comment, and two options of one name
+    text = (
+        "resnet:\n  model: a_name_of_thirty_letters_or_so # x\n"
+        "classical:  # kept\n  pca: {}\n  kmeans:\n    folds: 5\n  lof:\n    folds: 5  # x\n"
+    )
+    assert commented(text, params) == (
+        "resnet:\n  model: a_name_of_thirty_letters_or_so # a timm model\n"
+        "classical:  # kept\n  pca: {}\n  kmeans:\n    folds: 5                 # good pictures are scored by fits to "
+        "the other folds, unless there is a calibration folder\n  lof:\n    folds: 5\n"
+    )
+
+
+def test_the_choice_of_strategies_names_all_of_them():
+    described = type(load_params(ROOT / "params.yaml").threshold).model_fields["strategy"].description
+    assert set(described.partition(";")[0].split(" | ")) == set(STRATEGIES)
 
 
 def test_what_is_no_file_of_parameters_is_refused(refusal, tmp_path):
@@ -69,7 +109,7 @@ def test_a_wrong_key_is_refused(refusal):
     # a missing section
     assert refusal(changed("seed:", "# seed:")) == "'seed' is missing; add it (every parameter must be given)"
     # a section without content
-    assert refusal(changed("{reads: train_ae, params: reconstruction}", "5")) == (
+    assert refusal(changed("{detector: autoencoder, reads: train_ae, params: reconstruction}", "5")) == (
         "methods.ae must hold parameters; it holds 5"
     )
     # a method whose name cannot be a file name
@@ -98,10 +138,9 @@ def test_a_wrong_value_is_refused(refusal):
         "method.metric = 'euclid': input should be 'euclidean' or 'cosine'"
     )
     # weights from nowhere
-    weights = "weights: wheel             #"
-    assert "resnet.weights = 'web': string should match pattern" in refusal(changed(weights, "weights: web #"))
+    assert "resnet.weights = 'web': string should match pattern" in refusal(with_weights("web"))
     # weights from a file without a name
-    assert "resnet.weights = 'file:'" in refusal(changed(weights, 'weights: "file:" #'))
+    assert "resnet.weights = 'file:'" in refusal(with_weights("'file:'"))
     # a negative seed
     assert "seed = -1" in refusal(changed("seed: 0", "seed: -1"))
     # two wrong values: the first is told, the other counted
@@ -110,7 +149,7 @@ def test_a_wrong_value_is_refused(refusal):
 
 def test_weights_from_a_file_keep_their_path(tmp_path):
     path = tmp_path / "params.yaml"
-    path.write_text(changed("weights: wheel             #", "weights: 'file:my weights/a b.safetensors' #"))
+    path.write_text(with_weights("'file:my weights/a b.safetensors'"))
     assert load_params(path).resnet.weights == "file:my weights/a b.safetensors"
 
 
@@ -121,10 +160,10 @@ def test_weights_from_a_file_keep_their_path(tmp_path):
         ("    overlap: 0.25", "    overlap: 0.9", "patches.overlap = 0.9: "),
         ("    overlap: 0.25", "    overlap: -0.1", "patches.overlap = -0.1: "),
         ("    tile: 0 ", "    tile: -1 ", "patches.tile = -1: "),
-        ("    turns: 1 ", "    turns: 0 ", "patches.turns = 0: "),
+        ("    rotations: 1 ", "    rotations: 0 ", "patches.rotations = 0: "),
     ],
 )
-def test_tiles_and_turns_out_of_range_are_refused(section, line, value, text, refusal):
+def test_tiles_and_rotations_out_of_range_are_refused(section, line, value, text, refusal):
     before, key, after = TEXT.partition(f"\n{section}:")
     assert refusal(before + key + after.replace(line, value, 1)).startswith(f"{section}.{text}")
 

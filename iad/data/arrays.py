@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import os
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from threading import Event, Lock
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, cast
 from zipfile import BadZipFile, ZipFile
 
 import numpy as np
@@ -18,12 +17,15 @@ from iad.errors import IadError
 from iad.io import new_array
 from iad.progress import bar
 
+if TYPE_CHECKING:
+    import pandas as pd
+
 BLOCK = 16  # pictures per task: few enough for a smooth bar, enough to make the task itself cost nothing
 
 
 def build_arrays(
     archive_path: Path,
-    manifest: Mapping[str, np.ndarray],
+    manifest: pd.DataFrame,
     images_path: Path,
     masks_path: Path,
     *,
@@ -35,13 +37,13 @@ def build_arrays(
 
     Args:
         archive_path: The ZIP file of `write_originals`.
-        manifest: Columns of N rows, of which `image_id`, `mask`, `width` and `height` are read.
+        manifest: N rows as `read_manifest` gives them, of which `image_id`, `mask`, `width` and `height` are read.
         images_path: Becomes uint8 (N, size, size, 3), RGB.
         masks_path: Becomes uint8 (N, size, size), 1 where defective; pictures without a mask have zeros. Written only
             if the manifest has any mask; an older one is deleted otherwise.
         size: Side of the arrays in pixels.
         white_16bit: The value of a 16-bit picture that becomes 255.
-        threads: Decoding threads; 0 means one per core.
+        threads: Decoding threads; 0 means one for each core that this process may use.
 
     Returns:
         Whether there are masks.
@@ -49,8 +51,8 @@ def build_arrays(
     Raises:
         IadError: naming the first picture, in the order of the manifest, that cannot be decoded.
     """
-    names, masks = manifest["image_id"], manifest["mask"]
-    masked = np.flatnonzero([mask is not None for mask in masks])
+    names, masks = manifest["image_id"].tolist(), manifest["mask"].tolist()
+    masked = np.flatnonzero(manifest["mask"].notna())
     limit = float((manifest["width"] * manifest["height"]).max()) / 1e6  # what the headers said when they were checked
 
     def image(row: int) -> np.ndarray:
@@ -72,17 +74,29 @@ def build_arrays(
     return bool(len(masked))
 
 
-def stored_sizes(archive_path: Path, manifest: Mapping[str, np.ndarray]) -> np.ndarray:
+def stored_sizes(archive_path: Path, manifest: pd.DataFrame) -> np.ndarray:
     """Size of each picture's file in bytes, int64 (N,), in the order of the manifest.
 
     Raises:
         IadError: if the archive is not readable, or lacks a picture.
+
+    Example:
+        >>> import pandas as pd
+        >>> from tempfile import TemporaryDirectory
+        >>> with TemporaryDirectory() as folder:
+        ...     path = Path(folder) / "images.zip"
+        ...     with ZipFile(path, "w") as archive:
+        ...         archive.writestr("b.png", b"12345")
+        ...         archive.writestr("a.png", b"123")
+        ...     stored_sizes(path, pd.DataFrame({"image_id": ["a.png", "b.png"]}))
+        array([3, 5])
     """
     with _opened(archive_path) as archive:
         sizes = {entry.filename: entry.file_size for entry in archive.infolist()}
-    if absent := [name for name in manifest["image_id"] if name not in sizes]:
+    names = manifest["image_id"].tolist()
+    if absent := [name for name in names if name not in sizes]:
         raise IadError(f"{archive_path}: has no '{absent[0]}'; run `dvc repro --force download` to write it again")
-    return np.array([sizes[name] for name in manifest["image_id"]], dtype=np.int64)
+    return np.array([sizes[name] for name in names], dtype=np.int64)
 
 
 def _fill(array: np.ndarray, rows: np.ndarray, read: Callable[[int], np.ndarray], threads: int, title: str) -> None:
@@ -123,9 +137,9 @@ def _row_writer(array: np.ndarray) -> Iterator[Callable[[int, np.ndarray], None]
 
 
 def _pool(threads: int) -> ThreadPoolExecutor:
-    # iad.compute counts cores too, but imports PyTorch, which would cost this stage a second
-    usable = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
-    return ThreadPoolExecutor(threads or usable)
+    from iad.compute import usable_cores  # while it imports PyTorch, only here
+
+    return ThreadPoolExecutor(threads or usable_cores())
 
 
 def _read(archive: ZipFile, name: str) -> bytes:

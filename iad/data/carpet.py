@@ -41,6 +41,12 @@ def draw(seed: int, stream: int, index: int, size: int, defect: str | None) -> t
     Returns:
         The picture, uint8 (S, S, 3), and its mask, uint8 (S, S): 1 exactly where the picture differs from the good
         carpet of the same arguments (and there by at least 8 levels in one channel), else 0.
+
+    Example:
+        >>> good, _ = draw(seed=0, stream=1, index=0, size=64, defect=None)
+        >>> bad, mask = draw(seed=0, stream=1, index=0, size=64, defect="hole")
+        >>> bool(((good != bad).any(axis=2) == mask).all())
+        True
     """
     rng = np.random.default_rng((seed, stream, index))
     carpet = _weave(size, rng)
@@ -63,7 +69,7 @@ def _weave(size: int, rng: np.random.Generator) -> np.ndarray:
     u = count * (x + angle * y + bend_u * np.sin(6 * y + wave_u)) + shift_u  # (S, S), across the warp, in threads
     v = count * (y - angle * x + bend_v * np.sin(6 * x + wave_v)) + shift_v  # (S, S), across the weft, in threads
     i, j = u.astype(np.int32), v.astype(np.int32)
-    a, b = u - i.astype(np.float32) - 0.5, v - j.astype(np.float32) - 0.5  # place within the thread, -0.5 to 0.5
+    a, b = u - i.astype(np.float32) - 0.5, v - j.astype(np.float32) - 0.5  # position within the thread, -0.5 to 0.5
     shade = rng.normal(1, 0.06, (2, 3 * count)).astype(np.float32)
     twist = rng.uniform(0, 2 * np.pi, (2, 3 * count)).astype(np.float32)
     light = _light(y, x, rng)
@@ -99,7 +105,7 @@ def _color(carpet: np.ndarray, grid: Grid, rng: np.random.Generator) -> np.ndarr
 
 
 def _cut(carpet: np.ndarray, grid: Grid, rng: np.random.Generator) -> np.ndarray:
-    along, across = _turned(grid, rng)
+    along, across = _rotated_axes(grid, rng)
     half = rng.uniform(0.06, 0.16)
     bow = rng.normal(0, 0.8) * (along * along - half * half)
     gape = rng.uniform(0.006, 0.012) * (1 - np.square(along / half))  # widest in the middle, closed at the ends
@@ -107,7 +113,7 @@ def _cut(carpet: np.ndarray, grid: Grid, rng: np.random.Generator) -> np.ndarray
 
 
 def _thread(carpet: np.ndarray, grid: Grid, rng: np.random.Generator) -> np.ndarray:
-    along, across = _turned(grid, rng)
+    along, across = _rotated_axes(grid, rng)
     half, width = rng.uniform(0.1, 0.3), rng.uniform(0.005, 0.009)
     off = across - rng.uniform(0.01, 0.05) * np.sin(along * 9 + rng.uniform(0, 6))
     ends = half - np.abs(along)
@@ -119,7 +125,7 @@ def _thread(carpet: np.ndarray, grid: Grid, rng: np.random.Generator) -> np.ndar
 
 def _metal_contamination(carpet: np.ndarray, grid: Grid, rng: np.random.Generator) -> np.ndarray:
     inside = _blob(grid, rng, radius=rng.uniform(0.014, 0.035), raggedness=0.45)
-    along, _ = _turned(grid, rng)
+    along, _ = _rotated_axes(grid, rng)
     glint = 205 + 50 * np.sin(along * 70)
     return _cover(carpet, inside, glint[..., None] * METAL)
 
@@ -139,8 +145,8 @@ def _grid(size: int) -> Grid:
     return steps[:, None], steps[None, :]
 
 
-def _turned(grid: Grid, rng: np.random.Generator) -> Grid:
-    """Coordinates (S, S) along and across a random direction, from a random place away from the border."""
+def _rotated_axes(grid: Grid, rng: np.random.Generator) -> Grid:
+    """Coordinates (S, S) along and across a random direction, from a random point away from the border."""
     y, x = grid[0] - rng.uniform(0.2, 0.8), grid[1] - rng.uniform(0.2, 0.8)
     angle = rng.uniform(0, np.pi)
     cosine, sine = float(np.cos(angle)), float(np.sin(angle))
@@ -149,12 +155,12 @@ def _turned(grid: Grid, rng: np.random.Generator) -> Grid:
 
 def _blob(grid: Grid, rng: np.random.Generator, *, radius: float, raggedness: float) -> np.ndarray:
     """How much of each pixel lies inside a ragged disc, (S, S)."""
-    y, x = _turned(grid, rng)
+    y, x = _rotated_axes(grid, rng)
     around = np.arctan2(y, x)
     reach = np.ones_like(around)
-    for turns in (2, 3, 5, 7):
-        depth = raggedness * rng.uniform(-1, 1) / turns**0.7
-        reach += depth * np.sin(turns * around + rng.uniform(0, 6))
+    for waves in (2, 3, 5, 7):
+        depth = raggedness * rng.uniform(-1, 1) / waves**0.7
+        reach += depth * np.sin(waves * around + rng.uniform(0, 6))
     smallest = 1.2 / len(around)  # so that the defect shows in tiny pictures too
     return _edge(max(radius, smallest) * reach - np.sqrt(x * x + y * y))
 

@@ -1,31 +1,50 @@
 """Two ways to lay out pictures in a folder: as MVTec AD does, with its own split, or plain good/ and bad/.
 
 MVTec layout: train/good, test/good, test/<defect>, ground_truth/<defect>/<name>_mask.png, and, as an addition of this
-project, calibration/good. Plain: good, bad or bad/<defect>, and ground_truth/<defect>/<name>_mask.png if there are
-masks. Deeper folders are allowed everywhere. A mask may also have the very name of its picture, and any readable
-format. Either all defective pictures have a mask or none has: with some missing, pixels would count as good that nobody
-looked at.
+project, calibration/good. Plain: good, and bad or bad/<defect>, and ground_truth/<defect>/<name>_mask.png if there are
+masks, where <defect> is "bad" for a picture straight in bad/; the path below ground_truth may also be the one that the
+picture has below bad/. Deeper folders are allowed everywhere. A mask may also have the very name of its picture, and
+any readable format. Defective pictures without a mask are accepted beside others that have one; pixel metrics leave
+them out, since nobody looked at their pixels.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
 from pathlib import Path, PurePosixPath
 
 from iad.data.manifest import GOOD, Label, Picture, split_good
 from iad.data.tree import find_pictures, read_bytes
 from iad.errors import IadError
+from iad.progress import say
 
 MASKS = "ground_truth"
 BAD = "bad"
 
 
 def read_layout(folder: Path, *, train_share: float, seed: int) -> list[Picture]:
-    """List the pictures of a folder in either layout; `train_share` and `seed` split a plain one.
+    """List the pictures of a folder in either layout, sorted by id; nothing is decoded yet.
+
+    Args:
+        folder: Where the pictures lie.
+        train_share: Share of the pictures in good/ that trains, where the folder has no split of its own.
+        seed: Of that split.
 
     Raises:
         IadError: naming the file, if the folder is empty or a picture or mask is out of place.
+
+    Example:
+        >>> from tempfile import TemporaryDirectory
+        >>> with TemporaryDirectory() as name:
+        ...     for below in ("train/good", "test/good", "test/scratch"):
+        ...         (Path(name) / below).mkdir(parents=True)
+        ...         (Path(name) / below / "1.png").touch()
+        ...     for picture in read_layout(Path(name), train_share=0.7, seed=0):
+        ...         print(picture.image_id, picture.split, int(picture.label), picture.defect)
+        test/good/1.png test 0 good
+        test/scratch/1.png test 1 scratch
+        train/good/1.png train 0 good
     """
     files = find_pictures(folder)
     if not files:
@@ -99,21 +118,42 @@ def _without_masks(files: Mapping[str, Path]) -> list[str]:
 
 def _find_masks(folder: Path, files: Mapping[str, Path]) -> dict[str, str]:
     """The mask of each test picture that has one, by the picture's id; masks of good pictures are passed over."""
-    pictures = {_stem(name): name for name in files if name.startswith(("test/", f"{BAD}/"))}
+    pictures = _pictures_by_stem(files)
     masks: dict[str, str] = {}
     for mask in files:
         if not mask.startswith(f"{MASKS}/") or mask.startswith(f"{MASKS}/{GOOD}/"):
             continue
-        stem = _stem(mask)
-        picture = pictures.get(stem.removesuffix("_mask")) or pictures.get(stem)
-        if picture is None:
-            raise IadError(
-                f"{folder}/{mask}: a mask without a picture ({stem.removesuffix('_mask')}); rename or delete it"
-            )
+        picture = _masked_picture(folder, mask, pictures)
         if picture in masks:
             raise IadError(f"{folder}/{mask}: a second mask of {picture}, beside {masks[picture]}; delete one of them")
         masks[picture] = mask
     return masks
+
+
+def _pictures_by_stem(files: Mapping[str, Path]) -> dict[str, list[str]]:
+    """The pictures that a mask may belong to, by its path below `ground_truth`, without `_mask` and suffix."""
+    found: dict[str, list[str]] = {}
+    for name in files:
+        for stem in _mask_stems(name):
+            found.setdefault(stem, []).append(name)
+    return found
+
+
+def _mask_stems(name: str) -> Iterator[str]:
+    if name.startswith(("test/", f"{BAD}/")):
+        yield _stem(name)
+    if name.startswith(f"{BAD}/"):
+        yield PurePosixPath(name).with_suffix("").as_posix()
+
+
+def _masked_picture(folder: Path, mask: str, pictures: Mapping[str, Sequence[str]]) -> str:
+    stem = _stem(mask)
+    found = pictures.get(stem.removesuffix("_mask")) or pictures.get(stem) or ()
+    if len(found) == 1:
+        return found[0]
+    if found:
+        raise IadError(f"{folder}/{mask}: a mask of {found[0]} or of {found[1]}; rename one of the two pictures")
+    raise IadError(f"{folder}/{mask}: a mask without a picture ({stem.removesuffix('_mask')}); rename or delete it")
 
 
 def _stem(image_id: str) -> str:
@@ -127,13 +167,14 @@ def _check_complete(folder: Path, pictures: list[Picture], masks: Mapping[str, s
         raise IadError(f"{folder}: no good pictures to train on; put some into {folder}/{good}")
     if "test" not in splits:
         raise IadError(f"{folder}: no test pictures, so nothing could be evaluated; put some into {folder}/{test}")
-    for picture in pictures:
-        if masks and picture.label == Label.ANOMALOUS and picture.mask is None:
-            raise IadError(
-                f"{folder}/{picture.image_id}: has no mask although others have; add "
-                f"{MASKS}/{_stem(picture.image_id)}_mask.png, or remove {MASKS} to do without masks"
-            )
+    defective = [picture for picture in pictures if picture.label == Label.ANOMALOUS]
+    bare = [picture.image_id for picture in defective if picture.mask is None]
+    if masks and bare:
+        say(
+            f"{folder}: {len(bare)} of {len(defective)} defective pictures have no mask, such as {bare[0]}; "
+            "pixel metrics leave them out"
+        )
 
 
-def _out_of_place(folder: Path, image_id: str, places: str) -> IadError:
-    return IadError(f"{folder}/{image_id}: out of place; pictures belong into one of {places}")
+def _out_of_place(folder: Path, image_id: str, allowed: str) -> IadError:
+    return IadError(f"{folder}/{image_id}: out of place; pictures belong into one of {allowed}")

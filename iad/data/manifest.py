@@ -1,4 +1,4 @@
-"""The list of pictures that every array follows: one row per picture, sorted by `image_id`."""
+"""The manifest: the list of pictures that every array follows, one row per picture, sorted by `image_id`."""
 
 from __future__ import annotations
 
@@ -6,16 +6,20 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import IntEnum
 from pathlib import Path, PurePosixPath
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from iad.errors import IadError
-from iad.io import Table, read_table, write_table
+from iad.io import read_table, write_table
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 SPLITS = ("train", "calibration", "test")
 GOOD = "good"
 COLUMNS = ("image_id", "split", "label", "defect", "mask", "width", "height", "sha256")
+NUMBERS = ("label", "width", "height")
 
 
 class Label(IntEnum):
@@ -48,6 +52,11 @@ def sorted_pictures(pictures: Iterable[Picture]) -> list[Picture]:
     Raises:
         IadError: if two files share an id, a split or label is not one of the known, a picture outside the test set is
             anomalous, there is no good training picture, or no test picture.
+
+    Example:
+        >>> sorted_pictures([Picture("a.png", "train", Label.ANOMALOUS, "hole", read=bytes)])
+        Traceback (most recent call last):
+        iad.errors.IadError: a.png: a defective picture for train; only the test set may hold them, move it
     """
     ordered = sorted(pictures, key=lambda picture: picture.image_id)
     for picture in ordered:
@@ -67,24 +76,47 @@ def split_good(image_ids: Iterable[str], train_share: float, seed: int) -> dict[
 
     Returns:
         "train" or "test" by id.
+
+    Example:
+        >>> split_good(["a.png", "b.png", "c.png"], train_share=0.7, seed=0)
+        {'c.png': 'train', 'a.png': 'train', 'b.png': 'test'}
     """
     ordered = sorted(image_ids)
     count = max(1, int(train_share * len(ordered) + 1e-9))  # 0.29 * 100 is 28.999...
     drawn = np.random.default_rng(seed).permutation(len(ordered))
-    return {ordered[row]: "train" if place < count else "test" for place, row in enumerate(drawn)}
+    return {ordered[row]: "train" if position < count else "test" for position, row in enumerate(drawn)}
 
 
-def write_manifest(path: Path, manifest: Mapping[str, Any]) -> None:
-    """Write the columns of a manifest, in their fixed order, as Parquet."""
-    write_table(path, {name: manifest[name] for name in COLUMNS})
+def as_manifest(columns: Mapping[str, Any] | pd.DataFrame) -> pd.DataFrame:
+    """A manifest from its columns, in their fixed order and with their types, as `read_manifest` describes them.
+
+    Args:
+        columns: Those of `COLUMNS`, by name; a missing mask may be None.
+
+    Example:
+        >>> names = {"image_id": ["a.png"], "split": ["test"], "defect": ["hole"], "mask": [None], "sha256": ["00"]}
+        >>> manifest = as_manifest(names | {"label": [1], "width": [640], "height": [480]})
+        >>> list(manifest), bool(manifest["mask"].isna()[0])
+        (['image_id', 'split', 'label', 'defect', 'mask', 'width', 'height', 'sha256'], True)
+    """
+    import pandas as pd
+
+    frame = pd.DataFrame({name: getattr(columns[name], "array", columns[name]) for name in COLUMNS})
+    return frame.astype({name: np.int64 if name in NUMBERS else "str" for name in COLUMNS})
 
 
-def read_manifest(path: Path) -> Table:
+def write_manifest(path: Path, manifest: Mapping[str, Any] | pd.DataFrame) -> None:
+    """Write the columns of a manifest, in their fixed order and with their types, as Parquet."""
+    write_table(path, as_manifest(manifest))
+
+
+def read_manifest(path: Path) -> pd.DataFrame:
     """Read a manifest.
 
     Returns:
-        Columns of N rows, sorted by `image_id`: `image_id`, `split`, `defect`, `sha256` (object arrays of str), `mask`
-        (str or None), `label`, `width`, `height` (int64; width and height in pixels).
+        N rows, sorted by `image_id` and numbered from 0 as the rows of every array: `image_id`, `split`, `defect`,
+        `sha256` and `mask` as pandas' `str`, where a missing mask is NaN (`manifest["mask"].isna()`); `label`, `width`
+        and `height` int64, the last two in pixels. `manifest["image_id"].to_numpy()` is an object array of str.
 
     Raises:
         IadError: if the file is missing, or is not a manifest.
@@ -92,19 +124,27 @@ def read_manifest(path: Path) -> Table:
     table = read_table(path)
     if missing := [name for name in COLUMNS if name not in table]:
         raise IadError(f"{path}: has no column '{missing[0]}'; run `dvc repro` to write it again")
-    return {name: table[name] for name in COLUMNS}
+    return as_manifest(table)
 
 
-def summary(manifest: Mapping[str, np.ndarray]) -> str:
+def rows_of(manifest: Mapping[str, Any] | pd.DataFrame, split: str) -> np.ndarray:
+    """Row numbers, int64 ascending, of one split.
+
+    >>> rows_of({"split": np.array(["train", "test", "train"])}, "train")
+    array([0, 2])
+    """
+    return np.flatnonzero(np.asarray(manifest["split"]) == split)
+
+
+def summary(manifest: Mapping[str, Any] | pd.DataFrame) -> str:
     """Count the pictures of a manifest in words.
 
-    >>> rows = {"split": ["train", "test", "test"], "label": [0, 0, 1]}
-    >>> summary({name: np.array(column) for name, column in rows.items()})
+    >>> summary({"split": np.array(["train", "test", "test"]), "label": np.array([0, 0, 1])})
     '3 pictures (1 train, 2 test of which 1 defective)'
     """
-    splits = {name: int((manifest["split"] == name).sum()) for name in SPLITS}
-    parts = [f"{count} {name}" for name, count in splits.items() if count]
-    defective = int((manifest["label"] == Label.ANOMALOUS).sum())
+    counts = {split: len(rows_of(manifest, split)) for split in SPLITS}
+    parts = [f"{count} {split}" for split, count in counts.items() if count]
+    defective = int((np.asarray(manifest["label"]) == Label.ANOMALOUS).sum())
     return f"{len(manifest['split'])} pictures ({', '.join(parts)} of which {defective} defective)"
 
 
@@ -140,8 +180,3 @@ def _check_splits(splits: Sequence[str]) -> None:
             "no test pictures, so nothing could be evaluated; add some (test/good and test/<defect>, or bad), "
             "or lower train_share"
         )
-
-
-def rows_of(manifest: Mapping[str, np.ndarray], split: str) -> np.ndarray:
-    """Row numbers, int64 ascending, of one split."""
-    return np.flatnonzero(manifest["split"] == split)

@@ -9,16 +9,17 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from zipfile import ZIP_STORED, ZipFile, ZipInfo
 
-import numpy as np
-
 from iad.data.decode import picture_size
-from iad.data.manifest import Picture, sorted_pictures, write_manifest
+from iad.data.manifest import COLUMNS, Picture, as_manifest, sorted_pictures, write_manifest
 from iad.errors import IadError
-from iad.io import Table, replacing
+from iad.io import replacing
 from iad.progress import track
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 FIXED_DATE = (1980, 1, 1, 0, 0, 0)  # the earliest that a ZIP file can hold
 UNIX = 3
@@ -32,7 +33,7 @@ def write_originals(
     *,
     max_megapixels: float,
     allow_shared: bool,
-) -> Table:
+) -> pd.DataFrame:
     """Check the header of every picture, and write all of them and their manifest.
 
     Args:
@@ -60,7 +61,7 @@ def write_originals(
                     _check_shared(first_by_hash.setdefault(row["sha256"], row), row)
                 rows.append(row)
         # inside the block: the archive appears only together with its manifest
-        manifest = _columns(rows)
+        manifest = as_manifest({name: [row[name] for row in rows] for name in COLUMNS})
         write_manifest(manifest_path, manifest)
     return manifest
 
@@ -97,8 +98,3 @@ def _check_shared(first: dict[str, Any], row: dict[str, Any]) -> None:
             f"{row['image_id']} ({row['split']}) is the same picture as {first['image_id']} ({first['split']}); "
             "delete one of them, or set data.allow_shared to true"
         )
-
-
-def _columns(rows: list[dict[str, Any]]) -> Table:
-    kinds = {"label": np.int64, "width": np.int64, "height": np.int64}
-    return {name: np.array([row[name] for row in rows], dtype=kinds.get(name, object)) for name in rows[0]}

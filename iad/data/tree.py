@@ -7,7 +7,7 @@ import unicodedata
 from collections.abc import Iterator
 from pathlib import Path
 
-from iad.data.decode import FORMAT_OF_SUFFIX, FORMATS, UNREAD_SUFFIXES
+from iad.data.formats import FORMAT_OF_SUFFIX, FORMATS, UNREAD_SUFFIXES
 from iad.errors import IadError
 from iad.progress import say
 
@@ -15,14 +15,13 @@ CLUTTER = frozenset({"thumbs.db", "desktop.ini", "__macosx"})
 
 
 def find_pictures(folder: Path) -> dict[str, Path]:
-    """Find every file with the suffix of a readable picture, in any case, in the folder and below.
+    """Find the pictures of a data set: every file with the suffix of a readable picture, in the folder and below.
 
     Hidden files and folders and the leftovers of file managers are passed over; other files too, with a line that says
     how many.
 
     Returns:
-        The file by its id: the path relative to `folder`, posix, in Unicode's NFC form (macOS may store another one),
-        so that the same pictures have the same ids everywhere. Sorted by id.
+        The file by its id, as `list_files` gives it. Sorted by id.
 
     Raises:
         IadError: for a picture in a format that is not read, two files with one id, a name that is not Unicode, and a
@@ -30,8 +29,8 @@ def find_pictures(folder: Path) -> dict[str, Path]:
     """
     found: dict[str, Path] = {}
     others: list[str] = []
-    for path in _walk(folder, folder.resolve()):
-        suffix, image_id = path.suffix.lower(), _image_id(path, folder)
+    for image_id, path in list_files(folder):
+        suffix = path.suffix.lower()
         if suffix in UNREAD_SUFFIXES:
             raise IadError(
                 f"{path}: pictures of kind '{suffix}' are not read; save it as one of {', '.join(FORMATS)} or delete it"
@@ -48,6 +47,28 @@ def find_pictures(folder: Path) -> dict[str, Path]:
     if others:
         say(f"{folder}: {len(others)} files that are not pictures passed over, such as {others[0]}")
     return dict(sorted(found.items()))
+
+
+def list_files(folder: Path) -> Iterator[tuple[str, Path]]:
+    """Id and path of every file in the folder and below, but for hidden ones and the leftovers of file managers.
+
+    The id is the path relative to `folder`, posix, in Unicode's NFC form (macOS may store another one), so that the
+    same files have the same ids everywhere.
+
+    Raises:
+        IadError: for a name that is not Unicode, and a link to a folder or to something outside of `folder`.
+
+    Example:
+        >>> from tempfile import TemporaryDirectory
+        >>> with TemporaryDirectory() as name:
+        ...     (Path(name) / "camera 1").mkdir()
+        ...     (Path(name) / "camera 1/b.png").touch()
+        ...     (Path(name) / ".hidden.png").touch()
+        ...     [image_id for image_id, _ in list_files(Path(name))]
+        ['camera 1/b.png']
+    """
+    for path in _walk(folder, folder.resolve()):
+        yield _image_id(path, folder), path
 
 
 def read_bytes(path: Path) -> bytes:

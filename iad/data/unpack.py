@@ -9,23 +9,27 @@ from pathlib import Path, PurePosixPath
 from typing import IO
 
 from iad.errors import IadError
-from iad.io import CHUNK_BYTES, replacing_folder
+from iad.io import CHUNK_BYTES, new_folder
 from iad.progress import Bar, bar
 
 
 def unpack_category(archive: Path, category: str, folder: Path) -> None:
     """Unpack the files below `category` (at the top of the archive, or in its one top folder) to `folder`.
 
-    Every member's name is checked, also those of other categories. Only regular files are written.
+    A folder that is there is complete: nothing is done then, and where two processes unpack at once, that of the faster
+    one stays, since it may be read already. Every member's name is checked, also those of other categories. Only
+    regular files are written.
 
     Raises:
         IadError: if a name or a link's target is absolute or holds "..", the category holds anything but files and
-            folders, the category is not there, or the archive is damaged. `folder` is then as before.
+            folders, the category is not there, or the archive is damaged. Nothing is left then.
     """
+    if folder.is_dir():
+        return
     size = archive.stat().st_size
     try:
         with (
-            replacing_folder(folder) as part,
+            new_folder(folder) as part,
             archive.open("rb") as file,
             bar(f"unpacking {category}", size, unit="B", scale=True) as shown,
             tarfile.open(fileobj=_Watched(file, shown), mode="r|*", bufsize=CHUNK_BYTES) as tar,  # type: ignore[call-overload]

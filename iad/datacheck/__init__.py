@@ -3,54 +3,83 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from iad.data.arrays import stored_sizes
 from iad.datacheck.confounds import check_confounds, separations
 from iad.datacheck.copies import check_copies
 from iad.datacheck.counts import check_counts
 from iad.datacheck.findings import Finding
 from iad.datacheck.single import check_single, is_blank
-from iad.datacheck.statistics import Statistics
+from iad.datacheck.statistics import Statistics, measure
+from iad.io import open_array, write_json
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+def check_files(
+    archive_path: Path, manifest: pd.DataFrame, images_path: Path, report_path: Path, *, threads: int = 0
+) -> list[Finding]:
+    """Run all checks on a data set as `preprocess` leaves it, and write the data report.
+
+    Args:
+        archive_path: the ZIP file of original pictures.
+        manifest: N rows, as `read_manifest` gives them.
+        images_path: the array of decoded pictures, uint8 `(N, S, S, 3)`.
+        report_path: the JSON file to write.
+        threads: working threads; 0 means one for each core that this process may use.
+
+    Returns:
+        What was found, the gravest first.
+
+    Raises:
+        IadError: if a file is missing or broken.
+    """
+    statistics = measure(open_array(images_path), threads=threads)
+    findings, report = check_data(manifest, statistics, stored_sizes(archive_path, manifest))
+    write_json(report_path, report)
+    return findings
 
 
 def check_data(
-    manifest: Mapping[str, np.ndarray], statistics: Statistics, file_bytes: np.ndarray, *, fewest_calibrating: int
+    manifest: pd.DataFrame, statistics: Statistics, file_bytes: np.ndarray
 ) -> tuple[list[Finding], dict[str, Any]]:
     """Run all checks.
 
     Args:
-        manifest: columns of N rows, as `read_manifest` gives them.
+        manifest: N rows, as `read_manifest` gives them.
         statistics: of the same N pictures.
         file_bytes: int64 `(N,)`, size of each file.
-        fewest_calibrating: good pictures that a threshold needs.
 
     Returns:
         What was found, the gravest first, and the content of the data report.
     """
     properties = {
         "brightness": statistics.brightness, "contrast": statistics.contrast, "colour": statistics.colour,
-        "file_bytes": file_bytes, "pixels": manifest["width"] * manifest["height"],
+        "file_bytes": file_bytes, "pixels": (manifest["width"] * manifest["height"]).to_numpy(),
     }  # fmt: skip
     separated = separations(manifest, properties)
     findings = [
         *check_copies(manifest, statistics.grids, ~is_blank(statistics)),
         *check_confounds(manifest, separated),
         *check_single(manifest, statistics),
-        *check_counts(manifest, fewest_calibrating=fewest_calibrating),
+        *check_counts(manifest),
     ]
     return findings, _report(manifest, findings, separated)
 
 
 def _report(
-    manifest: Mapping[str, np.ndarray], findings: Sequence[Finding], separated: Mapping[str, Mapping[str, float]]
+    manifest: pd.DataFrame, findings: Sequence[Finding], separated: Mapping[str, Mapping[str, float]]
 ) -> dict[str, Any]:
-    defective = manifest["label"] == 1
-    pictures = {split: int((manifest["split"] == split).sum()) for split in ("train", "calibration")}
-    pictures |= {"test_good": int(((manifest["split"] == "test") & ~defective).sum())}
+    split, defective = manifest["split"].to_numpy(), manifest["label"].to_numpy() == 1
+    pictures = {name: int((split == name).sum()) for name in ("train", "calibration")}
+    pictures |= {"test_good": int(((split == "test") & ~defective).sum()), "test_defective": int(defective.sum())}
     return {
-        "pictures": pictures | {"test_defective": int(defective.sum())},
+        "pictures": pictures,
         "findings": [finding.record() for finding in findings],
         "auroc_of_properties": {
             name: {title: round(value, 4) for title, value in values.items()} for name, values in separated.items()

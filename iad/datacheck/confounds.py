@@ -4,10 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from iad.datacheck.findings import Finding
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 SEPARATES = 0.95
 SHIFTED = 0.8
@@ -17,7 +21,13 @@ DEVIATIONS = 4.0
 
 @dataclass(frozen=True)
 class Property:
-    """A number per picture that has nothing to do with a small defect."""
+    """A number per picture that has nothing to do with a small defect.
+
+    Attributes:
+        title: what it is called.
+        high: what pictures with larger numbers are, such as "brighter".
+        low: what pictures with smaller numbers are.
+    """
 
     title: str
     high: str
@@ -33,18 +43,22 @@ PROPERTIES = {
 }
 
 
-def separations(
-    manifest: Mapping[str, np.ndarray], properties: Mapping[str, np.ndarray]
-) -> dict[str, dict[str, float]]:
+def separations(manifest: pd.DataFrame, properties: Mapping[str, np.ndarray]) -> dict[str, dict[str, float]]:
     """How well each property alone tells two sets of pictures apart, as AUROC: 0.5 not at all, 0 and 1 completely.
 
     Args:
-        manifest: columns of N rows, of which `split` and `label` are read.
-        properties: float64 `(N,)` by name.
+        manifest: N rows, of which `split` and `label` are read.
+        properties: float64 or int64 `(N,)` by name.
 
     Returns:
         By name: `defective_against_good` in the test set, `test_against_training` of good pictures, where both sets
         are there; above 0.5 if the first is the higher one.
+
+    Example:
+        >>> import pandas as pd
+        >>> manifest = pd.DataFrame({"split": ["train", "test", "test"], "label": [0, 0, 1]})
+        >>> separations(manifest, {"brightness": np.array([100.0, 101.0, 140.0])})
+        {'brightness': {'defective_against_good': 1.0, 'test_against_training': 1.0}}
     """
     found: dict[str, dict[str, float]] = {}
     for name, values in properties.items():
@@ -52,9 +66,7 @@ def separations(
     return found
 
 
-def check_confounds(
-    manifest: Mapping[str, np.ndarray], separated: Mapping[str, Mapping[str, float]]
-) -> Iterator[Finding]:
+def check_confounds(manifest: pd.DataFrame, separated: Mapping[str, Mapping[str, float]]) -> Iterator[Finding]:
     """Find properties that separate the test classes almost completely, or good test pictures from training pictures.
 
     Args:
@@ -71,7 +83,7 @@ def check_confounds(
 
 
 def auroc(high: np.ndarray, low: np.ndarray) -> float:
-    """Probability that a value of `high` exceeds one of `low`, ties counting one half.
+    """Probability that a value of `high`, `(K,)`, exceeds one of `low`, `(L,)`, ties counting one half.
 
     >>> auroc(np.array([2, 3]), np.array([1, 2]))
     0.875
@@ -81,8 +93,8 @@ def auroc(high: np.ndarray, low: np.ndarray) -> float:
     return float(below.mean() / 2 / len(low))
 
 
-def _sets(manifest: Mapping[str, np.ndarray]) -> dict[str, tuple[np.ndarray, np.ndarray]]:
-    split, label = manifest["split"], manifest["label"]
+def _sets(manifest: pd.DataFrame) -> dict[str, tuple[np.ndarray, np.ndarray]]:
+    split, label = manifest["split"].to_numpy(), manifest["label"].to_numpy()
     good, defective = (split == "test") & (label == 0), (split == "test") & (label == 1)
     sets = {"defective_against_good": (defective, good), "test_against_training": (good, split == "train")}
     return {title: pair for title, pair in sets.items() if pair[0].any() and pair[1].any()}

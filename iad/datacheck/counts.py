@@ -1,13 +1,17 @@
-"""Too few pictures for what is to be measured."""
+"""Too few pictures or masks for what is to be measured."""
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
 import numpy as np
 
-from iad.datacheck.findings import Finding, counted
+from iad.datacheck.findings import Finding, counted, percent
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 WIDEST = 0.1
 """Half-width of an interval of AUROC that still tells a good method from a poor one."""
@@ -15,29 +19,65 @@ WIDEST = 0.1
 EXPECTED_AUROC = 0.9
 NORMAL_95 = 1.96
 FEWEST_PER_KIND = 5
+FEWEST_CALIBRATING = 99
+"""Good pictures from which on a threshold can promise 1 % false alarms, the least that most lines ask for."""
 
 
-def check_counts(manifest: Mapping[str, np.ndarray], *, fewest_calibrating: int) -> Iterator[Finding]:
-    """Find classes too small for AUROC, for a threshold, and for the recall of a kind of defect.
+def check_counts(manifest: pd.DataFrame) -> Iterator[Finding]:
+    """Find classes too small for AUROC, for a threshold, and for the recall of a kind of defect, and missing masks.
 
     Args:
-        manifest: columns of N rows, of which `split`, `label` and `defect` are read.
-        fewest_calibrating: good pictures, of the split calibration or else of training, that a threshold needs.
+        manifest: N rows, of which `image_id`, `split`, `label`, `defect` and `mask` are read.
+
+    Example:
+        >>> import pandas as pd
+        >>> columns = {"image_id": ["a.png", "b.png"], "split": ["train", "test"], "label": [0, 0]}
+        >>> manifest = pd.DataFrame(columns | {"defect": ["good", "good"], "mask": [None, None]})
+        >>> [finding.check for finding in check_counts(manifest)]
+        ['missing_class', 'few_calibrating']
     """
-    split, label = manifest["split"], manifest["label"]
+    split, label = manifest["split"].to_numpy(), manifest["label"].to_numpy()
     good, defective = int(((split == "test") & (label == 0)).sum()), int(((split == "test") & (label == 1)).sum())
     yield from _classes(good, defective)
-    calibrating = "calibration" if (split == "calibration").any() else "train"
-    count = int((split == calibrating).sum())
-    if count < fewest_calibrating:
-        what = f"{counted(count, 'good picture')} ({calibrating}) to set a threshold, fewer than {fewest_calibrating}"
-        effect = f"no threshold can promise fewer than {1 / (count + 1):.0%} false alarms"
-        yield Finding("few_calibrating", what, [], effect, "add good pictures")
+    yield from _calibrating(split)
     kinds = Counter(manifest["defect"][label == 1].tolist())
     few = sorted(kind for kind, number in kinds.items() if number < FEWEST_PER_KIND)
     if few:
         what = f"fewer than {FEWEST_PER_KIND} test pictures of {counted(len(few), 'kind')} of defect"
         yield Finding("few_per_kind", what, few, "the recall of such a kind says little", "add pictures or merge kinds")
+    yield from _without_masks(manifest[label == 1])
+
+
+def least_false_alarm_rate(calibrating: int) -> float:
+    """The least share of good parts that a threshold from so many out-of-sample scores can promise to reject at most.
+
+    The next good part has the highest score of n + 1 with probability 1 / (n + 1), and by how much can be anything.
+    Vovk, Gammerman and Shafer, "Algorithmic Learning in a Random World" (2005).
+
+    >>> least_false_alarm_rate(19), least_false_alarm_rate(99)
+    (0.05, 0.01)
+    """
+    return 1 / (calibrating + 1)
+
+
+def _calibrating(split: np.ndarray) -> Iterator[Finding]:
+    used = "calibration" if (split == "calibration").any() else "train"
+    count = int((split == used).sum())
+    if count < FEWEST_CALIBRATING:
+        what = f"{counted(count, 'good picture')} ({used}) to set a threshold, fewer than {FEWEST_CALIBRATING}"
+        effect = f"none can promise less than {percent(least_false_alarm_rate(count))} false alarms (1 of {count + 1})"
+        if used == "train":
+            effect += (
+                ", and a method that calibrates on a held-out share of them, as the autoencoder does, not even that"
+            )
+        yield Finding("few_calibrating", what, [], effect, "add good pictures")
+
+
+def _without_masks(defective: pd.DataFrame) -> Iterator[Finding]:
+    bare = defective["image_id"][defective["mask"].isna()].tolist()
+    if 0 < len(bare) < len(defective):
+        what = f"{len(bare)} of {len(defective)} defective test pictures have no mask"
+        yield Finding("missing_masks", what, bare, "pixel metrics leave them out", "draw their masks")
 
 
 def _classes(good: int, defective: int) -> Iterator[Finding]:
@@ -46,7 +86,7 @@ def _classes(good: int, defective: int) -> Iterator[Finding]:
             effect = "AUROC, average precision and F1 cannot be measured"
             yield Finding("missing_class", f"no {kind} test pictures", [], effect, "add some")
     if good and defective and (width := half_width(good, defective)) > WIDEST:
-        what = f"{counted(good, 'good')} and {defective} defective test pictures"
+        what = f"{good} good and {defective} defective test pictures"
         effect = f"an AUROC of {EXPECTED_AUROC} is uncertain by {width:.2f} either way, too much to compare methods"
         yield Finding("few_tested", what, [], effect, "add test pictures of the rarer class")
 

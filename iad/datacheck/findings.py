@@ -55,3 +55,12 @@ def counted(count: int, name: str) -> str:
     ('1 picture', '2 pictures')
     """
     return f"{count} {name}" if count == 1 else f"{count} {name}s"
+
+
+def percent(share: float) -> str:
+    """A share in percent, to one decimal where that says more.
+
+    >>> percent(0.05), percent(1 / 41)
+    ('5 %', '2.4 %')
+    """
+    return f"{round(100 * share, 1):g} %"

@@ -39,7 +39,7 @@ def near_copies(grids: np.ndarray, usable: np.ndarray, identity: np.ndarray, gro
 
     Two pictures are near copies if the correlation of their small grey versions is at least 0.999, and that of their
     deviations from the average picture at least 0.995. Both are blind to brightness and contrast. Pictures that are
-    moved, turned or mirrored are not found.
+    moved, rotated or flipped are not found.
 
     Args:
         grids: uint8 `(N, G, G)`, small grey versions.
@@ -47,6 +47,13 @@ def near_copies(grids: np.ndarray, usable: np.ndarray, identity: np.ndarray, gro
         identity: int64 `(N,)`, equal for files with the same bytes, which are not compared.
         group: int64 `(N,)`, the split of each picture, in [0, groups).
         groups: number of groups.
+
+    Example:
+        >>> grids = np.random.default_rng(0).integers(0, 200, (3, 32, 32), dtype=np.uint8)
+        >>> grids[2] = grids[0] + 20  # the same in brighter light
+        >>> rows = np.arange(3)
+        >>> near_copies(grids, rows >= 0, identity=rows, group=np.zeros(3, int), groups=1).partner[:, 0]
+        array([ 2, -1,  0])
     """
     copies = Copies(np.full((len(grids), groups), -1), np.zeros((len(grids), groups), np.float32))
     rows = np.flatnonzero(usable)
@@ -70,6 +77,12 @@ def perceptual_hashes(pictures: np.ndarray) -> np.ndarray:
 
     Args:
         pictures: float `(N, G, G)` or `(N, G * G)`, G at least 11.
+
+    Example:
+        >>> ramp = np.add.outer(np.arange(32.0), np.arange(32.0))
+        >>> first, second = perceptual_hashes(np.stack([ramp, 2 * ramp]))
+        >>> bool(first == second)  # blind to contrast
+        True
     """
     side = pictures.shape[1] if pictures.ndim == 3 else round(pictures.shape[1] ** 0.5)
     lowest = _lowest_frequencies()

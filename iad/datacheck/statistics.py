@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -41,7 +40,13 @@ def measure(images: np.ndarray, *, threads: int = 0) -> Statistics:
 
     Args:
         images: uint8 `(N, S, S, 3)`, RGB; may be mapped from a file, of which 64 pictures per thread are held at once.
-        threads: working threads; 0 means one per core.
+        threads: working threads; 0 means one for each core that this process may use.
+
+    Example:
+        >>> grey = np.full((2, 64, 64, 3), 100, np.uint8)
+        >>> measured = measure(grey, threads=1)
+        >>> measured.brightness, measured.contrast, measured.grids.shape
+        (array([100., 100.]), array([0., 0.]), (2, 32, 32))
     """
     count = len(images)
     grids = np.empty((count, GRID, GRID), np.uint8)
@@ -57,7 +62,9 @@ def measure(images: np.ndarray, *, threads: int = 0) -> Statistics:
 
 
 def _in_threads(work: object, starts: range, threads: int) -> Iterator[None]:
-    with ThreadPoolExecutor(threads or os.cpu_count()) as pool:
+    from iad.compute import usable_cores  # while it imports PyTorch, only here
+
+    with ThreadPoolExecutor(threads or usable_cores()) as pool:
         yield from track(pool.map(work, starts), "checking pictures", total=len(starts), unit=" blocks")  # type: ignore[arg-type]
 
 

@@ -1,4 +1,8 @@
-"""Strategies that take one of the calibration scores, or the gap above it, as the threshold."""
+"""Conformal p-values of scores, and strategies that take a calibration score, or the gap above it, as the threshold.
+
+Vovk, Gammerman and Shafer, "Algorithmic Learning in a Random World" (2005); Papadopoulos et al., "Inductive Confidence
+Machines for Regression" (2002); Bates et al., "Testing for Outliers with Conformal p-values" (2023, arXiv 2104.08279).
+"""
 
 from __future__ import annotations
 
@@ -9,13 +13,37 @@ import numpy as np
 from iad.decision.promises import (
     SCHEMES,
     Threshold,
+    counted,
     exact,
+    in_words,
     percent,
     pictures_for_maximum,
     pictures_needed,
+    ranks_within,
     upper_rate_limit,
 )
 from iad.errors import IadError
+
+
+def p_values(calibration: np.ndarray, scores: np.ndarray) -> np.ndarray:
+    """How odd each part would be, were it good: `(1 + #{calibration >= score}) / (n + 1)`.
+
+    Of a good part, where the calibration scheme is proven, the p-value is at most alpha with a probability of at most
+    alpha. `p <= alpha` if and only if `score >= conformal(calibration, ..., alpha=alpha).value`.
+
+    Args:
+        calibration: float64 `(n,)`, finite scores of good pictures, out of sample, higher = more anomalous.
+        scores: float64 of any shape, finite, of new pictures.
+
+    Returns:
+        float64 of the shape of `scores`, in [1 / (n + 1), 1]; the lower, the more anomalous.
+
+    >>> p_values(np.array([1.0, 2.0, 3.0]), np.array([0.5, 2.0, 9.0])).tolist()
+    [1.0, 0.75, 0.25]
+    """
+    n = len(calibration)
+    reaching = n - np.searchsorted(np.sort(calibration), scores, side="left")
+    return np.asarray((1 + reaching) / (n + 1), dtype=np.float64)
 
 
 def percentile(scores: np.ndarray, scheme: str, *, percentile: float) -> Threshold:
@@ -29,17 +57,12 @@ def percentile(scores: np.ndarray, scheme: str, *, percentile: float) -> Thresho
         scores: float64 `(n_calibration,)`, out of sample, higher = more anomalous.
         scheme: key of `SCHEMES`, how the scores were made.
         percentile: in (0, 100].
+
+    >>> percentile(np.arange(21.0), "split", percentile=95).value
+    19.0
     """
     n, alpha = len(scores), 1 - exact(percentile) / 100
     expected = float((n * alpha + 1 - alpha) / (n + 1))
-    if alpha == 0:
-        warnings: tuple[str, ...] = ("percentile 100 is the maximum and rejects it; strategy `max` accepts it",)
-    else:
-        needed = pictures_needed(alpha)
-        few = (
-            f"{n} calibration pictures are too few for a false-alarm rate of {percent(float(alpha))}: it takes at least"
-        )
-        warnings = (f"{few} {needed}",) if n < needed else ()
     return Threshold(
         strategy="percentile",
         value=float(np.percentile(scores, percentile)),
@@ -49,21 +72,21 @@ def percentile(scores: np.ndarray, scheme: str, *, percentile: float) -> Thresho
         guaranteed=False,
         rate_limit=None,
         guarantee=(
-            f"no finite-sample guarantee: percentile {percentile:g} of {n} scores of good pictures, so about "
-            f"{percent(expected)} of good parts like those are expected to be rejected"
+            f"no finite-sample guarantee: percentile {percentile:g} of {counted(n, 'score')} of good pictures, so "
+            f"about {percent(expected)} of good parts like those are expected to be rejected"
         ),
-        warnings=warnings,
+        warnings=_doubts_of_percentile(n, float(alpha)),
     )
 
 
 def conformal(scores: np.ndarray, scheme: str, *, alpha: float) -> Threshold:
-    """Reject a part whose conformal p-value `(1 + #{calibration >= score}) / (n + 1)` is at most `alpha`.
+    """Reject a part whose conformal p-value, see `p_values`, is at most `alpha`.
 
     That holds for a score exactly if fewer than `m + 1 = floor(alpha (n + 1))` calibration scores reach it, so the
     threshold is the next number above the (m+1)-th largest of them. Where the scheme is proven, a good part
     exchangeable with the calibration pictures is rejected with a probability of at most alpha, for any n and any
     distribution; without ties, a split loses at most `1 / (n + 1)` of it. This is an average over calibration sets:
-    the rate of one set follows Beta(m + 1, n - m) (Vovk, Gammerman, Shafer 2005; Vovk 2012), which gives `rate_limit`.
+    the rate of one set follows Beta(m + 1, n - m) (Vovk 2012), which gives `rate_limit`.
 
     Args:
         scores: float64 `(n_calibration,)`, out of sample, higher = more anomalous.
@@ -72,27 +95,30 @@ def conformal(scores: np.ndarray, scheme: str, *, alpha: float) -> Threshold:
 
     Raises:
         IadError: if n + 1 < 1 / alpha, where no part could ever be rejected.
+
+    >>> found = conformal(np.arange(40.0), "leave_one_out", alpha=0.05)
+    >>> found.value, found.guaranteed  # two of 41 ranks are rejected: those above all scores but the highest
+    (38.00000000000001, True)
     """
     n, made = len(scores), SCHEMES[scheme]
-    reached = math.floor(exact(alpha) * (n + 1))  # m + 1
-    if reached < 1:
+    ranks = ranks_within(alpha, n)  # m + 1
+    if ranks < 1:
         raise IadError(
-            f"{n} calibration pictures cannot hold threshold.alpha = {alpha:g}: it takes at least "
-            f"{pictures_needed(exact(alpha))}; {made.more}, or set threshold.alpha to {_least_alpha(n):g} or more"
+            f"{counted(n, 'calibration picture')} cannot hold threshold.alpha = {alpha:g}: it takes at least "
+            f"{pictures_needed(alpha)}; {made.more}, or set threshold.alpha to {_least_alpha(n):g} or more"
         )
-    limit = upper_rate_limit(n, reached - 1) if made.independent else None
-    loose = f"with only {n} calibration pictures, {percent(limit or 0)} of good parts may be rejected (95 % confidence)"
+    limit = upper_rate_limit(n, ranks - 1) if made.independent else None
+    only = f"with only {counted(n, 'calibration picture')}"
+    loose = f"{only}, {percent(limit or 0)} of good parts may be rejected (95 % confidence)"
     return Threshold(
         strategy="conformal",
-        value=_above(scores, reached),
+        value=_above(scores, ranks),
         n_calibration=n,
         scheme=scheme,
         promised_rate=float(alpha),
         guaranteed=made.proven,
         rate_limit=limit,
-        guarantee=_in_words(
-            f"at most {percent(alpha)}" if made.proven else f"about {percent(alpha)}", scheme, n, limit
-        ),
+        guarantee=in_words(alpha, scheme, n, limit),
         warnings=(f"{loose}; {made.more}",) if limit and limit > 2 * alpha else (),
     )
 
@@ -108,12 +134,15 @@ def maximum(scores: np.ndarray, scheme: str, *, alpha: float) -> Threshold:
         scores: float64 `(n_calibration,)`, out of sample, higher = more anomalous.
         scheme: key of `SCHEMES`, how the scores were made.
         alpha: false-alarm rate above which the result carries a warning, in (0, 1).
+
+    >>> found = maximum(np.arange(19.0), "leave_one_out", alpha=0.05)
+    >>> found.value, found.promised_rate
+    (18.000000000000004, 0.05)
     """
     n, made = len(scores), SCHEMES[scheme]
     expected, limit = 1 / (n + 1), upper_rate_limit(n, 0) if made.independent else None
-    needed = pictures_for_maximum(alpha) if made.independent else pictures_needed(exact(alpha))
+    needed = pictures_for_maximum(alpha) if made.independent else pictures_needed(alpha)
     certainty = " with 95 % confidence" if made.independent else ""
-    few = f"{n} calibration pictures are too few for a false-alarm rate of {percent(alpha)}{certainty}"
     return Threshold(
         strategy="max",
         value=_above(scores, 1),
@@ -122,8 +151,8 @@ def maximum(scores: np.ndarray, scheme: str, *, alpha: float) -> Threshold:
         promised_rate=expected,
         guaranteed=made.proven,
         rate_limit=limit,
-        guarantee=_in_words(f"{'at most' if made.proven else 'about'} {percent(expected)}", scheme, n, limit),
-        warnings=(f"{few}: it takes {needed}; {made.more}",) if n < needed else (),
+        guarantee=in_words(expected, scheme, n, limit),
+        warnings=(f"{_too_few(n, alpha)}{certainty}: it takes {needed}; {made.more}",) if n < needed else (),
     )
 
 
@@ -133,12 +162,16 @@ def _above(scores: np.ndarray, rank: int) -> float:
     return math.nextafter(beaten, math.inf)
 
 
-def _in_words(rate: str, scheme: str, n: int, limit: float | None) -> str:
-    made = SCHEMES[scheme]
-    opening = "" if made.proven else "no finite-sample guarantee: "
-    promise = f"{opening}{rate} of good parts like the {n} calibration pictures are rejected, on average over such sets"
-    one_set = f"; with this set at most {percent(limit)} (95 % confidence)" if limit is not None else ""
-    return f"{promise} ({made.words}){one_set}"
+def _doubts_of_percentile(n: int, alpha: float) -> tuple[str, ...]:
+    if alpha == 0:
+        return ("percentile 100 is the maximum and rejects it; strategy `max` accepts it",)
+    needed = pictures_needed(alpha)
+    return (f"{_too_few(n, alpha)}: it takes at least {needed}",) if n < needed else ()
+
+
+def _too_few(n: int, alpha: float) -> str:
+    verb = "is" if n == 1 else "are"
+    return f"{counted(n, 'calibration picture')} {verb} too few for a false-alarm rate of {percent(alpha)}"
 
 
 def _least_alpha(n: int) -> float:

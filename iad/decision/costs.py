@@ -76,12 +76,20 @@ def expected_cost(recall: np.ndarray | float, false_alarm_rate: np.ndarray | flo
 
 
 def escapes(recall: np.ndarray | float, defect_rate: float) -> np.ndarray:
-    """Defective parts that pass, per 1,000 parts."""
+    """Defective parts that pass, per 1,000 parts, float64 of the shape of `recall`.
+
+    >>> escapes(np.array([0.75, 1.0]), 0.02).tolist()
+    [5.0, 0.0]
+    """
     return PARTS * defect_rate * (1 - np.asarray(recall, dtype=np.float64))
 
 
 def overkill(false_alarm_rate: np.ndarray | float, defect_rate: float) -> np.ndarray:
-    """Good parts that are rejected, per 1,000 parts."""
+    """Good parts that are rejected, per 1,000 parts, float64 of the shape of `false_alarm_rate`.
+
+    >>> overkill(np.array([0.05, 0.0]), 0.02).tolist()
+    [49.0, 0.0]
+    """
     return PARTS * (1 - defect_rate) * np.asarray(false_alarm_rate, dtype=np.float64)
 
 
@@ -104,7 +112,11 @@ def reject_everything(prices: Prices) -> float:
 
 
 def operating_point(threshold: float, recall: float, false_alarm_rate: float, prices: Prices) -> OperatingPoint:
-    """Price one threshold, whose rates were measured on test pictures."""
+    """Price one threshold, whose rates were measured on test pictures.
+
+    >>> operating_point(6.5, 0.75, 0.05, Prices(miss=10, false_alarm=1, defect_rate=0.02)).cost
+    99.0
+    """
     return OperatingPoint(
         threshold=float(threshold),
         recall=float(recall),
@@ -135,10 +147,18 @@ def cheapest(
 
     Raises:
         IadError: if every threshold rejects more good parts than the limit.
+
+    >>> thresholds, recall, alarms = np.array([9.0, 7.0, 5.0]), np.array([0.0, 0.8, 1.0]), np.array([0.0, 0.01, 0.3])
+    >>> cheapest(thresholds, recall, alarms, Prices(miss=10, false_alarm=1, defect_rate=0.02), 0.05).threshold
+    7.0
     """
     allowed = np.flatnonzero(np.asarray(false_alarm_rate) <= max_false_alarm_rate)
     if not len(allowed):
-        raise IadError(f"no threshold keeps the false-alarm rate at or below {max_false_alarm_rate:g}")
+        lowest = np.ceil(1000 * np.min(false_alarm_rate)) / 1000
+        raise IadError(
+            f"no threshold keeps the false-alarm rate at or below {max_false_alarm_rate:g}; set the limit to "
+            f"{lowest:g} or more"
+        )
     cost = expected_cost(np.asarray(recall)[allowed], np.asarray(false_alarm_rate)[allowed], prices)
     best = allowed[int(np.argmin(cost))]
     return operating_point(thresholds[best], recall[best], false_alarm_rate[best], prices)

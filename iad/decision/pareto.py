@@ -32,6 +32,10 @@ def fit_pareto(excesses: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
     Returns:
         shape and scale, each float64 `(...)`.
+
+    >>> shape, scale = fit_pareto(-2 * np.log(np.linspace(0.001, 0.999, 500)))  # exponential, of scale 2
+    >>> bool(abs(shape) < 0.01), round(float(scale), 1)
+    (True, 2.0)
     """
     samples = excesses.reshape(-1, excesses.shape[-1])
     rows = max(1, CHUNK // (len(GRID) * samples.shape[1]))
@@ -41,7 +45,11 @@ def fit_pareto(excesses: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 
 def log_survival(excesses: np.ndarray, shape: Values, scale: Values) -> np.ndarray:
-    """Logarithm of the probability that an excess is exceeded, float64 `(..., k)`; -inf beyond the tail's end."""
+    """Logarithm of the probability that an excess is exceeded, float64 `(..., k)`; -inf beyond the tail's end.
+
+    >>> np.exp(log_survival(np.array([0.0, 2.0, 6.0]), 1.0, 2.0)).tolist()
+    [1.0, 0.5, 0.25]
+    """
     shape, ratio = np.asarray(shape)[..., None], excesses / np.asarray(scale)[..., None]
     flat = np.abs(shape) < 1e-9
     with np.errstate(divide="ignore"):
@@ -50,7 +58,11 @@ def log_survival(excesses: np.ndarray, shape: Values, scale: Values) -> np.ndarr
 
 
 def excess_exceeded_by(share: Values, shape: Values, scale: Values) -> np.ndarray:
-    """The excess that a share in (0, 1] of excesses exceeds, float64; the arguments are broadcast."""
+    """The excess that a share in (0, 1] of excesses exceeds, float64; the arguments are broadcast.
+
+    >>> excess_exceeded_by(np.array([0.5, 0.25]), 1.0, 2.0).tolist()  # half of them are above 2, a quarter above 6
+    [2.0, 6.0]
+    """
     log, flat = -np.log(share), np.abs(shape) < 1e-9
     return np.asarray(scale * np.where(flat, log, np.expm1(shape * log) / np.where(flat, 1.0, shape)))
 
@@ -92,10 +104,10 @@ def _fit(samples: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     largest = samples.max(axis=1)
     ratios = samples / largest[:, None]
     centre, step = np.zeros((len(samples), 1)), 1.0
-    for places in (GRID, *[ZOOM] * ZOOMS):
-        candidates = centre + step * places  # (B, G)
+    for offsets in (GRID, *[ZOOM] * ZOOMS):
+        candidates = centre + step * offsets  # (B, G)
         centre = np.take_along_axis(candidates, _profile(ratios, candidates)[2].argmax(axis=1)[:, None], axis=1)
-        step = 0.5 if places is GRID else step / 8
+        step = 0.5 if offsets is GRID else step / 8
     shape, scale, likelihood = (values[:, 0] for values in _profile(ratios, centre))
     uniform = likelihood < 0  # the likelihood of shape -1 is 1
     return np.where(uniform, -1.0, shape), largest * np.where(uniform, 1.0, scale)

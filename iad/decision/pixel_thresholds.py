@@ -1,4 +1,4 @@
-"""A pixel threshold from good pictures alone, and how the pixels it marks agree with the masks.
+"""A pixel threshold from good pictures alone.
 
 A pixel is marked if and only if `score >= threshold`, compared in float64. Both strategies take anomaly maps of good
 pictures that the detector has not learnt from; neither sees a defect.
@@ -6,17 +6,18 @@ pictures that the detector has not learnt from; neither sees a defect.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
+from iad.decision.conformal import conformal, maximum
+from iad.decision.promises import SCHEMES, counted, in_words, percent, pictures_needed, ranks_within
 from iad.errors import IadError, unknown
-from iad.metrics.image import Confusion
-from iad.metrics.pixels import PixelPictures
 
 Maps = Sequence[np.ndarray] | np.ndarray
+
+UNKNOWN_SCHEME = "jackknife"  # of maps whose making nobody wrote down: it proves nothing
 
 
 @dataclass(frozen=True)
@@ -27,41 +28,58 @@ class PixelThreshold:
         strategy: key of `PIXEL_STRATEGIES`.
         value: pixels with `score >= value` are marked.
         pictures: number of good pictures it rests on.
+        scheme: key of `iad.decision.promises.SCHEMES`, how their maps were made.
+        promised_rate: probability that a new good picture gets a marked pixel, over the choice of calibration pictures;
+            an upper bound of it where `guaranteed`, else the rate that is aimed at. None where none is.
+        guaranteed: whether `promised_rate` is proven for every distribution of maps.
         promise: what it promises, in words.
-        warning: why the promise does not hold here, or None.
+        warning: why it promises less than was asked for, or None.
     """
 
     strategy: str
     value: float
     pictures: int
+    scheme: str
+    promised_rate: float | None
+    guaranteed: bool
     promise: str
     warning: str | None
 
 
-def picture_maximum(maps: Maps, rate: float) -> PixelThreshold:
-    """Mark no pixel at all on most good pictures: a conformal threshold on the highest pixel of each picture.
+def picture_maximum(maps: Maps, rate: float, scheme: str) -> PixelThreshold:
+    """Mark no pixel at all on most good pictures: the conformal threshold of the highest pixel of each picture.
 
-    The threshold lies just above the k-th lowest of the n maxima, `k = ceil((n + 1) (1 - rate))`. Where the new good
-    picture is exchangeable with these, it gets a marked pixel with a probability of at most `rate` (split conformal
-    prediction: Vovk, Gammerman and Shafer 2005; Papadopoulos et al. 2002). It says nothing about defects.
+    A picture gets a marked pixel exactly if its highest pixel reaches the threshold, so `conformal` says what holds, by
+    the scheme of the maps. With fewer than `1 / rate - 1` pictures the threshold is the next number above the highest
+    pixel of all, whose rate, `1 / (n + 1)`, is the least that so few can hold.
 
     Args:
         maps: out of sample, float32 or float64 `(n, H, W)` or n arrays `(H, W)`, higher = more anomalous.
         rate: share of good pictures that may get a marked pixel, in (0, 1).
+        scheme: key of `SCHEMES`, how the maps were made.
+
+    >>> found = picture_maximum(np.arange(5.0).reshape(5, 1, 1), 0.05, "split")
+    >>> found.value > 4, found.warning
+    (True, '5 calibration pictures cannot hold 5 %, it takes 19; the least rate that so few can hold is 16.7 %')
     """
-    maxima = np.sort([float(np.max(one)) for one in maps])
+    maxima = np.array([float(np.max(one)) for one in maps])
     n = len(maxima)
-    k = math.ceil(round((n + 1) * (1 - rate), 9))
+    few = ranks_within(rate, n) < 1
+    found = maximum(maxima, scheme, alpha=rate) if few else conformal(maxima, scheme, alpha=rate)
     return PixelThreshold(
         strategy="picture_maximum",
-        value=float(np.nextafter(maxima[min(k, n) - 1], np.inf)),
+        value=found.value,
         pictures=n,
-        promise=f"at most {100 * rate:.3g} % of good pictures like these {n} get a marked pixel",
-        warning=None if k <= n else f"{n} pictures are too few: it takes {math.ceil(round(1 / rate - 1, 9))}",
-    )
+        scheme=scheme,
+        promised_rate=found.promised_rate,
+        guaranteed=found.guaranteed,
+        promise=in_words(found.promised_rate, scheme, n, found.rate_limit, fate="get a marked pixel"),
+        warning=f"{counted(n, 'calibration picture')} cannot hold {percent(rate)}, it takes {pictures_needed(rate)}; "
+        f"the least rate that so few can hold is {percent(found.promised_rate)}" if few else None,
+    )  # fmt: skip
 
 
-def pixel_share(maps: Maps, rate: float) -> PixelThreshold:
+def pixel_share(maps: Maps, rate: float, scheme: str) -> PixelThreshold:
     """Mark at most a given share of the pixels of these good pictures.
 
     It is the lowest threshold that does, ties included. Pixels of a picture depend on each other, so this promises
@@ -70,6 +88,10 @@ def pixel_share(maps: Maps, rate: float) -> PixelThreshold:
     Args:
         maps: out of sample, float32 or float64 `(n, H, W)` or n arrays `(H, W)`, higher = more anomalous.
         rate: share of good pixels that may be marked, in (0, 1).
+        scheme: key of `SCHEMES`, how the maps were made; it changes nothing here.
+
+    >>> pixel_share(np.arange(100.0).reshape(1, 10, 10), 0.02, "split").value > 97
+    True
     """
     allowed = int(rate * sum(int(np.size(one)) for one in maps))
     highest = np.zeros(0)
@@ -79,20 +101,23 @@ def pixel_share(maps: Maps, rate: float) -> PixelThreshold:
         strategy="pixel_share",
         value=float(np.nextafter(np.float64(highest.min()), np.inf)),
         pictures=len(maps),
-        promise=f"at most {100 * rate:.3g} % of the pixels of these {len(maps)} good pictures are marked; "
+        scheme=scheme,
+        promised_rate=None,
+        guaranteed=False,
+        promise=f"at most {percent(rate)} of the pixels of these {counted(len(maps), 'good picture')} are marked; "
         "no promise for a new picture",
         warning=None,
     )
 
 
-PIXEL_STRATEGIES: dict[str, Callable[[Maps, float], PixelThreshold]] = {
+PIXEL_STRATEGIES: dict[str, Callable[[Maps, float, str], PixelThreshold]] = {
     "picture_maximum": picture_maximum,
     "pixel_share": pixel_share,
 }
 
 
 def pixel_threshold_from_good(
-    maps: Maps, strategy: str, rate: float, *, origin: str = "calibration maps"
+    maps: Maps, strategy: str, rate: float, *, scheme: str = UNKNOWN_SCHEME, origin: str = "calibration maps"
 ) -> PixelThreshold:
     """Set a pixel threshold from anomaly maps of good pictures that the detector has not learnt from.
 
@@ -100,52 +125,30 @@ def pixel_threshold_from_good(
         maps: float32 or float64 `(n, H, W)` or n arrays `(H, W)`, higher = more anomalous.
         strategy: key of `PIXEL_STRATEGIES`.
         rate: in (0, 1); share of good pictures, or of good pixels, as the strategy says.
+        scheme: key of `SCHEMES`, how the maps came to be out of sample. `leave_one_out` is for maps of which no value
+            can rise when a picture joins those that the detector was fitted to.
         origin: where the maps come from; a refusal begins with it.
 
     Raises:
-        IadError: if the strategy is unknown, the rate is out of range, there is no map, or a value is not finite.
+        IadError: if the strategy or the scheme is unknown, the rate is out of range, there is no map, or a value is not
+            finite.
 
-    >>> pixel_threshold_from_good(np.arange(20.0).reshape(20, 1, 1), "picture_maximum", 0.05).value > 18
-    True
+    >>> maps = np.random.default_rng(0).random((99, 4, 4))
+    >>> found = pixel_threshold_from_good(maps, "picture_maximum", 0.05, scheme="split")
+    >>> found.promised_rate, found.guaranteed, int((maps >= found.value).any(axis=(1, 2)).sum())
+    (0.05, True, 4)
     """
     if strategy not in PIXEL_STRATEGIES:
         raise unknown("pixel threshold strategy", strategy, PIXEL_STRATEGIES)
+    if scheme not in SCHEMES:
+        raise unknown("scheme of calibration", scheme, SCHEMES)
     if not 0 < rate < 1:
         raise IadError(f"{origin}: rate {rate:g}; it must lie between 0 and 1")
     if len(maps) == 0:
         raise IadError(f"{origin}: no map of a good picture; give the data set more good training pictures")
     if bad := sum(not np.isfinite(one).all() for one in maps):
         raise IadError(f"{origin}: {bad} of {len(maps)} maps are not finite; run `dvc repro --force` for their stage")
-    return PIXEL_STRATEGIES[strategy](maps, rate)
-
-
-def pixel_confusion(pictures: PixelPictures, threshold: float) -> Confusion:
-    """Count the pixels of all pictures, marked or not, against their masks; its `f1` is the pixel F1.
-
-    Args:
-        pictures: maps and masks; a normal picture has good pixels only.
-        threshold: pixels with `score >= threshold` are marked; chosen elsewhere, without these pictures.
-
-    Raises:
-        IadError: if a map or a mask is refused, see `iad.metrics.pixels`.
-    """
-    counts = np.zeros(4, dtype=np.int64)
-    for row in range(len(pictures)):
-        # float64 on purpose: a Python float would be rounded to float32 first, and a value just below it be marked
-        marked, defect = pictures.map(row) >= np.float64(threshold), pictures.mask(row)
-        counts += np.bincount((2 * defect + marked).ravel(), minlength=4)
-    good, false_alarms, missed, caught = (int(count) for count in counts)
-    return Confusion(caught, false_alarms, missed, good)
-
-
-def iou(confusion: Confusion) -> float | None:
-    """Intersection over union of marked and defect pixels, TP / (TP + FP + FN); None without a defect pixel.
-
-    >>> iou(Confusion(true_positives=2, false_positives=1, false_negatives=1, true_negatives=5))
-    0.5
-    """
-    union = confusion.true_positives + confusion.false_positives + confusion.false_negatives
-    return confusion.true_positives / union if confusion.anomalous else None
+    return PIXEL_STRATEGIES[strategy](maps, rate, scheme)
 
 
 def _highest(values: np.ndarray, count: int) -> np.ndarray:

@@ -16,11 +16,12 @@ product. `SCHEMES` says what each way of scoring calibration pictures out of sam
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from fractions import Fraction
 from typing import Any
 
-import numpy as np
+from iad.errors import IadError, unknown
 
 CONFIDENCE = 0.95  # of every `rate_limit`
 
@@ -107,13 +108,53 @@ class Threshold:
     diagnostics: dict[str, Any] = field(default_factory=dict)
 
 
-def pictures_needed(alpha: Fraction) -> int:
+def shared_scheme(schemes: Iterable[Any], origin: str) -> str:
+    """The one scheme by which all calibration scores, or maps, of a method were made.
+
+    Args:
+        schemes: of each calibration picture.
+        origin: where they come from; a refusal begins with it.
+
+    Raises:
+        IadError: if they name several schemes, none, or one that is unknown.
+
+    >>> shared_scheme(["split", "split"], "here")
+    'split'
+    """
+    found = sorted({str(scheme) for scheme in schemes})
+    if len(found) != 1:
+        raise IadError(
+            f"{origin}: {len(found)} schemes of calibration instead of one; run `dvc repro` to write it again"
+        )
+    if found[0] not in SCHEMES:
+        raise IadError(f"{origin}: {unknown('scheme of calibration', found[0], SCHEMES)}")
+    return found[0]
+
+
+def ranks_within(alpha: float, n: int) -> int:
+    """How many of the n + 1 equally likely ranks of a new good score have a p-value of at most `alpha`, in [0, n].
+
+    It is `floor(alpha (n + 1))`, found by comparing p-values as they are computed, so that no product rounds a rank
+    away, as 0.29 x 100 does, and a threshold agrees with the p-values of `iad.decision.conformal`.
+
+    >>> ranks_within(0.05, 19), ranks_within(0.05, 18), ranks_within(0.29, 99)
+    (1, 0, 29)
+    """
+    ranks = min(math.floor(alpha * (n + 1)), n)
+    if ranks < n and (ranks + 1) / (n + 1) <= alpha:
+        return ranks + 1
+    return ranks - 1 if ranks / (n + 1) > alpha else ranks
+
+
+def pictures_needed(alpha: Fraction | float) -> int:
     """Fewest calibration pictures with which a proven false-alarm rate of `alpha` can be held at all: 1/alpha - 1.
 
-    >>> pictures_needed(exact(0.05)), pictures_needed(exact(0.01))
+    >>> pictures_needed(0.05), pictures_needed(0.01)
     (19, 99)
     """
-    return math.ceil(1 / alpha) - 1
+    share = alpha if isinstance(alpha, Fraction) else exact(alpha)
+    needed = math.ceil(1 / share) - 1
+    return needed - 1 if needed and 1 / needed <= alpha else needed  # an alpha such as 1/3 is rounded to binary
 
 
 def pictures_for_maximum(alpha: float) -> int:
@@ -128,9 +169,8 @@ def pictures_for_maximum(alpha: float) -> int:
 def upper_rate_limit(n: int, rejected: int) -> float:
     """Upper 95 % limit of the share of good parts above the `rejected + 1`-th largest of n independent good scores.
 
-    For continuous scores that share follows Beta(rejected + 1, n - rejected); ties can only make it smaller. Its
-    quantile is found as the rate at which a binomial variable of n trials stays at or below `rejected` in 5 % of cases
-    (the limit of Clopper and Pearson 1934).
+    For continuous scores that share follows Beta(rejected + 1, n - rejected), whose quantile this is; ties can only
+    make it smaller. (It is the limit of Clopper and Pearson 1934 for `rejected` of n.)
 
     Args:
         n: number of calibration scores.
@@ -139,15 +179,30 @@ def upper_rate_limit(n: int, rejected: int) -> float:
     >>> round(upper_rate_limit(59, 0), 4), round(1 - 0.05 ** (1 / 59), 4)
     (0.0495, 0.0495)
     """
-    steps = np.arange(1, rejected + 1)
-    log_choices = np.concatenate([[0.0], np.cumsum(np.log((n - steps + 1) / steps))])  # of n over 0 ... rejected
-    counts = np.arange(rejected + 1)
-    low, high = 0.0, 1.0
-    for _ in range(60):  # halvings, more than float64 resolves
-        rate = (low + high) / 2
-        logs = log_choices + counts * math.log(rate) + (n - counts) * math.log1p(-rate)
-        low, high = (rate, high) if np.exp(logs).sum() > 1 - CONFIDENCE else (low, rate)
-    return high
+    from scipy.special import betaincinv
+
+    return float(betaincinv(rejected + 1, n - rejected, CONFIDENCE))
+
+
+def in_words(rate: float, scheme: str, n: int, limit: float | None, *, fate: str = "are rejected") -> str:
+    """What a rate promises where calibration scores were made in this way, in one line.
+
+    Args:
+        rate: probability over the choice of calibration pictures, in (0, 1).
+        scheme: key of `SCHEMES`; where it proves nothing, the line says so first.
+        n: number of calibration pictures.
+        limit: upper limit of the rate with this very set, with 95 % confidence; None where nothing is known.
+        fate: what happens to so many good parts.
+
+    >>> in_words(0.05, "split", 99, None)
+    'at most 5 % of good parts like the 99 calibration pictures are rejected, on average over such sets (pictures set \
+apart for calibration)'
+    """
+    made = SCHEMES[scheme]
+    opening = "at most" if made.proven else "no finite-sample guarantee: about"
+    like = f"good parts like the {counted(n, 'calibration picture')}"
+    one_set = f"; with this set at most {percent(limit)} (95 % confidence)" if limit is not None else ""
+    return f"{opening} {percent(rate)} of {like} {fate}, on average over such sets ({made.words}){one_set}"
 
 
 def exact(value: float) -> Fraction:
@@ -166,3 +221,12 @@ def percent(share: float) -> str:
     '4.95 %'
     """
     return f"{100 * share:.3g} %"
+
+
+def counted(number: int, noun: str) -> str:
+    """A number with its noun, which gets an s unless there is one of it.
+
+    >>> counted(1, "picture"), counted(20, "calibration picture")
+    ('1 picture', '20 calibration pictures')
+    """
+    return f"{number} {noun}{'' if number == 1 else 's'}"

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 
 from iad.decision.pareto import excess_exceeded_by, fit_p_value, fit_pareto
-from iad.decision.promises import SCHEMES, Threshold, percent
+from iad.decision.promises import SCHEMES, Threshold, counted, exact, percent
 from iad.errors import IadError
 
 FEWEST, ENOUGH = 10, 30  # points in the tail: fewer cannot be fitted; fewer are warned about
@@ -18,26 +20,24 @@ def evt(scores: np.ndarray, scheme: str, *, alpha: float, tail_share: float) -> 
 
     Peaks over threshold (Pickands 1975; Davison and Smith 1990): with the k highest of n scores above the (k+1)-th, u,
     a share k / n of good parts exceeds u, and their excesses follow this distribution if u is high enough. So the
-    threshold may lie beyond all calibration scores, where no order statistic can go. It rests on that model, and on
-    nothing proven for finite n; the fit's Anderson-Darling test is in `diagnostics`.
+    threshold may lie beyond all calibration scores, where no order statistic can go, and never below u. It rests on
+    that model, and on nothing proven for finite n; the fit's Anderson-Darling test is in `diagnostics`.
 
     Args:
         scores: float64 `(n_calibration,)`, out of sample, higher = more anomalous.
         scheme: key of `SCHEMES`, how the scores were made.
         alpha: false-alarm rate to aim at, below `tail_share`.
-        tail_share: share of the scores that counts as tail.
+        tail_share: share of the scores that counts as tail; one score more where alpha of the scores would be as many.
 
     Raises:
         IadError: if the tail holds too few points, or does not begin below the wanted quantile, or is one value.
+
+    >>> found = evt(np.arange(200.0), "split", alpha=0.01, tail_share=0.2)
+    >>> found.diagnostics["tail_points"], found.diagnostics["tail_start"], 159 < found.value
+    (40, 159.0, True)
     """
-    n, k = len(scores), round(tail_share * len(scores))
-    if alpha >= tail_share:
-        raise IadError(f"threshold.tail_share = {tail_share:g} must be above threshold.alpha = {alpha:g}; raise it")
-    if k < FEWEST:
-        raise IadError(
-            f"{k} scores in the tail of {n} are too few to fit, it takes {FEWEST}; {SCHEMES[scheme].more}, raise "
-            "threshold.tail_share, or choose another threshold.strategy"
-        )
+    n = len(scores)
+    k = _tail_points(n, scheme, alpha, tail_share)
     highest = np.sort(scores)[-k - 1 :]
     start, excesses = float(highest[0]), highest[1:] - highest[0]
     if excesses[-1] == 0:
@@ -66,6 +66,26 @@ def evt(scores: np.ndarray, scheme: str, *, alpha: float, tail_share: float) -> 
             "p_value": p_value,
         },
     )
+
+
+def _tail_points(n: int, scheme: str, alpha: float, tail_share: float) -> int:
+    """How many of n scores are the tail: so many that it begins below the quantile which a share `alpha` exceeds."""
+    if alpha >= tail_share:
+        raise IadError(
+            f"threshold.tail_share = {tail_share:g} must be above threshold.alpha = {alpha:g}; raise the one or lower "
+            "the other"
+        )
+    # a tail of alpha n scores or fewer begins at or above the quantile: rounding may leave so few
+    k = max(min(round(tail_share * n), n - 1), math.floor(exact(alpha) * n) + 1)
+    if k < FEWEST:
+        other = "raise threshold.tail_share, or " if n > FEWEST else ""
+        raise IadError(
+            f"a tail of {counted(k, 'score')} out of {n} is too short to fit, it takes {FEWEST}; "
+            f"{SCHEMES[scheme].more}, {other}choose another threshold.strategy"
+        )
+    if k >= n:
+        raise IadError(f"threshold.alpha = {alpha:g} of {n} scores leaves none below the tail; lower threshold.alpha")
+    return k
 
 
 def _doubts(n: int, k: int, alpha: float, p_value: float) -> list[str]:

@@ -80,6 +80,10 @@ def set_threshold(
     Raises:
         IadError: if there is no score, a score is not finite, the strategy cannot be followed with so few, or the
             threshold would reject every part that differs at all from the calibration pictures.
+
+    >>> found = set_threshold(np.arange(1.0, 41.0), "conformal", {"alpha": 0.05}, scheme="leave_one_out")
+    >>> found.value > 39, found.promised_rate, found.guaranteed
+    (True, 0.05, True)
     """
     names = option_names(strategy)
     if scheme not in SCHEMES:

@@ -1,8 +1,8 @@
 """Detectors: what turns numbers into anomaly scores. One folder per method; a new folder needs no line elsewhere.
 
-A folder holds `Options` in its `__init__.py`, which is light, since `iad.config` reads all of them; the class `Detector`
-in its `detector.py`; and a README.md that says what it is, where it comes from, and when to use it. The protocol is
-`iad.detectors.base.Detector`. Higher scores mean more anomalous.
+A folder holds `Options` in its `__init__.py`, which is light, since `iad.config` reads all of them; the class
+`Detector` in its `detector.py`; and a README.md that says what it is, where it comes from, and when to use it. The
+protocol is `iad.detectors.base.Detector`. Higher scores mean more anomalous.
 """
 
 from __future__ import annotations
@@ -16,6 +16,10 @@ from iad.options import DetectorOptions
 
 if TYPE_CHECKING:
     from iad.detectors.base import Detector
+
+
+HYBRID = "hybrid"
+"""The detector that is made of others, and so looks at what they look at."""
 
 
 def detector_names() -> list[str]:

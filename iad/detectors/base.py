@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, ClassVar, Generic, Literal, Self, TypeAlias, TypeVar
 
 import numpy as np
@@ -20,7 +20,12 @@ if TYPE_CHECKING:
     from iad.compute import Runtime
 
 Takes: TypeAlias = Literal["pixels", "pooled", "patches", "members"]
-"""What a detector looks at: pictures as they are, one embedding per picture, one per patch, or what its members take."""
+"""What a detector looks at: pictures as they are, one embedding per picture, one per patch, or what its members
+take.
+"""
+
+PARTS = ("pixels", "pooled", "patches", "augmented", "contributions")
+"""Parts of `Embeddings` that have a row per picture."""
 
 OptionsT = TypeVar("OptionsT", bound=DetectorOptions)
 
@@ -37,6 +42,7 @@ class Embeddings:
         contributions: float16 `(N, h, w, D)`, what each patch adds to `pooled`; see `iad.features.contributions`.
         pooling: how `pooled` follows from `contributions`.
         members: by name, for a detector that is made of others.
+        names: N names for refusals; None counts the pictures from 0.
 
     All parts may be memory-mapped or views, and are never written to.
     """
@@ -48,6 +54,7 @@ class Embeddings:
     contributions: Rows | None = None
     pooling: str = ""
     members: Mapping[str, Embeddings] = field(default_factory=dict)
+    names: Sequence[str] | np.ndarray | None = None
 
     @classmethod
     def of(cls, given: Embeddings | np.ndarray) -> Embeddings:
@@ -79,13 +86,23 @@ class Embeddings:
 
     def take(self, rows: np.ndarray) -> Embeddings:
         """The pictures of these rows, int64 `(M,)` or bool `(N,)`; nothing is copied."""
-        return Embeddings(
-            *(None if part is None else take(part, rows) for part in self._parts()), self.pooling,
-            {name: member.take(rows) for name, member in self.members.items()},
-        )  # fmt: skip
+        taken = {name: take(part, rows) for name in PARTS if (part := getattr(self, name)) is not None}
+        members = {name: member.take(rows) for name, member in self.members.items()}
+        names = None if self.names is None else np.asarray(self.names)[rows]
+        return replace(self, **taken, members=members, names=names)
 
-    def _parts(self) -> tuple[Rows | None, ...]:
-        return self.pixels, self.pooled, self.patches, self.augmented, self.contributions
+    def name(self, picture: int) -> str:
+        """What a refusal calls the picture of this number."""
+        return f"picture {picture}" if self.names is None else str(self.names[picture])
+
+    def listed(self, pictures: np.ndarray) -> str:
+        """What a refusal calls the pictures of these numbers, int64 `(K,)`: the first three of them, and how many more.
+
+        >>> Embeddings(names=["a.png", "b.png", "c.png", "d.png"]).listed(np.arange(4))
+        'a.png, b.png, c.png and 1 more'
+        """
+        first, more = ", ".join(map(self.name, pictures[:3].tolist())), len(pictures) - 3
+        return f"{first} and {more} more" if more > 0 else first
 
 
 @dataclass(frozen=True, eq=False)
@@ -94,8 +111,8 @@ class Prediction:
 
     Attributes:
         pred_score: float64 `(N,)`, higher = more anomalous; in the detector's own unit.
-        anomaly_map: float32 `(N, h, w)`, higher = more anomalous; None of a detector that cannot say where. A map covers
-            the whole picture evenly; it is not smoothed, and coarser than the picture.
+        anomaly_map: float32 `(N, h, w)`, higher = more anomalous; None of a detector that cannot say where. A map
+            covers the whole picture evenly; it is not smoothed, and coarser than the picture.
     """
 
     pred_score: np.ndarray
@@ -139,8 +156,12 @@ class Detector(ABC, Generic[OptionsT]):
         self.options, self.seed, self.runtime = options, seed, runtime
 
     @abstractmethod
-    def fit(self, good: Embeddings | np.ndarray) -> Self:
+    def fit(self, good: Embeddings | np.ndarray, *, calibrated_apart: bool = False) -> Self:
         """Learn from good pictures, and return itself.
+
+        Args:
+            good: of the kind that `takes` names.
+            calibrated_apart: other good pictures will set the threshold, so that none of these need be held out.
 
         Raises:
             IadError: if they are too few, or not what `takes` says.
@@ -154,6 +175,9 @@ class Detector(ABC, Generic[OptionsT]):
             pictures: of the kind that `takes` names.
             leave_out: int64 `(N,)`: the number of each picture among those that were fitted to, so that it is judged as
                 if it were not there. Only where `leaves_one_out`.
+
+        Raises:
+            IadError: if they are not what `takes` says, hold a value that is not finite, or cannot be left out.
         """
 
     @abstractmethod
@@ -164,6 +188,34 @@ class Detector(ABC, Generic[OptionsT]):
     @abstractmethod
     def load(cls, options: OptionsT, state: State, *, seed: int = 0, runtime: Runtime | None = None) -> Self:
         """Make the detector whose `state` this is; its predictions are the same to the bit on the same machine."""
+
+    def unfitted(self) -> Self:
+        """One of the same options that has learnt nothing."""
+        return type(self)(self.options, seed=self.seed, runtime=self.runtime)
+
+    def resume(self, trained: State) -> Self:  # noqa: ARG002  # for those that can
+        """Take what a stage of its own has trained, so that `fit` need not; returns itself.
+
+        Raises:
+            IadError: from a detector that trains nothing apart.
+        """
+        raise IadError(f"{self.name}: takes nothing that was trained before; correct `reads` of the method")
+
+    @property
+    def name(self) -> str:
+        """Of its folder in `iad/detectors`, as "knn"."""
+        return type(self).__module__.removeprefix("iad.detectors.").removesuffix(".detector")
+
+    def check(self, good: Embeddings) -> None:  # most have nothing to refuse
+        """Refuse good pictures that cannot be good as this fitted detector sees them.
+
+        Raises:
+            IadError: naming them.
+        """
+
+    def remarks(self) -> list[str]:
+        """Lines for the person who waits, about what was learned."""
+        return []
 
     def record(self) -> dict[str, Any]:
         """What was fitted, as plain values for people to read."""
@@ -201,6 +253,11 @@ class Detector(ABC, Generic[OptionsT]):
         """In how many parts good pictures are divided where it has to be fitted again."""
         return 5
 
+    def _refuse_leave_out(self, leave_out: np.ndarray | None) -> None:
+        """For `predict` of a detector that does not leave one out: silence would pass a picture's own score on."""
+        if leave_out is not None:
+            raise IadError(f"{self.name}: cannot leave a picture out once it is fitted; fit one without that picture")
+
 
 class Extendable(Detector[OptionsT]):
     """A detector that takes in more good pictures without being fitted again to those it knows."""
@@ -211,7 +268,11 @@ class Extendable(Detector[OptionsT]):
 
     @abstractmethod
     def drop(self, keep: np.ndarray) -> Self:
-        """A new detector without the pictures whose place in `keep`, bool `(N,)`, is False."""
+        """A new detector without the pictures whose place in `keep`, bool `(N,)`, is False.
+
+        Raises:
+            IadError: if none is left.
+        """
 
     @abstractmethod
     def merge(self, others: Sequence[Self]) -> Self:
@@ -220,6 +281,29 @@ class Extendable(Detector[OptionsT]):
     @abstractmethod
     def recall(self, rows: np.ndarray) -> Embeddings | None:
         """What it holds of these pictures, int64 `(M,)`, as `predict` wants it; None if it keeps too little of them."""
+
+
+class Composite(Detector[OptionsT]):
+    """A detector that is made of others, and says what they say together, on scales that calibrating pictures set.
+
+    Attributes:
+        members: by name.
+        calibration: what `iad.detectors.calibrate.calibrate` found when it was fitted; None once loaded, or where
+            pictures set apart are to calibrate it.
+    """
+
+    takes: ClassVar[Takes] = "members"
+
+    members: Mapping[str, Detector[Any]]
+    calibration: Any = None
+
+    @abstractmethod
+    def align(self, calibration: Mapping[str, Prediction]) -> Self:
+        """Set the scale of each member by what it says, out of sample, of good pictures; returns itself."""
+
+    @abstractmethod
+    def combine(self, predictions: Mapping[str, Prediction]) -> Prediction:
+        """One prediction from what each member says of the same pictures."""
 
 
 def required(part: Rows | None, what: str) -> Rows:
@@ -231,3 +315,23 @@ def required(part: Rows | None, what: str) -> Rows:
     if part is None:
         raise IadError(f"no {what} given, which this detector looks at; extract them, or choose another method")
     return part
+
+
+def pooled_of(embeddings: Embeddings, section: str) -> np.ndarray:
+    """The pooled embeddings `(N, D)`, all of them finite.
+
+    Args:
+        embeddings: of pictures.
+        section: of the detector in `params.yaml`; a refusal begins with it.
+
+    Raises:
+        IadError: if there are none, or naming the pictures whose embeddings are not finite.
+    """
+    rows = np.asarray(required(embeddings.pooled, "pooled embeddings"))
+    broken = np.flatnonzero(~np.isfinite(rows).all(axis=1))
+    if len(broken):
+        raise IadError(
+            f"{section}: the embedding of {embeddings.listed(broken)} is not finite; run `dvc repro --force` for the "
+            "stage that extracts it, or leave the picture out"
+        )
+    return rows

@@ -17,7 +17,14 @@ TRUNCATE = 4.0  # the Gaussian ends after so many sigmas
 
 
 class FullMaps(Sequence[np.ndarray]):
-    """Coarse maps that become full ones when read: item i is float32 `(size, size)`, higher = more anomalous."""
+    """Coarse maps that become full ones when read: item i is float32 `(size, size)`, higher = more anomalous.
+
+    Values are means of the coarse ones with weights of at least 0, so that a full map never rises where none of the
+    coarse one does.
+
+    >>> FullMaps(np.array([[[0.0, 4.0]]], dtype=np.float32), 4, 0.0)[0][0].tolist()
+    [0.0, 1.0, 3.0, 4.0]
+    """
 
     def __init__(self, coarse: np.ndarray, size: int, sigma: float, *, origin: str = "anomaly maps") -> None:
         """Prepare the enlargement.
@@ -44,19 +51,6 @@ class FullMaps(Sequence[np.ndarray]):
         return self.rows @ np.asarray(self.coarse[row], dtype=np.float32) @ self.columns.T
 
 
-class Rows(Sequence[np.ndarray]):
-    """Some rows of an array, read when asked: item i is `array[rows[i]]`."""
-
-    def __init__(self, array: np.ndarray | Sequence[np.ndarray], rows: np.ndarray) -> None:
-        self.array, self.rows = array, rows
-
-    def __len__(self) -> int:
-        return len(self.rows)
-
-    def __getitem__(self, place: Any) -> Any:
-        return self.array[self.rows[place]]
-
-
 def enlargement(side: int, size: int, sigma: float) -> np.ndarray:
     """What turns `side` values along a line into `size` values, float32 `(size, side)`; every row sums to 1.
 
@@ -81,3 +75,18 @@ def enlargement(side: int, size: int, sigma: float) -> np.ndarray:
 
         weights = gaussian_filter1d(weights, sigma, axis=0, mode="reflect", truncate=TRUNCATE)
     return weights.astype(np.float32)
+
+
+def resized(values: np.ndarray, height: int, width: int) -> np.ndarray:
+    """A map at another size, bilinear, float32 `(height, width)`; no value is larger than the largest before.
+
+    Args:
+        values: float32 `(h, w)`, which covers the whole picture evenly.
+        height: in pixels.
+        width: in pixels.
+
+    >>> resized(np.array([[0.0, 4.0]], dtype=np.float32), 2, 3).tolist()
+    [[0.0, 2.0, 4.0], [0.0, 2.0, 4.0]]
+    """
+    rows, columns = enlargement(values.shape[0], height, 0), enlargement(values.shape[1], width, 0)
+    return np.asarray(np.minimum(rows @ values @ columns.T, values.max()))

@@ -2,23 +2,58 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import Any
+from collections.abc import Iterable, Sequence
 
-import numpy as np
-
-from iad.gate.rule import Finding, Ruling
-from iad.report.named import named
+from iad.gate.comparison import HERE, Comparison
+from iad.gate.promise import MEASURE as PROMISE
+from iad.gate.rule import Finding, Ruling, judge
+from iad.report.named import counted
 from iad.report.tables import as_padded_markdown
-from iad.serving.flat import flat
-from iad.statistics.pictures import Pictures
 
 HEADER = ("method", "measure", "before", "here", "change", "evidence", "p (Holm)", "ruling")
+
+
+def gate_report(found: Comparison, significance: float) -> tuple[str, bool]:
+    """Apply the rule to a comparison, and say what came of it.
+
+    Args:
+        found: of the working tree with a revision.
+        significance: chance that noise alone fails any of the tests, in (0, 1).
+
+    Returns:
+        The text, and whether the gate is closed: something is worse than chance explains, or cannot be compared.
+    """
+    findings = judge(found.checks, significance)
+    failures, warnings = found.failures + reasons(findings, Ruling.FAIL), reasons(findings, Ruling.WARNING)
+    state = "regression" if failures else "passed, with warnings" if warnings else "passed"
+    here = f"{HERE[0].upper()}{HERE[1:]}"
+    parts = [f"### Gate: {state}", f"{here} against {found.revision}, {counted(found.pictures, 'test picture')}."]
+    notes = list(found.notes)
+    if found.identical:
+        parts.append(f"Identical: every score and verdict of {', '.join(found.methods)} is the same.")
+    else:
+        notes += [f"{method}: every score and verdict is the same" for method in found.unchanged]
+    if not found.identical or failures:
+        parts.append(table(findings))
+    titled = {"Changed verdicts": found.changed, "Notes": notes, "Warnings": warnings, "Regressions": failures}
+    parts += [f"{title}:\n\n" + "\n".join(f"- {line}" for line in lines) for title, lines in titled.items() if lines]
+    return "\n\n".join(parts), bool(failures)
 
 
 def table(findings: Sequence[Finding]) -> str:
     """All findings, one row each."""
     return as_padded_markdown(HEADER, [_row(finding) for finding in findings])
+
+
+def reasons(findings: Iterable[Finding], ruling: Ruling) -> list[str]:
+    """One line per finding with this ruling, with the bound that it passed.
+
+    >>> from iad.gate.rule import Check
+    >>> loss = Check("vit", "AUROC", "0.900", "0.800", "-0.1000", "", 0.1, None, 0.01, 0.01, limit=0.05)
+    >>> reasons(judge([loss], 0.05), Ruling.FAIL)
+    ['vit: AUROC 0.900 before, 0.800 here: a loss of 0.100, more than the limit of 0.05']
+    """
+    return [_reason(finding) for finding in findings if finding.ruling is ruling]
 
 
 def _row(finding: Finding) -> list[str]:
@@ -28,45 +63,25 @@ def _row(finding: Finding) -> list[str]:
     return [check.method, check.measure, check.before, check.after, check.change, check.evidence, shown, ruling]
 
 
-def reasons(findings: Iterable[Finding], ruling: Ruling) -> list[str]:
-    """One line per finding with this ruling, with the bound that it passed."""
-    return [_reason(finding) for finding in findings if finding.ruling is ruling]
-
-
 def _reason(finding: Finding) -> str:
-    check, ruling = finding.check, finding.ruling
+    check = finding.check
+    if check.measure == PROMISE:
+        return f"{check.method}: false alarms {check.after}, {check.evidence}: {_broken(finding)}"
     what = f"{check.method}: {check.measure} {check.before} before, {check.after} here"
-    if check.measure == "promise":
-        what = f"{check.method}: false alarms {check.after}, {check.evidence}"
-    if ruling is Ruling.FAIL and check.loss > check.limit:
+    if check.beyond_limit:
         return f"{what}: a loss of {check.loss:.3f}, more than the limit of {check.limit:g}"
-    if ruling is Ruling.FAIL:
+    if finding.ruling is Ruling.FAIL:
         return f"{what}: more than chance explains"
     return f"{what}: a loss of {check.loss:.3f} that chance may explain; more test pictures would tell"
 
 
-def flips(method: str, image_ids: np.ndarray, before: Pictures, after: Pictures) -> Iterator[str]:
-    """Lines that name the pictures whose verdict changed, the worst first, by kind."""
-    defective = after.labels == 1
-    changed = before.rejected != after.rejected
-    kinds = {
-        "new misses": (defective & changed & before.rejected, 1),  # the least anomalous score is the worst miss
-        "new false alarms": (~defective & changed & after.rejected, -1),
-        "found now": (defective & changed & after.rejected, -1),
-        "passed now": (~defective & changed & before.rejected, 1),
-    }
-    for kind, (chosen, sign) in kinds.items():
-        rows = np.flatnonzero(chosen)
-        if len(rows):
-            ordered = rows[np.argsort(sign * after.scores[rows], kind="stable")]
-            yield f"{method}: {len(rows)} {kind}: {named(image_ids[ordered].tolist())}"
-
-
-def parameter_changes(before: Mapping[str, Any], after: Mapping[str, Any]) -> list[str]:
-    """`key: old -> new` for every value of `params.yaml` that both hold and that differs.
-
-    >>> parameter_changes({"a": {"b": 1, "c": 2}}, {"a": {"b": 5, "c": 2}, "d": 3})
-    ['a.b: 1 -> 5']
-    """
-    former, now = flat(before), flat(after)
-    return [f"{key}: {former[key]} -> {now[key]}" for key in now if key in former and former[key] != now[key]]
+def _broken(finding: Finding) -> str:
+    """What is to be said of a rate above its promise."""
+    check = finding.check
+    if finding.ruling is Ruling.FAIL:
+        return "more than chance explains"
+    if finding.significant:
+        return f"more than chance explains, and no new miss ({check.before} before)"
+    if check.p is None:
+        return "more than it aims at, of which nothing is proven; calibrate on pictures set apart to have a promise"
+    return f"{100 * check.loss:.1f} points that this calibration set may owe to chance; more good pictures would tell"

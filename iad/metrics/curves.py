@@ -31,47 +31,60 @@ class Curve:
     y: np.ndarray
 
 
-def precision_recall_curve(labels: np.ndarray, scores: np.ndarray) -> Curve | None:
+def precision_recall_curve(gt_label: np.ndarray, pred_score: np.ndarray) -> Curve | None:
     """Recall (x) and precision (y) at each distinct score.
 
     The area below the steps that hold each precision back to the previous recall is the average precision. scikit-learn
     adds a point (0, 1), which no threshold reaches; it is not added here.
 
     Args:
-        labels: int64 `(N,)`, 0 normal, 1 anomalous.
-        scores: float64 `(N,)`, higher = more anomalous.
+        gt_label: int64 `(N,)`, 0 normal, 1 anomalous.
+        pred_score: float64 `(N,)`, higher = more anomalous.
 
     Returns:
         None unless both classes are there.
+
+    >>> curve = precision_recall_curve(np.array([0, 1, 1]), np.array([0.25, 0.5, 0.75]))
+    >>> curve.thresholds.tolist(), curve.x.tolist(), curve.y.tolist()
+    ([0.75, 0.5, 0.25], [0.5, 1.0, 1.0], [1.0, 1.0, 0.6666666666666666])
     """
-    if not both_classes(labels):
+    if not both_classes(gt_label):
         return None
-    counts = rank(labels, scores).counts()
+    counts = rank(gt_label, pred_score).counts()
     true, false = counts.true_positives, counts.false_positives
     return _thinned(Curve(counts.thresholds, true / counts.positives, true / (true + false)))
 
 
-def roc_curve(labels: np.ndarray, scores: np.ndarray) -> Curve | None:
+def roc_curve(gt_label: np.ndarray, pred_score: np.ndarray) -> Curve | None:
     """False-alarm rate (x) and recall (y) at each distinct score, after the origin.
 
     The area below the straight lines between the points is the AUROC.
 
     Args:
-        labels: int64 `(N,)`, 0 normal, 1 anomalous.
-        scores: float64 `(N,)`, higher = more anomalous.
+        gt_label: int64 `(N,)`, 0 normal, 1 anomalous.
+        pred_score: float64 `(N,)`, higher = more anomalous.
 
     Returns:
         None unless both classes are there.
+
+    >>> curve = roc_curve(np.array([0, 1, 1]), np.array([0.3, 0.2, 0.4]))
+    >>> curve.x.tolist(), curve.y.tolist()
+    ([0.0, 0.0, 1.0, 1.0], [0.0, 0.5, 0.5, 1.0])
     """
-    points = operating_points(labels, scores)
+    points = operating_points(gt_label, pred_score)
     return None if points is None else _thinned(points)
 
 
-def operating_points(labels: np.ndarray, scores: np.ndarray) -> Curve | None:
-    """As `roc_curve`, with every point, also those that a drawing does not need."""
-    if not both_classes(labels):
+def operating_points(gt_label: np.ndarray, pred_score: np.ndarray) -> Curve | None:
+    """As `roc_curve`, with every point, also those that a drawing does not need.
+
+    >>> points = operating_points(np.array([0, 1, 1]), np.array([0.25, 0.25, 0.5]))
+    >>> points.thresholds.tolist(), points.x.tolist(), points.y.tolist()
+    ([0.5000000000000001, 0.5, 0.25], [0.0, 0.0, 1.0], [0.0, 0.5, 1.0])
+    """
+    if not both_classes(gt_label):
         return None
-    counts = rank(labels, scores).counts()
+    counts = rank(gt_label, pred_score).counts()
     thresholds = np.concatenate([[np.nextafter(counts.thresholds[0], np.inf)], counts.thresholds])
     x = np.concatenate([[0.0], counts.false_positives / counts.negatives])
     y = np.concatenate([[0.0], counts.true_positives / counts.positives])

@@ -54,6 +54,12 @@ def pixel_metrics(pictures: PixelPictures) -> PixelMetrics:
 
     Raises:
         IadError: if a map or a mask is refused, see `iad.metrics.pixels`.
+
+    >>> maps, masks = np.array([[[0.1, 0.5], [0.9, 0.4]]]), np.array([[[0, 0], [1, 1]]])
+    >>> found = pixel_metrics(PixelPictures(maps, masks, np.array([1])))
+    >>> found.auroc, found.oracle_f1, found.aupimo, found.absent["aupimo"]
+    (0.75, BestF1(value=0.8, threshold=0.4), None, 'normal test pictures have 0 pixels; a false-positive rate of 1e-05 \
+to 0.0001 needs at least 333334')
     """
     return metrics_of(count_pixels(pictures))
 
@@ -100,7 +106,12 @@ def why_no_aupimo(counts: PixelCounts, low: float = PIMO_RANGE[0], high: float =
 
 
 def pixel_auroc(counts: PixelCounts) -> float | None:
-    """Probability that a defect pixel scores higher than a good one; a tie counts one half. In [0, 1]."""
+    """Probability that a defect pixel scores higher than a good one; a tie counts one half. In [0, 1].
+
+    >>> maps, masks = np.array([[[0.1, 0.5], [0.9, 0.4]]]), np.array([[[0, 0], [1, 1]]])
+    >>> pixel_auroc(count_pixels(PixelPictures(maps, masks, np.array([1]))))
+    0.75
+    """
     if not counts.defined:
         return None
     defects = np.diff(counts.group_ends, prepend=-1)
@@ -109,7 +120,12 @@ def pixel_auroc(counts: PixelCounts) -> float | None:
 
 
 def pixel_average_precision(counts: PixelCounts) -> float | None:
-    """Area under the step-wise precision-recall curve of pixels, sum of `(R_j - R_{j-1}) P_j`. In (0, 1]."""
+    """Area under the step-wise precision-recall curve of pixels, sum of `(R_j - R_{j-1}) P_j`. In (0, 1].
+
+    >>> maps, masks = np.array([[[0.1, 0.5], [0.9, 0.4]]]), np.array([[[0, 0], [1, 1]]])
+    >>> round(pixel_average_precision(count_pixels(PixelPictures(maps, masks, np.array([1])))), 4)
+    0.8333
+    """
     if not counts.defined:
         return None
     caught = counts.group_ends + 1
@@ -118,7 +134,12 @@ def pixel_average_precision(counts: PixelCounts) -> float | None:
 
 
 def best_pixel_f1(counts: PixelCounts) -> BestF1 | None:
-    """Best pixel F1 of any threshold, for `score >= threshold`; the highest threshold where several tie. An oracle."""
+    """Best pixel F1 of any threshold, for `score >= threshold`; the highest threshold where several tie. An oracle.
+
+    >>> maps, masks = np.array([[[0.1, 0.5], [0.9, 0.4]]]), np.array([[[0, 0], [1, 1]]])
+    >>> best_pixel_f1(count_pixels(PixelPictures(maps, masks, np.array([1]))))
+    BestF1(value=0.8, threshold=0.4)
+    """
     if not counts.defined:
         return None
     f1 = f1_of(counts.group_ends + 1, counts.good_reaching, np.asarray(counts.defect_pixels))
@@ -137,6 +158,10 @@ def aupro(counts: PixelCounts, fpr_limit: float = FPR_LIMIT) -> float | None:
     Args:
         counts: of a test set.
         fpr_limit: in (0, 1]; the published value is 0.3.
+
+    >>> maps, masks = np.array([[[0.1, 0.5], [0.9, 0.4]]]), np.array([[[0, 0], [1, 1]]])
+    >>> aupro(count_pixels(PixelPictures(maps, masks, np.array([1]))))  # half the region is found before a good pixel
+    0.5
     """
     if not counts.defined:
         return None
@@ -169,6 +194,12 @@ def aupimo(counts: PixelCounts, low: float = PIMO_RANGE[0], high: float = PIMO_R
 
     Returns:
         Row of the picture -> its area; empty where undefined, see `why_no_aupimo`.
+
+    >>> maps = np.stack([np.linspace(0, 1, 400).reshape(20, 20), np.full((20, 20), 0.95)])
+    >>> masks = np.stack([np.zeros((20, 20)), np.eye(20)])
+    >>> counts = count_pixels(PixelPictures(maps, masks, np.array([0, 1])))
+    >>> {row: round(area, 2) for row, area in aupimo(counts, 0.01, 0.1).items()}  # found from a rate of 0.05 on
+    {1: 0.3}
     """
     if why_no_aupimo(counts, low, high):
         return {}

@@ -68,31 +68,31 @@ class PixelPictures:
     """Anomaly maps with their masks, checked when read.
 
     Attributes:
-        maps: float32 or float64 `(N, H, W)`, higher = more anomalous; or N arrays `(H, W)` of any sizes.
-        masks: uint8 or bool, shapes as in `maps`; 0 good, anything else defect. All 0 for a normal picture.
-        labels: int64 `(N,)`, 0 normal, 1 anomalous.
+        anomaly_map: float32 or float64 `(N, H, W)`, higher = more anomalous; or N arrays `(H, W)` of any sizes.
+        gt_mask: uint8 or bool, shapes as in `anomaly_map`; 0 good, anything else defect. All 0 for a normal picture.
+        gt_label: int64 `(N,)`, 0 normal, 1 anomalous.
         names: N names for refusals, for instance the `image_id`; None counts the pictures from 0.
         origin: where the maps come from; a refusal begins with it.
     """
 
-    maps: Sequence[np.ndarray] | np.ndarray
-    masks: Sequence[np.ndarray] | np.ndarray
-    labels: np.ndarray
+    anomaly_map: Sequence[np.ndarray] | np.ndarray
+    gt_mask: Sequence[np.ndarray] | np.ndarray
+    gt_label: np.ndarray
     names: Sequence[str] | None = None
     origin: str = "anomaly maps"
 
     def __post_init__(self) -> None:
         """Refuse lengths that differ, and labels that are unknown."""
-        sizes = (len(self.maps), len(self.masks), len(self.labels))
+        sizes = (len(self.anomaly_map), len(self.gt_mask), len(self.gt_label))
         if len(set(sizes)) > 1:
             raise IadError(
                 f"{self.origin}: {sizes[0]} maps, {sizes[1]} masks and {sizes[2]} labels; a picture needs one of each"
             )
-        if strange := sorted(set(np.asarray(self.labels).tolist()) - {0, 1}):
+        if strange := sorted(set(np.asarray(self.gt_label).tolist()) - {0, 1}):
             raise IadError(f"{self.origin}: label {strange[0]!r}; only 0 (normal) and 1 (anomalous) are known")
 
     def __len__(self) -> int:
-        return len(self.labels)
+        return len(self.gt_label)
 
     def name(self, row: int) -> str:
         """What a refusal calls the picture of this row."""
@@ -104,8 +104,8 @@ class PixelPictures:
         Raises:
             IadError: if a normal picture has a defect pixel.
         """
-        defect: np.ndarray = np.asarray(self.masks[row]) != 0
-        if not self.labels[row] and defect.any():
+        defect: np.ndarray = np.asarray(self.gt_mask[row]) != 0
+        if not self.gt_label[row] and defect.any():
             raise IadError(
                 f"{self.origin}: the mask of {self.name(row)} marks {int(defect.sum())} pixels, but the picture is "
                 "labelled good; correct the mask or the label"
@@ -118,11 +118,11 @@ class PixelPictures:
         Raises:
             IadError: if its shape is not that of the mask, or a value is not finite.
         """
-        values = np.asarray(self.maps[row])
-        if values.shape != np.shape(self.masks[row]):
+        values = np.asarray(self.anomaly_map[row])
+        if values.shape != np.shape(self.gt_mask[row]):
             raise IadError(
                 f"{self.origin}: the map of {self.name(row)} has shape {values.shape}, its mask "
-                f"{np.shape(self.masks[row])}; bring both to one size"
+                f"{np.shape(self.gt_mask[row])}; bring both to one size"
             )
         if not np.isfinite(values).all():
             bad = int((~np.isfinite(values)).sum())
@@ -139,6 +139,11 @@ def count_pixels(pictures: PixelPictures) -> PixelCounts:
     Raises:
         IadError: if a map or mask is refused (see `PixelPictures`), or if some anomalous pictures have a mask with a
             defect and others have not. If none has, there are no defect pixels and no metric is defined.
+
+    >>> maps, masks = np.array([[[0.1, 0.5], [0.9, 0.4]]]), np.array([[[0, 0], [1, 1]]])
+    >>> counts = count_pixels(PixelPictures(maps, masks, np.array([1])))
+    >>> counts.thresholds.tolist(), counts.good_reaching.tolist(), counts.region_sizes.tolist()
+    ([0.9, 0.4], [0, 1], [2])
     """
     scores, regions, sizes, owners = _defect_pixels(pictures)
     order = np.argsort(-scores, kind="stable")
@@ -146,7 +151,7 @@ def count_pixels(pictures: PixelPictures) -> PixelCounts:
     group_ends = np.append(np.flatnonzero(np.diff(ranked)), len(ranked) - 1) if len(ranked) else np.zeros(0, np.int64)
     thresholds = ranked[group_ends]
     good = _count_good(pictures, thresholds)
-    normal_pictures = max(int((np.asarray(pictures.labels) == 0).sum()), 1)
+    normal_pictures = max(int((np.asarray(pictures.gt_label) == 0).sum()), 1)
     return PixelCounts(
         scores=ranked, regions=regions[order], region_sizes=sizes, region_pictures=owners,
         thresholds=thresholds, group_ends=group_ends,
@@ -183,6 +188,10 @@ def counts_at(pixels: np.ndarray, thresholds: np.ndarray) -> tuple[np.ndarray, n
 
     Returns:
         int64 `(M,)` each: pixels `> thresholds[j]`, pixels `>= thresholds[j]`.
+
+    >>> above, reaching = counts_at(np.array([1.0, 2.0, 3.0]), np.array([3.0, 1.5]))
+    >>> above.tolist(), reaching.tolist()
+    ([0, 2], [1, 2])
     """
     upwards = thresholds[::-1]  # searchsorted is fast on increasing keys
     above = len(pixels) - np.searchsorted(pixels, upwards, side="right")
@@ -203,12 +212,13 @@ def _defect_pixels(pictures: PixelPictures) -> tuple[np.ndarray, np.ndarray, np.
             regions.append((numbered[defect] - 1 + len(owners)).astype(np.int32))
             sizes.append(np.bincount(numbered[defect] - 1, minlength=count))
             owners += [row] * count
-        elif pictures.labels[row]:
+        elif pictures.gt_label[row]:
             empty.append(row)
     if empty and owners:
+        more = f" (and {len(empty) - 1} more)" if len(empty) > 1 else ""
         raise IadError(
-            f"{pictures.origin}: the mask of {pictures.name(empty[0])} marks no pixel ({len(empty)} such masks), but "
-            "the picture is labelled anomalous; give it a mask that marks its defect"
+            f"{pictures.origin}: the mask of {pictures.name(empty[0])} marks no pixel{more}, but the picture is "
+            "labelled anomalous; give it a mask that marks its defect, or leave the picture out"
         )
     if not owners:
         return np.zeros(0, np.float32), np.zeros(0, np.int32), np.concatenate(sizes), np.zeros(0, np.int64)
@@ -246,9 +256,9 @@ def _batches(pictures: PixelPictures) -> Iterator[tuple[int, np.ndarray]]:
     """Yield good pixels, increasing: of anomalous pictures (size 0), then of normal pictures of `size` pixels each."""
     held: list[np.ndarray] = []
     kind = 0
-    for row in np.argsort(1 - np.asarray(pictures.labels), kind="stable"):
+    for row in np.argsort(1 - np.asarray(pictures.gt_label), kind="stable"):
         good = pictures.map(row)[~pictures.mask(row)]
-        size = 0 if pictures.labels[row] else good.size
+        size = 0 if pictures.gt_label[row] else good.size
         if held and (size != kind or sum(len(part) for part in held) + good.size > BATCH_PIXELS):
             yield kind, np.sort(np.concatenate(held))
             held = []

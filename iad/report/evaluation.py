@@ -1,90 +1,116 @@
-"""What `evaluate` reads and how it hands numbers to the figures."""
+"""The whole report of a run: every method measured, every table and figure written by one call each."""
 
 from __future__ import annotations
 
-import shutil
-from collections.abc import Collection, Mapping, Sequence
-from pathlib import Path
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 
 import numpy as np
-from matplotlib.figure import Figure
 
 from iad import paths
-from iad.data.manifest import read_manifest
-from iad.decision.thresholds import is_anomalous
-from iad.errors import IadError
-from iad.io import open_array, read_json, read_table, replacing
-from iad.metrics.curves import Curve
-from iad.report.figures.histograms import score_histogram
-from iad.report.figures.overview import Estimate, Examples, overview
-from iad.report.figures.strips import picture_strip
-from iad.report.figures.style import png
+from iad.io import read_json, write_csv, write_json
+from iad.metrics.curves import Curve, precision_recall_curve, roc_curve
+from iad.progress import track
+from iad.report.costs import costs_note, costs_of, prices_of
+from iad.report.csv_files import (
+    comparisons_frame,
+    costs_frame,
+    curves_frame,
+    losses_frame,
+    scores_frame,
+)
+from iad.report.drawings import (
+    draw_confusion,
+    draw_costs,
+    draw_false_alarms,
+    draw_histogram,
+    draw_misses,
+    draw_overview,
+    write_figure,
+)
+from iad.report.gallery import draw_gallery
+from iad.report.inputs import Images, Masks, read_outcome
+from iad.report.leftovers import leftover_note, remove_own
+from iad.report.localization import Localization, localization_notes, localize
+from iad.report.options import Costs, Evaluate
 from iad.report.outcome import Outcome
-from iad.report.summary import Summary
-
-EXAMPLES = 3
-
-
-class Gallery:
-    """The pictures of the data set by their ids; nothing is read before it is asked for."""
-
-    def __init__(self) -> None:
-        self.images = open_array(paths.IMAGES)  # uint8 (N, S, S, 3)
-        self.rows = {image_id: row for row, image_id in enumerate(read_manifest(paths.MANIFEST)["image_id"])}
-
-    def __call__(self, image_ids: Sequence[str]) -> np.ndarray:
-        """Pictures with these ids, uint8 `(K, S, S, 3)`."""
-        return np.asarray(self.images[[self.rows[image_id] for image_id in image_ids]])
+from iad.report.pairs import compare_methods
+from iad.report.summary import Summary, report_of, summarize
 
 
-def forget_unlisted(methods: Collection[str]) -> None:
-    """Delete what earlier runs left of methods that `params.yaml` no longer lists.
+def write_report(methods: Collection[str], chosen: Evaluate, costs: Costs, seed: int) -> list[str]:
+    """Measure methods on the test pictures, and write the tables and figures of all and of each.
 
-    `stages/score` and `stages/threshold` are dependencies of `evaluate` as whole folders, and DVC records a dependency
-    after the run. With leftovers in it, the record would differ from that of a fresh clone.
-    """
-    for folder in (paths.SCORE, paths.THRESHOLD):
-        for leftover in folder.glob("*/"):
-            if leftover.name not in methods:
-                shutil.rmtree(leftover)
-    for folder in (
-        paths.METRICS,
-        paths.SCORES_CSV,
-        paths.HISTOGRAMS,
-        paths.CONFUSION,
-        paths.MISSES,
-        paths.FALSE_ALARMS,
-        paths.GALLERIES,
-    ):
-        for leftover in folder.glob("*.*"):
-            if leftover.stem not in methods:
-                leftover.unlink()
+    Args:
+        methods: names, in the order of the report.
+        chosen: section `evaluate` of the parameters.
+        costs: section `costs`.
+        seed: of the bootstrap draws.
 
-
-def read_outcome(method: str, gallery: Gallery) -> Outcome:
-    """Read the scores, the threshold and the provenance of one method, and give the verdicts.
+    Returns:
+        Lines for the person who waits: what is missing and why, and how to see the results.
 
     Raises:
-        IadError: if a file is missing or broken, holds scores that cannot be ranked, or a picture the data set lacks.
+        IadError: if what another stage wrote is missing, broken or does not fit together; nothing is written then.
     """
-    source = paths.SCORE / method
-    test = read_table(source / paths.TEST_SCORES)
-    threshold = read_json(paths.THRESHOLD / method / paths.THRESHOLD_FILE)
-    outcome = Outcome(
-        method=method,
-        image_ids=test["image_id"],
-        labels=test["label"],
-        defects=test["defect"],
-        scores=test["score"],
-        rejected=is_anomalous(test["score"], threshold["value"]),
-        calibration=read_table(source / paths.CALIBRATION_SCORES)["score"],
-        threshold=threshold,
-        provenance=read_json(source / paths.PROVENANCE),
-    )
-    outcome.check(str(source / paths.TEST_SCORES))
-    if strange := [image_id for image_id in outcome.image_ids if image_id not in gallery.rows]:
-        raise IadError(f"{paths.MANIFEST}: no picture '{strange[0]}', which {method} scored; run `dvc repro`")
-    return outcome
+    images, masks = Images(), Masks()
+    outcomes = [read_outcome(method, images) for method in methods]
+    located = {
+        outcome.method: localize(outcome, masks, images.size, chosen, seed)
+        for outcome in track(outcomes, "anomaly maps", unit=" methods")
+    }
+    summaries = {
+        outcome.method: summarize(outcome, draws=chosen.bootstrap, confidence=chosen.confidence, seed=seed)
+        for outcome in track(outcomes, "evaluate", unit=" methods")
+    }
+    comparisons = compare_methods(outcomes, confidence=chosen.confidence)
+    details = {method: found.details for method, found in located.items()}
+    prices, limit = prices_of(costs, outcomes), costs.max_false_alarm_rate
+    money = costs_of(outcomes, summaries, prices, limit, chosen.confidence)
+
+    remove_own(methods)
+    for outcome in track(outcomes, "figures", unit=" methods"):
+        write_method(outcome, summaries[outcome.method], images, chosen.strip)
+        write_gallery(outcome, located[outcome.method], masks, images)
+    roc, precision_recall = curves_of(roc_curve, outcomes), curves_of(precision_recall_curve, outcomes)
+    write_csv(paths.ROC_CURVES, curves_frame(roc, "false_positive_rate", "true_positive_rate"))
+    write_csv(paths.PR_CURVES, curves_frame(precision_recall, "recall", "precision"))
+    write_csv(paths.LOSS_CURVE, losses_frame(outcomes))
+    write_csv(paths.COMPARISON, comparisons_frame(comparisons))
+    write_csv(paths.COST_CURVES, costs_frame(roc, prices))
+    write_figure(paths.OVERVIEW, draw_overview(outcomes, summaries, roc, precision_recall, chosen.confidence, images))
+    write_figure(paths.COSTS, draw_costs(outcomes, roc, prices, limit))
+    write_json(paths.DATA_REPORT_COPY, read_json(paths.DATA_REPORT))
+    write_json(paths.REPORT, report_of(summaries, chosen.confidence, comparisons, money, details))
+    missing = [*map(one_class_note, outcomes), costs_note(costs), *localization_notes(details), leftover_note(methods)]
+    return [*filter(None, missing), closing_line(outcomes)]
+
+
+def write_method(outcome: Outcome, summary: Summary, images: Images, strip: int) -> None:
+    """Write what concerns one method: its metrics, scores and figures; `strip` pictures per strip."""
+    picture = f"{outcome.method}.png"
+    write_json(paths.METRICS / f"{outcome.method}.json", summary.metrics)
+    write_csv(paths.SCORES_CSV / f"{outcome.method}.csv", scores_frame(outcome))
+    write_figure(paths.HISTOGRAMS / picture, draw_histogram(outcome))
+    write_figure(paths.CONFUSION / picture, draw_confusion(outcome))
+    write_figure(paths.MISSES / picture, draw_misses(outcome, images, strip))
+    write_figure(paths.FALSE_ALARMS / picture, draw_false_alarms(outcome, images, strip))
+
+
+def write_gallery(outcome: Outcome, localization: Localization, masks: Masks, images: Images) -> None:
+    """Write the gallery of one method, or remove that of the run before where it writes no maps any more."""
+    picture = paths.GALLERIES / f"{outcome.method}.png"
+    if localization.maps is None:
+        picture.unlink(missing_ok=True)
+    else:
+        write_figure(picture, draw_gallery(outcome, localization.maps, masks, images), few_colours=True)
+
+
+def curves_of(
+    curve: Callable[[np.ndarray, np.ndarray], Curve | None], outcomes: Iterable[Outcome]
+) -> Mapping[str, Curve]:
+    """Curve of each method by its name; without those whose test pictures are all of one class."""
+    found = {outcome.method: curve(outcome.gt_label, outcome.pred_score) for outcome in outcomes}
+    return {method: points for method, points in found.items() if points is not None}
 
 
 def one_class_note(outcome: Outcome) -> str | None:
@@ -94,71 +120,13 @@ def one_class_note(outcome: Outcome) -> str | None:
         return None
     kind, lost = ("good", "recall and misses") if counted.normal else ("defective", "false alarms")
     return (
-        f"{outcome.method}: all {len(outcome.labels)} test pictures are {kind}, so AUROC, AP, F1, precision, {lost} "
+        f"{outcome.method}: all {len(outcome.gt_label)} test pictures are {kind}, so AUROC, AP, F1, precision, {lost} "
         "are left out; add pictures of the other class"
     )
 
 
-def write_figure(path: Path, figure: Figure, *, few_colours: bool = False) -> None:
-    """Write a figure as PNG; few colours make a smaller file of one that photos fill."""
-    with replacing(path) as part:
-        part.write_bytes(png(figure, few_colours=few_colours))
-
-
-def histogram_of(outcome: Outcome) -> Figure:
-    """Draw where the scores of one method lie."""
-    good, defective = outcome.scores[outcome.labels == 0], outcome.scores[outcome.labels == 1]
-    return score_histogram(outcome.method, good, defective, outcome.calibration, outcome.threshold["value"])
-
-
-def misses_strip(outcome: Outcome, gallery: Gallery, count: int) -> Figure:
-    """Draw the defective pictures that pass, lowest score first."""
-    return _strip(outcome, outcome.worst_misses(count), outcome.confusion.false_negatives, "misses", gallery)
-
-
-def false_alarms_strip(outcome: Outcome, gallery: Gallery, count: int) -> Figure:
-    """Draw the good pictures that are rejected, highest score first."""
-    rows = outcome.worst_false_alarms(count)
-    return _strip(outcome, rows, outcome.confusion.false_positives, "false alarms", gallery)
-
-
-def overview_of(
-    outcomes: Sequence[Outcome],
-    summaries: Mapping[str, Summary],
-    roc: Mapping[str, Curve],
-    precision_recall: Mapping[str, Curve],
-    confidence: float,
-    gallery: Gallery,
-) -> Figure:
-    """Draw all methods side by side, with pictures as the best of them sees them."""
-    best = max(outcomes, key=lambda outcome: summaries[outcome.method].metrics.get("auroc", 0.0))
-    measured = [outcome for outcome in outcomes if outcome.method in roc]
-    metrics = {outcome.method: summaries[outcome.method].metrics for outcome in measured}
-    alarms = {outcome.method: outcome.confusion.false_alarm_rate or 0.0 for outcome in measured}
-    return overview(
-        good=_examples(best, 0, gallery),
-        defective=_examples(best, 1, gallery),
-        caption=f"score of {best.method}; rejected from {best.threshold['value']:.3g} on",
-        roc=roc,
-        precision_recall=precision_recall,
-        roc_deployed={method: (alarms[method], found["recall"]) for method, found in metrics.items()},
-        precision_recall_deployed={method: (found["recall"], found["precision"]) for method, found in metrics.items()},
-        auroc={
-            method: Estimate(found["auroc"], found.get("auroc_low"), found.get("auroc_high"))
-            for method, found in metrics.items()
-        },
-        confidence=confidence,
-        labels={outcome.method: outcome.backbone for outcome in measured},
-    )
-
-
-def _examples(outcome: Outcome, label: int, gallery: Gallery) -> Examples:
-    rows = outcome.typical(label, EXAMPLES)
-    return Examples(gallery(outcome.image_ids[rows]), outcome.scores[rows], outcome.rejected[rows])
-
-
-def _strip(outcome: Outcome, rows: np.ndarray, total: int, name: str, gallery: Gallery) -> Figure:
-    counted = f"{total or 'no'} {name}" + (f", the worst {len(rows)}" if len(rows) < total else "")
-    ids = outcome.image_ids[rows]
-    title = f"{outcome.method}: {counted}"
-    return picture_strip(title, gallery(ids), ids, outcome.scores[rows], outcome.threshold["value"])
+def closing_line(outcomes: Sequence[Outcome]) -> str:
+    """What was evaluated, and how to see the results."""
+    number = len(outcomes[0].gt_label)
+    names, pictures = ", ".join(outcome.method for outcome in outcomes), "picture" if number == 1 else "pictures"
+    return f"evaluate: {names} on {number} test {pictures}; see `iad results`"

@@ -1,188 +1,183 @@
-"""Where each method sees defects: pixel metrics and galleries of the methods that wrote anomaly maps."""
+"""Where a method sees defects: pixel thresholds and pixel metrics of its anomaly maps, and why some are missing."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
-from functools import partial
 from typing import Any
 
 import numpy as np
-from matplotlib.figure import Figure
 
 from iad import paths
-from iad.data.manifest import read_manifest
 from iad.decision.pixel_thresholds import PixelThreshold, pixel_threshold_from_good
-from iad.detectors.maps import FullMaps, Rows
-from iad.errors import IadError
-from iad.io import open_array
-from iad.metrics.pixels import PixelPictures
-from iad.config import Evaluate
-from iad.progress import track
-from iad.report.evaluation import Gallery, write_figure
-from iad.report.examples import Pair, defect_examples, good_examples
-from iad.report.figures.galleries import MapScale, Shown, map_gallery, reduced
+from iad.detectors.maps import FullMaps
+from iad.metrics.confusion import iou, pixel_confusion
+from iad.metrics.localization import FPR_LIMIT, PixelMetrics, metrics_of
+from iad.metrics.pixels import PixelPictures, count_pixels
+from iad.neighbors.rows import RowView
+from iad.report.inputs import Masks, MethodMaps, read_maps
+from iad.report.options import Evaluate
 from iad.report.outcome import Outcome
-from iad.report.pixels import pixel_details, why_no_pixels
+from iad.report.overlay import MapScale, red_threshold, usual_value
+from iad.report.summary import rounded
+from iad.statistics.exact import Interval
+from iad.statistics.pixel_bootstrap import grid_counts, pixel_bootstrap_intervals
 
 NO_MAPS = "it writes no anomaly maps"
-ORDINALS = ("", "2nd ", "3rd ", "4th ")
-LONGEST_KIND = 20  # characters that fit above a picture
-
-
-class Masks:
-    """The data set's masks by `image_id`; nothing is read before it is asked for."""
-
-    def __init__(self) -> None:
-        manifest = read_manifest(paths.MANIFEST)
-        self.array = open_array(paths.MASKS) if paths.MASKS.is_file() else None  # uint8 (N, S, S)
-        self.rows = {image_id: row for row, image_id in enumerate(manifest["image_id"])}
-        self.names = dict(zip(manifest["image_id"], manifest["mask"], strict=True))
-
-    def known(self, image_ids: np.ndarray) -> np.ndarray:
-        """Which of these pictures have a mask, bool `(K,)`."""
-        return np.array([self.array is not None and self.names[one] is not None for one in image_ids], dtype=bool)
-
-    def of(self, image_ids: np.ndarray) -> Rows:
-        """Masks of these pictures, uint8 `(S, S)` each, all 0 where one has none; nothing in a data set without any."""
-        rows = [] if self.array is None else [self.rows[one] for one in image_ids]
-        return Rows(np.zeros((0, 0, 0)) if self.array is None else self.array, np.array(rows, dtype=np.int64))
-
-    def shown(self, image_id: str, label: int) -> np.ndarray | None:
-        """Defect pixels of one picture, bool `(S, S)`; None for a defective picture without a mask."""
-        if self.array is None or (label and self.names[image_id] is None):
-            return None
-        return np.asarray(self.array[self.rows[image_id]] != 0)
+ORACLE_NOTE = "chosen on the test masks: an upper bound, not a threshold to deploy"
 
 
 @dataclass(frozen=True, eq=False)
-class MethodMaps:
-    """Maps of one method: of its calibration and test pictures, full when read, and their smoothing in pixels."""
+class ColouredMaps:
+    """Maps of the test pictures, full when read; what their colours mean; and what the red promises."""
 
-    calibration: FullMaps
     test: FullMaps
-    sigma: float
+    scale: MapScale
+    red: PixelThreshold
 
 
-def localize(outcomes: Iterable[Outcome], chosen: Evaluate, seed: int, gallery: Gallery) -> dict[str, dict[str, Any]]:
-    """Measure and draw the maps of every method that wrote some. Returns the report's part by method.
+@dataclass(frozen=True, eq=False)
+class Localization:
+    """What the maps of one method come to: its part of the report, and the maps, None where it wrote none."""
+
+    details: dict[str, Any]
+    maps: ColouredMaps | None = None
+
+
+def localize(outcome: Outcome, masks: Masks, size: int, chosen: Evaluate, seed: int) -> Localization:
+    """Measure the maps of one method.
+
+    Args:
+        outcome: its scores and verdicts.
+        masks: of the data set.
+        size: side of the pictures in pixels.
+        chosen: section `evaluate` of the parameters.
+        seed: of the bootstrap draws; the same one for every method, so that their draws are paired.
 
     Raises:
         IadError: if a map or a mask is broken, or does not fit the scores.
     """
-    masks = Masks()
-    found: dict[str, dict[str, Any]] = {}
-    for outcome in track(list(outcomes), "anomaly maps", unit=" methods"):
-        picture = paths.GALLERIES / f"{outcome.method}.png"
-        maps = read_maps(outcome, gallery.images.shape[1], chosen.map_sigma)
-        if maps is None:
-            picture.unlink(missing_ok=True)
-            found[outcome.method] = {"left_out": NO_MAPS}
-            continue
-        origin = str(paths.SCORE / outcome.method / paths.CALIBRATION_MAPS)
-        set_threshold = partial(pixel_threshold_from_good, maps.calibration, origin=origin)
-        threshold = set_threshold(chosen.pixel_threshold, chosen.pixel_rate)
-        red = set_threshold("picture_maximum", chosen.red_rate)
-        settings = {"map_sigma_pixels": round(maps.sigma, 3), "threshold": asdict(threshold), "red": asdict(red)}
-        found[outcome.method] = settings | measured(outcome, maps, masks, threshold, chosen, seed)
-        write_figure(picture, draw_gallery(outcome, maps, masks, red, gallery), few_colours=True)
-    return found
+    maps = read_maps(outcome, size, chosen.map_sigma)
+    if maps is None:
+        return Localization({"left_out": NO_MAPS})
+    origin, scheme = str(paths.SCORE / outcome.method / paths.CALIBRATION_MAPS), outcome.map_scheme
+    threshold = pixel_threshold_from_good(
+        maps.calibration, chosen.pixel_threshold, chosen.pixel_rate, scheme=scheme, origin=origin
+    )
+    red = red_threshold(maps.calibration, chosen.red_rate, scheme, origin=origin)
+    settings = {"map_sigma_pixels": round(maps.sigma, 3), "threshold": asdict(threshold), "red": asdict(red)}
+    coloured = ColouredMaps(maps.test, MapScale(usual_value(maps.calibration.coarse), red.value), red)
+    pixels = _measured(outcome, maps, masks)
+    if isinstance(pixels, str):
+        return Localization(settings | {"left_out": pixels}, coloured)
+    details = pixel_details(pixels, threshold, draws=chosen.bootstrap, confidence=chosen.confidence, seed=seed)
+    details["pictures"]["without_mask"] = len(outcome.image_id) - len(pixels)
+    return Localization(settings | details, coloured)
 
 
-def read_maps(outcome: Outcome, size: int, sigma: float) -> MethodMaps | None:
-    """Maps of one method, or None where it wrote none.
+def pixel_details(
+    pictures: PixelPictures, threshold: PixelThreshold, *, draws: int, confidence: float, seed: int
+) -> dict[str, Any]:
+    """Measure the anomaly maps of one method. They are read about four times, one by one.
 
     Args:
-        outcome: its scores.
-        size: side of the pictures in pixels.
-        sigma: of the smoothing, as a share of that side.
+        pictures: maps and masks of test pictures.
+        threshold: chosen on good pictures alone.
+        draws: bootstrap draws of pictures behind the intervals of AUROC and AUPRO; 0 gives none.
+        confidence: of the intervals, in (0, 1).
+        seed: of the draws; the same one for every method, so that their draws are paired.
 
     Raises:
-        IadError: if there are more or fewer maps than scores.
+        IadError: if a map or a mask is refused, see `iad.metrics.pixels`.
     """
-    folder = paths.SCORE / outcome.method
-    if not (folder / paths.TEST_MAPS).is_file():
-        return None
-    full: list[FullMaps] = []
-    for name, pictures in ((paths.CALIBRATION_MAPS, len(outcome.calibration)), (paths.TEST_MAPS, len(outcome.scores))):
-        path = folder / name
-        maps = FullMaps(open_array(path), size, sigma * size, origin=str(path))
-        if len(maps) != pictures:
-            raise IadError(f"{path}: {len(maps)} maps for {pictures} scores; run `dvc repro` to write both again")
-        full.append(maps)
-    return MethodMaps(full[0], full[1], sigma * size)
+    counts = count_pixels(pictures)
+    found, verdicts = metrics_of(counts), pixel_confusion(pictures, threshold.value)
+    labels = np.asarray(pictures.gt_label)
+    intervals: dict[str, Interval] = {}
+    if draws and counts.defined:
+        grid = grid_counts(pictures, counts)
+        intervals = pixel_bootstrap_intervals(grid, labels, draws=draws, confidence=confidence, seed=seed)
+    return {
+        "pictures": {"good": int((labels == 0).sum()), "anomalous": int((labels == 1).sum())},
+        "regions": found.regions,
+        "auroc": rounded(found.auroc),
+        "average_precision": rounded(found.average_precision),
+        "aupro": rounded(found.aupro),
+        "aupro_fpr_limit": FPR_LIMIT,
+        "aupimo": rounded(found.aupimo),
+        "f1": rounded(verdicts.f1),
+        "iou": rounded(iou(verdicts)),
+        "precision": rounded(verdicts.precision),
+        "recall": rounded(verdicts.recall),
+        "intervals": {name: [rounded(one.low), rounded(one.high)] for name, one in intervals.items()},
+        "oracle": _oracle(found),
+        "absent": found.absent,
+    }
 
 
-def measured(
-    outcome: Outcome, maps: MethodMaps, masks: Masks, threshold: PixelThreshold, chosen: Evaluate, seed: int
-) -> dict[str, Any]:
-    """Pixel metrics of one method, or `left_out`: why there are none."""
-    ids, has_mask = outcome.image_ids, masks.known(outcome.image_ids)
-    marks = has_mask.copy()
-    marks[has_mask] = [bool(mask.any()) for mask in masks.of(ids[has_mask])]
-    if reason := why_no_pixels(outcome.labels, has_mask, marks, [str(masks.names[one]) for one in ids]):
-        return {"left_out": reason}
-    kept = np.flatnonzero((outcome.labels == 0) | has_mask)
-    origin = str(paths.SCORE / outcome.method / paths.TEST_MAPS)
-    pictures = PixelPictures(
-        Rows(maps.test, kept), masks.of(ids[kept]), outcome.labels[kept], ids[kept].tolist(), origin
-    )
-    details = pixel_details(pictures, threshold, draws=chosen.bootstrap, confidence=chosen.confidence, seed=seed)
-    details["pictures"]["without_mask"] = len(ids) - len(kept)
-    return details
+def why_no_pixels(
+    gt_label: np.ndarray, has_mask: np.ndarray, marks: np.ndarray, mask_names: Sequence[str]
+) -> str | None:
+    """Why the masks of a test set allow no pixel metric at all, or None.
 
+    Args:
+        gt_label: int64 `(N,)`, 0 normal, 1 anomalous.
+        has_mask: bool `(N,)`, whether the data set holds a mask of the picture.
+        marks: bool `(N,)`, whether the mask marks a pixel.
+        mask_names: N names, for the line.
 
-def draw_gallery(outcome: Outcome, maps: MethodMaps, masks: Masks, red: PixelThreshold, gallery: Gallery) -> Figure:
-    """Draw the hardest and easiest picture of each kind of defect, and the good ones with the highest scores."""
-    defects, hidden = defect_examples(outcome)
-
-    def shown(row: int, caption: str) -> Shown:
-        image_id, label = outcome.image_ids[row], int(outcome.labels[row])
-        mask = masks.shown(image_id, label)
-        wrong = bool(outcome.rejected[row]) != bool(label)
-        picture = gallery([image_id])[0]
-        return reduced(Shown(caption, _verdict(outcome, row), wrong, picture, mask, maps.test[row]))
-
-    lines = [
-        (shown(pair.left, left), None if pair.right is None else shown(pair.right, right))
-        for pair in [*defects, *good_examples(outcome)]
-        for left, right in [_captions(outcome, pair)]
-    ]
-    usual = float(np.median(maps.calibration.coarse))
-    notes = [f"red from {red.value:.3g} on: {red.promise}", *([red.warning] if red.warning else [])]
-    if hidden:
-        notes.append(f"{hidden} more kinds of defect, found more easily, are not shown")
-    title = f"{outcome.method}: rejected from a score of {outcome.threshold['value']:.4g} on"
-    return map_gallery(title, lines, MapScale(usual, red.value), notes)
+    >>> why_no_pixels(np.array([0, 1]), np.array([False, False]), np.array([False, False]), ["", ""])
+    'the data set has no masks of defective test pictures'
+    """
+    anomalous = np.asarray(gt_label) == 1
+    if not anomalous.any():
+        return "there is no defective test picture"
+    if not (anomalous & has_mask).any():
+        return "the data set has no masks of defective test pictures"
+    if len(empty := np.flatnonzero(anomalous & has_mask & ~marks)):
+        more = f" (and {len(empty) - 1} more)" if len(empty) > 1 else ""
+        return (
+            f"the mask {mask_names[empty[0]]} marks no pixel{more}, but its picture is defective; "
+            "give it a mask that marks the defect, or none"
+        )
+    return None
 
 
 def localization_notes(found: Mapping[str, Mapping[str, Any]]) -> list[str]:
-    """One line for each reason why pixel metrics are missing, with the methods that lack them."""
+    """One line for each reason why pixel metrics are missing, with the methods that lack them.
+
+    Args:
+        found: `details` of each method by its name.
+
+    >>> localization_notes({"ae": {"left_out": "there is no defective test picture"}, "knn": {"absent": {}}})
+    ['ae: no pixel metrics: there is no defective test picture']
+    """
     lacking: dict[str, list[str]] = {}
     for method, details in found.items():
         reasons = {details["left_out"]: "pixel metrics"} if "left_out" in details else {}
         for name, reason in details.get("absent", {}).items():
             reasons[reason] = f"{reasons[reason]}, {name}" if reason in reasons else name
         if unmasked := details.get("pictures", {}).get("without_mask"):
-            reasons[f"left out of pixel metrics, since they have no mask: {unmasked} defective test pictures"] = ""
+            pictures = "picture has" if unmasked == 1 else "pictures have"
+            reasons[f"left out of pixel metrics: {unmasked} defective test {pictures} no mask"] = ""
         for reason, names in reasons.items():
             lacking.setdefault(f"no {names}: {reason}" if names else reason, []).append(method)
     return [f"{', '.join(methods)}: {line}" for line, methods in lacking.items()]
 
 
-def _verdict(outcome: Outcome, row: int) -> str:
-    verdicts = {(0, 0): "passed", (0, 1): "rejected: false alarm", (1, 0): "passed: miss", (1, 1): "rejected"}
-    return f"{outcome.scores[row]:.4g} {verdicts[int(outcome.labels[row]), int(outcome.rejected[row])]}"
+def _measured(outcome: Outcome, maps: MethodMaps, masks: Masks) -> PixelPictures | str:
+    """Maps and masks of the pictures that can be measured, or why there are none."""
+    ids, labels = outcome.image_id, outcome.gt_label
+    has_mask = masks.known(ids)
+    names = [str(masks.names.get(one)) for one in ids]
+    if reason := why_no_pixels(labels, has_mask, masks.marking(ids), names):
+        return reason
+    kept = np.flatnonzero((labels == 0) | has_mask)
+    origin = str(paths.SCORE / outcome.method / paths.TEST_MAPS)
+    return PixelPictures(RowView(maps.test, kept), masks.of(ids[kept]), labels[kept], ids[kept].tolist(), origin)
 
 
-def _captions(outcome: Outcome, pair: Pair) -> tuple[str, str]:
-    good = pair.kind == "good" and outcome.labels[pair.left] == 0
-    same = (outcome.labels == 0) if good else (outcome.labels == 1) & (outcome.defects == pair.kind)
-    kind = pair.kind if len(pair.kind) <= LONGEST_KIND else pair.kind[: LONGEST_KIND - 1] + "\u2026"
-    total = int(same.sum())
-    if pair.right is None:
-        return f"{kind}: the only one", ""
-    if good:
-        return f"{kind}: 2nd highest of {total}", f"{kind}: highest of {total}"
-    nth = ORDINALS[pair.place]
-    return f"{kind}: {nth}lowest of {total}", f"{kind}: {nth}highest of {total}"
+def _oracle(found: PixelMetrics) -> dict[str, Any] | None:
+    if (best := found.oracle_f1) is None:
+        return None
+    return {"best_f1": rounded(best.value), "threshold": best.threshold, "note": ORACLE_NOTE}

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import astuple, dataclass, fields, replace
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 from itertools import combinations
 
 import numpy as np
@@ -11,7 +11,6 @@ import numpy as np
 from iad.errors import IadError
 from iad.metrics.image import auroc
 from iad.report.outcome import Outcome
-from iad.report.rows import Rows
 from iad.statistics.comparison import delong, holm, mcnemar
 
 
@@ -65,7 +64,7 @@ def compare_methods(outcomes: Sequence[Outcome], *, confidence: float) -> list[C
         IadError: if two methods were not tested on the same pictures.
     """
     _require_same_pictures(outcomes)
-    ranked = sorted(outcomes, key=lambda outcome: auroc(outcome.labels, outcome.scores) or 0.0, reverse=True)
+    ranked = sorted(outcomes, key=lambda outcome: auroc(outcome.gt_label, outcome.pred_score) or 0.0, reverse=True)
     found = [
         comparison
         for method, against in combinations(ranked, 2)
@@ -78,14 +77,8 @@ def compare_methods(outcomes: Sequence[Outcome], *, confidence: float) -> list[C
     ]
 
 
-def comparison_rows(comparisons: Iterable[Comparison]) -> Rows:
-    """One row per comparison; what a test does not have is empty, and `real` is 1 or 0."""
-    rows = [[int(value) if isinstance(value, bool) else value for value in astuple(found)] for found in comparisons]
-    return tuple(field.name for field in fields(Comparison)), list(rows)
-
-
 def _of_scores(method: Outcome, against: Outcome, confidence: float) -> Iterator[Comparison]:
-    found = delong(method.labels, method.scores, against.scores, confidence=confidence)
+    found = delong(method.gt_label, method.pred_score, against.pred_score, confidence=confidence)
     if found is not None:
         value, low, high = (round(number, 6) for number in (found.value, found.low, found.high))
         yield Comparison(method.method, against.method, "auroc", "delong", value, _shortened(found.p), low, high)
@@ -93,7 +86,7 @@ def _of_scores(method: Outcome, against: Outcome, confidence: float) -> Iterator
 
 def _of_verdicts(method: Outcome, against: Outcome) -> Iterator[Comparison]:
     for metric, label in (("misses", 1), ("false_alarms", 0)):
-        here = method.labels == label
+        here = method.gt_label == label
         if here.any():
             wrong = [outcome.rejected[here] != bool(label) for outcome in (method, against)]
             found = mcnemar(*wrong)
@@ -109,9 +102,9 @@ def _shortened(p: float) -> float:
 
 def _require_same_pictures(outcomes: Sequence[Outcome]) -> None:
     for outcome in outcomes[1:]:
-        same = np.array_equal(outcome.image_ids, outcomes[0].image_ids)
-        if not (same and np.array_equal(outcome.labels, outcomes[0].labels)):
+        same = np.array_equal(outcome.image_id, outcomes[0].image_id)
+        if not (same and np.array_equal(outcome.gt_label, outcomes[0].gt_label)):
             raise IadError(
-                f"{outcomes[0].method} and {outcome.method} were tested on other pictures or labels; "
+                f"{outcomes[0].method} and {outcome.method} were tested on other pictures or labels than each other; "
                 "run `dvc repro` so that both score the same ones"
             )

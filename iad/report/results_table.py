@@ -5,11 +5,39 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from iad import paths
+from iad.errors import IadError
+from iad.io import read_json
+from iad.report.named import counted
+from iad.report.tables import as_markdown, as_text
+
 RESULTS_HEADER = (
     "method", "backbone", "AUROC", "AP", "F1", "precision", "recall", "threshold", "false alarms", "misses",
 )  # fmt: skip
 COMPARED = ("auroc", "misses", "false_alarms")
 MOST_PAIRS = 6
+
+
+def last_results(style: str) -> str:
+    """The results that `evaluate` wrote in this folder: all tables of this module that apply.
+
+    Args:
+        style: `text`, or `markdown`, which leaves out where the plots are.
+
+    Raises:
+        IadError: if there are no results here.
+    """
+    if not paths.REPORT.is_file():
+        raise IadError(f"{paths.REPORT}: no results here yet; run `dvc repro` in the repository's top folder first")
+    report = read_json(paths.REPORT)
+    metrics = {method: read_json(paths.METRICS / f"{method}.json") for method in report["methods"]}
+    drawn = as_markdown if style == "markdown" else as_text
+    parts = [drawn(*results_rows(report, metrics)), localization_note(report)]
+    for table in (localization_table(report), comparison_table(report), costs_table(report)):
+        parts += [table[0], drawn(*table[1:])] if table else []
+    if style != "markdown":
+        parts.append(f"plots: {paths.OVERVIEW}, and more in {paths.PLOTS}; in the browser: dvc plots show --open")
+    return "\n\n".join(part for part in parts if part)
 
 
 def results_rows(
@@ -45,8 +73,9 @@ def comparison_table(report: Mapping[str, Any]) -> tuple[str, Sequence[str], lis
     shown = pairs if len(pairs) <= MOST_PAIRS else {names: row for names, row in pairs.items() if names[0] == best}
     hidden = len(pairs) - len(shown)
     title = (
-        f"Differences on the same pictures, real or noise: {len(found)} tests, Holm-corrected p at most "
-        f"{1 - report['confidence']:.3g} is real." + (f" {hidden} more pairs are in the report." if hidden else "")
+        f"Differences on the same pictures, real or noise: {counted(len(found), 'test')}, Holm-corrected p at most "
+        f"{1 - report['confidence']:.3g} is real."
+        + (f" {hidden} more {_pairs(hidden)} in the report." if hidden else "")
     )
     interval = f"AUROC difference [{100 * report['confidence']:g} %]"
     header = ("method", "against", interval, "misses of one alone", "false alarms of one alone")
@@ -96,7 +125,8 @@ def localization_table(report: Mapping[str, Any]) -> tuple[str, Sequence[str], l
         return None
     pictures, threshold = (next(iter(measured.values()))[name] for name in ("pictures", "threshold"))
     title = (
-        f"Where the defect is, pixel by pixel: {pictures['anomalous']} defective and {pictures['good']} good pictures. "
+        f"Where the defect is, pixel by pixel: {pictures['anomalous']:d} defective and "
+        f"{counted(pictures['good'], 'good picture')}. "
         f"F1 and IoU at a threshold from good pictures alone ({threshold['strategy']}); "
         "the oracle F1 is the best that any threshold could reach here."
     )
@@ -110,10 +140,17 @@ def localization_note(report: Mapping[str, Any]) -> str | None:
 
     Args:
         report: content of the report file.
+
+    >>> localization_note({"methods": {"ae": {"pixels": {"threshold": {}, "left_out": "the data set has no masks"}}}})
+    'No pixel metrics: the data set has no masks.'
     """
     found = [details.get("pixels", {}) for details in report["methods"].values()]
     reasons = {pixels.get("left_out") for pixels in found if "threshold" in pixels}
     return None if None in reasons or not reasons else f"No pixel metrics: {'; '.join(sorted(map(str, reasons)))}."
+
+
+def _pairs(count: int) -> str:
+    return "pair is" if count == 1 else "pairs are"
 
 
 def _localization_row(method: str, pixels: Mapping[str, Any]) -> list[str]:

@@ -8,7 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from iad.metrics.image import auroc, average_precision, best_f1, both_classes, recall_per_defect
+from iad.metrics.confusion import recall_per_defect
+from iad.metrics.image import auroc, average_precision, best_f1, both_classes
 from iad.report.outcome import Outcome
 from iad.report.pairs import Comparison
 from iad.statistics.bootstrap import bootstrap_samples, intervals_of
@@ -39,22 +40,31 @@ def summarize(outcome: Outcome, *, draws: int, confidence: float, seed: int) -> 
         confidence: of the intervals, in (0, 1).
         seed: of the draws; the same one for every method, so that their draws are paired.
     """
-    given = (outcome.labels, outcome.scores, outcome.rejected)
-    samples = bootstrap_samples(*given, draws=draws, seed=seed) if draws and both_classes(outcome.labels) else {}
+    given = (outcome.gt_label, outcome.pred_score, outcome.rejected)
+    samples = bootstrap_samples(*given, draws=draws, seed=seed) if draws and both_classes(outcome.gt_label) else {}
     intervals = intervals_of(samples, *given, confidence=confidence) if draws else {}
     return Summary(_metrics(outcome, intervals.get("auroc")), _details(outcome, intervals), samples)
+
+
+def rounded(value: float | None) -> float | None:
+    """Six digits after the point, as the report holds rates; None stays None.
+
+    >>> rounded(2 / 3), rounded(None)
+    (0.666667, None)
+    """
+    return None if value is None else round(value, 6)
 
 
 def _metrics(outcome: Outcome, interval: Interval | None) -> dict[str, float | int]:
     counted = outcome.confusion
     values = {
-        "auroc": _rounded(auroc(outcome.labels, outcome.scores)),
-        "auroc_low": _rounded(interval.low if interval else None),
-        "auroc_high": _rounded(interval.high if interval else None),
-        "average_precision": _rounded(average_precision(outcome.labels, outcome.scores)),
-        "f1": _rounded(counted.f1),
-        "precision": _rounded(counted.precision),
-        "recall": _rounded(counted.recall),
+        "auroc": rounded(auroc(outcome.gt_label, outcome.pred_score)),
+        "auroc_low": rounded(interval.low if interval else None),
+        "auroc_high": rounded(interval.high if interval else None),
+        "average_precision": rounded(average_precision(outcome.gt_label, outcome.pred_score)),
+        "f1": rounded(counted.f1),
+        "precision": rounded(counted.precision),
+        "recall": rounded(counted.recall),
         "threshold": float(f"{outcome.threshold['value']:.6g}"),
         "false_alarms": counted.false_positives if counted.normal else None,
         "misses": counted.false_negatives if counted.anomalous else None,
@@ -63,8 +73,8 @@ def _metrics(outcome: Outcome, interval: Interval | None) -> dict[str, float | i
 
 
 def _details(outcome: Outcome, intervals: Mapping[str, Interval]) -> dict[str, Any]:
-    counted, oracle = outcome.confusion, best_f1(outcome.labels, outcome.scores)
-    per_defect = recall_per_defect(outcome.labels, outcome.defects, outcome.rejected)
+    counted, oracle = outcome.confusion, best_f1(outcome.gt_label, outcome.pred_score)
+    per_defect = recall_per_defect(outcome.gt_label, outcome.defect, outcome.rejected)
     return {
         "pictures": {
             "calibration": len(outcome.calibration),
@@ -74,18 +84,18 @@ def _details(outcome: Outcome, intervals: Mapping[str, Interval]) -> dict[str, A
         "threshold": dict(outcome.threshold),
         "verdicts": {
             **asdict(counted),
-            "false_alarm_rate": _rounded(counted.false_alarm_rate),
-            "balanced_accuracy": _rounded(counted.balanced_accuracy),
+            "false_alarm_rate": rounded(counted.false_alarm_rate),
+            "balanced_accuracy": rounded(counted.balanced_accuracy),
         },
-        "intervals": {name: [_rounded(found.low), _rounded(found.high)] for name, found in intervals.items()},
+        "intervals": {name: [rounded(found.low), rounded(found.high)] for name, found in intervals.items()},
         "interval_methods": {name: found.method for name, found in intervals.items()},
         "oracle": oracle and {
-            "best_f1": _rounded(oracle.value),
+            "best_f1": rounded(oracle.value),
             "threshold": oracle.threshold,
             "note": "chosen on the test labels: an upper bound, not a threshold to deploy",
         },
         "recall_per_defect": {
-            kind: {**asdict(found), "recall": _rounded(found.recall)} for kind, found in per_defect.items()
+            kind: {**asdict(found), "recall": rounded(found.recall)} for kind, found in per_defect.items()
         },
         "provenance": _without_history(outcome.provenance),
     }  # fmt: skip
@@ -116,10 +126,6 @@ def report_of(
         "comparisons": [asdict(found) for found in comparisons],
         "costs": costs and dict(costs),
     }
-
-
-def _rounded(value: float | None) -> float | None:
-    return None if value is None else round(value, 6)
 
 
 def _without_history(provenance: Mapping[str, Any]) -> dict[str, Any]:

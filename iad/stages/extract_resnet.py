@@ -2,29 +2,12 @@
 
 from __future__ import annotations
 
-from iad import paths
-from iad.compute import start
-from iad.config import load_params
-from iad.data.manifest import read_manifest, rows_of
-from iad.io import open_array
-from iad.progress import say
-
 
 def extract_resnet() -> None:
     """Embed every picture with the CNN backbone."""
-    from iad.features.extract import write_embeddings
+    from iad import paths
+    from iad.config import load_params
+    from iad.pipeline.embedding import embed_pictures
 
     params = load_params()
-    wanted = params.compute
-    runtime = start(device=wanted.device, precision=wanted.precision, threads=wanted.threads)
-    images, train = open_array(paths.IMAGES), rows_of(read_manifest(paths.MANIFEST), "train")
-    made = write_embeddings(
-        params.resnet,
-        images,
-        train,
-        paths.EXTRACT_RESNET,
-        section="resnet",
-        batch_size=wanted.batch_size,
-        runtime=runtime,
-    )
-    say(f"extract_resnet: {made}")
+    embed_pictures(params, params.resnet, paths.EXTRACT_RESNET, section="resnet")

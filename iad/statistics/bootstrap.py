@@ -36,6 +36,11 @@ def bootstrap_intervals(
 
     Returns:
         An interval by name of metric. With pictures of one class only, that of its rate: recall or false-alarm rate.
+
+    >>> labels, scores = np.array([0, 0, 0, 1, 1, 1]), np.array([0.1, 0.4, 0.2, 0.3, 0.8, 0.9])
+    >>> found = bootstrap_intervals(labels, scores, scores >= 0.35, draws=200, confidence=0.9, seed=0)
+    >>> found["auroc"].method, found["auroc"].high, found["recall"].high
+    ('bootstrap', 1.0, 1.0)
     """
     if draws == 0:
         return {}
@@ -59,6 +64,11 @@ def intervals_of(
         scores: float64 `(N,)`, higher = more anomalous.
         rejected: bool `(N,)`, the verdict on each picture.
         confidence: in (0, 1).
+
+    >>> labels, scores = np.array([0, 0, 1, 1]), np.array([0.1, 0.2, 0.8, 0.9])  # a perfect ranking
+    >>> draws = bootstrap_samples(labels, scores, scores >= 0.5, draws=50, seed=0)
+    >>> intervals_of(draws, labels, scores, scores >= 0.5, confidence=0.95)["auroc"].method
+    'disjoint_pairs'
     """
     found = {name: percentile_interval(values, confidence) for name, values in samples.items()}
     rates = _rate_intervals(labels, rejected, confidence)
@@ -95,6 +105,14 @@ def interval_of_rates(
 
     Returns:
         None without draws.
+
+    >>> labels, scores = np.array([0, 0, 1, 1]), np.array([0.1, 0.2, 0.8, 0.9])
+    >>> draws = bootstrap_samples(labels, scores, scores >= 0.5, draws=50, seed=0)
+    >>> cost = interval_of_rates(
+    ...     lambda recall, false_alarms: 10 * (1 - recall) + false_alarms, draws, labels, scores >= 0.5, confidence=0.95
+    ... )
+    >>> cost.low, round(cost.high, 2)  # no miss and no false alarm among two each says little
+    (0.0, 9.26)
     """
     if not samples:
         return None
@@ -118,6 +136,11 @@ def bootstrap_samples(
 
     Returns:
         `auroc`, `average_precision`, `f1`, `precision`, `recall`, `false_alarm_rate` and `balanced_accuracy`.
+
+    >>> labels, scores = np.array([0, 0, 1, 1]), np.array([0.1, 0.4, 0.3, 0.9])
+    >>> samples = bootstrap_samples(labels, scores, scores >= 0.35, draws=100, seed=0)
+    >>> sorted(set(samples["recall"].tolist())), len(samples["auroc"])
+    ([0.0, 0.5, 1.0], 100)
     """
     ranking = rank(labels, scores)
     verdicts = np.asarray(rejected, dtype=bool)[ranking.order]
@@ -137,6 +160,10 @@ def draw_weights(labels: np.ndarray, *, draws: int, seed: int) -> Iterator[np.nd
         labels: int64 `(N,)`, 0 normal, 1 anomalous; both must be there.
         draws: number of resampled test sets, over all chunks.
         seed: of the draws.
+
+    >>> (weights,) = draw_weights(np.array([0, 0, 0, 1, 1]), draws=4, seed=0)
+    >>> weights[:, :3].sum(axis=1).tolist(), weights[:, 3:].sum(axis=1).tolist()
+    ([3, 3, 3, 3], [2, 2, 2, 2])
     """
     generator = np.random.default_rng(seed)
     anomalous = np.asarray(labels) == 1

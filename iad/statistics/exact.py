@@ -2,16 +2,15 @@
 
 0 false alarms among 177 pictures, or a perfect ranking, stay what they are however the pictures are drawn. An interval
 without width would claim a certainty that the number of pictures does not give.
+
+SciPy's beta quantile gives the ends; `scipy.stats.binomtest(...).proportion_ci(method="exact")` is the same interval,
+found by a root search, from a module that takes ten times as long to import.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-
-import numpy as np
-
-STEPS = 60  # of a bisection, which leaves 2^-60
 
 
 @dataclass(frozen=True)
@@ -42,9 +41,11 @@ def clopper_pearson(successes: int, total: int, confidence: float) -> Interval:
     >>> found.low, round(found.high, 4)
     (0.0, 0.0206)
     """
+    from scipy.special import betaincinv
+
     tail = (1 - confidence) / 2
-    low = 0.0 if successes == 0 else 1 - _rate_at(total - successes, total, tail)
-    high = 1.0 if successes == total else _rate_at(successes, total, tail)
+    low = float(betaincinv(successes, total - successes + 1, tail)) if successes > 0 else 0.0
+    high = float(betaincinv(successes + 1, total - successes, 1 - tail)) if successes < total else 1.0
     return Interval(low, high, "clopper_pearson")
 
 
@@ -75,19 +76,11 @@ def interval_from_rates(
         metric: of recall and false-alarm rate.
         recall: its Clopper-Pearson interval.
         false_alarm_rate: its Clopper-Pearson interval.
+
+    >>> recall, false_alarms = clopper_pearson(50, 50, 0.95), clopper_pearson(5, 100, 0.95)
+    >>> found = interval_from_rates(lambda recall, false_alarms: (recall + 1 - false_alarms) / 2, recall, false_alarms)
+    >>> round(found.low, 3), round(found.high, 3)
+    (0.908, 0.992)
     """
     worst, best = metric(recall.low, false_alarm_rate.high), metric(recall.high, false_alarm_rate.low)
     return Interval(float(min(worst, best)), float(max(worst, best)), "clopper_pearson_of_rates")
-
-
-def _rate_at(successes: int, total: int, tail: float) -> float:
-    # the rate at which `successes` or fewer have the probability `tail`, which falls as the rate rises
-    counts = np.arange(successes + 1)
-    ratios = np.log((total - counts[1:] + 1) / counts[1:])
-    log_ways = np.concatenate([[0.0], np.cumsum(ratios)])
-    low, high = 0.0, 1.0
-    for _ in range(STEPS):
-        rate = (low + high) / 2
-        log_tail = np.logaddexp.reduce(log_ways + counts * np.log(rate) + (total - counts) * np.log1p(-rate))
-        low, high = (rate, high) if log_tail > np.log(tail) else (low, rate)
-    return (low + high) / 2

@@ -119,6 +119,11 @@ def grid_metrics(grid: PixelGrid, weights: np.ndarray, fpr_limit: float = FPR_LI
         grid: of the test pictures.
         weights: int64 `(B, N)`, how often each picture counts; good pixels and regions must remain.
         fpr_limit: of AUPRO.
+
+    >>> good, defect = (np.array([[0.0, 10.0], [2.0, 8.0]]), np.array([[4.0, 1.0], [0.0, 0.0]]))
+    >>> grid = PixelGrid(good, defect, overlap=np.array([[0.8, 0.2], [0.0, 0.0]]), regions=np.array([1.0, 0.0]))
+    >>> grid_metrics(grid, np.array([[1, 1], [1, 3]]))["pixel_auroc"].round(3).tolist()  # the good picture once, thrice
+    [0.85, 0.825]
     """
     x = _rising(weights @ grid.good)
     true_positives = _rising(weights @ grid.defect)
@@ -130,7 +135,12 @@ def grid_metrics(grid: PixelGrid, weights: np.ndarray, fpr_limit: float = FPR_LI
 
 
 def grid_error(grid: PixelGrid, fpr_limit: float = FPR_LIMIT) -> dict[str, float]:
-    """How far `grid_metrics` of all pictures can lie from the exact values: half the area of the grid's rectangles."""
+    """How far `grid_metrics` of all pictures can lie from the exact values: half the area of the grid's rectangles.
+
+    >>> counts = np.array([[5.0, 5.0]])  # one picture and two bins, each as full of good pixels as of defect pixels
+    >>> grid_error(PixelGrid(counts, counts, overlap=counts / 10, regions=np.array([1.0])))["pixel_auroc"]
+    0.25
+    """
     share_good = grid.good.sum(axis=0) / grid.good.sum()
     x = np.concatenate([[0.0], np.cumsum(share_good)])
     share_defect = grid.defect.sum(axis=0) / grid.defect.sum()

@@ -1,15 +1,18 @@
-"""`iad preset` changes the values of a preset in `params.yaml` and not one other byte."""
+"""`iad preset` changes the values of a preset in `params.yaml` and leaves comments and order as they are."""
 
+import re
 import shutil
 
 import pytest
 
-from iad.commands.preset import leaves, overlay, preset
-from iad.detectors.classical import DETECTORS
-from iad.errors import IadError
+from iad.commands.preset import preset
 from iad.config import load_params
+from iad.detectors import detector_names, section_of
+from iad.errors import IadError
+from iad.options import flat
 from iad.paths import PARAMS
-from tests.helpers import ROOT
+from iad.presets import WHOLE, overlay
+from tests.helpers import ROOT, read_yaml
 
 COMMITTED = (ROOT / "params.yaml").read_bytes()
 PRESETS = {path.stem: path for path in sorted((ROOT / "presets").glob("*.yaml"))}
@@ -23,11 +26,16 @@ def repository(tmp_path, monkeypatch):
     return tmp_path
 
 
+def values_of(path):
+    """Every value by its key with dots; what counts as one value is one."""
+    values = read_yaml(path)
+    return flat({name: [value] if name in WHOLE else value for name, value in values.items()})
+
+
 def without_values(text):
-    """The text with every value blanked out, and the blanks before a comment."""
-    keys = leaves(text, "here")
-    bare, _ = overlay(text, dict.fromkeys(keys, "x"))
-    return bare
+    """Comments, keys and blank lines, without what stands in the sections that are replaced as a whole."""
+    outside = re.sub(rf"^({'|'.join(WHOLE)}):.*\n(?:  .*\n)*", r"\1:\n", text, flags=re.MULTILINE)
+    return re.sub(r"^( *[a-z_0-9]+:)[^#\n]*", r"\1", outside, flags=re.MULTILINE)
 
 
 def test_offline_is_what_the_repository_comes_with(capsys):
@@ -37,7 +45,7 @@ def test_offline_is_what_the_repository_comes_with(capsys):
 
 
 def test_every_preset_sets_every_key_that_any_preset_sets():
-    keys = {name: set(leaves(path.read_text(), name)) for name, path in PRESETS.items()}
+    keys = {name: set(values_of(path)) for name, path in PRESETS.items()}
     assert len(keys) >= 2
     assert all(found == keys["offline"] for found in keys.values())
 
@@ -45,8 +53,7 @@ def test_every_preset_sets_every_key_that_any_preset_sets():
 @pytest.mark.parametrize("name", PRESETS)
 def test_a_preset_writes_its_values_and_leaves_the_rest(name):
     preset(name)
-    wanted, before = leaves(PRESETS[name].read_text(), name), leaves(COMMITTED.decode(), "before")
-    assert leaves(PARAMS.read_text(), "after") == before | wanted
+    assert values_of(PARAMS) == values_of(ROOT / "params.yaml") | values_of(PRESETS[name])
     assert without_values(PARAMS.read_text()) == without_values(COMMITTED.decode())
     load_params()
 
@@ -80,7 +87,11 @@ def test_classical_switches_every_classical_detector_on_beside_the_usual_methods
     preset("classical")
     params = load_params()
     added = {name: dict(spec) for name, spec in params.methods.items() if name not in usual.methods}
-    assert added == {name: {"reads": "extract_vit", "params": f"classical.{name}"} for name in DETECTORS}
+    classical = [name for name in detector_names() if section_of(name).startswith("classical.")]
+    assert added == {
+        name: {"detector": name, "reads": "extract_vit", "params": f"classical.{name}"} for name in classical
+    }
+    assert len(classical) == 8
     assert params.model_dump(exclude={"methods"}) == usual.model_dump(exclude={"methods"})
     said = capsys.readouterr().out.splitlines()
     assert said == [
@@ -89,16 +100,46 @@ def test_classical_switches_every_classical_detector_on_beside_the_usual_methods
     ]
 
 
-def test_methods_are_replaced_as_a_whole_in_any_style_and_comments_below_stay():
-    new = {("methods",): "\n  b: {reads: y}\n  c: {reads: z}"}
-    replaced = "methods:\n  b: {reads: y}\n  c: {reads: z}"
-    # in block style, before another section
-    text = "methods:   # which\n  a: {reads: x}\n\n# below\nseed: 0\n"
-    assert overlay(text, new) == (f"{replaced}\n\n# below\nseed: 0\n", ["methods: a -> b, c"])
-    # in flow style, with the line ends of Windows
-    assert overlay("methods: {a: {reads: x}}\r\n", new)[0] == replaced.replace("\n", "\r\n") + "\r\n"
+def test_a_document_that_is_not_changed_stays_as_it_is_to_the_byte():
+    for text in (COMMITTED.decode(), COMMITTED.decode().replace("\n", "\r\n")):
+        assert overlay(text, "", "here") == (text, [])
+
+
+NEW = "methods:\n  b: {reads: y}\n  c: {reads: z}"
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        # before another section, with comments of the old methods and below them
+        (
+            "methods:   # which\n  a: {reads: x}  # old\n\n# below\nseed: 0\n",
+            "methods:   # which\n  b: {reads: y}\n  c: {reads: z}\n\n# below\nseed: 0\n",
+        ),
+        # every level in block style
+        ("methods:\n  a:\n    reads:\n    - x  # old\n\n# below\nseed: 0\n", f"{NEW}\n\n# below\nseed: 0\n"),
+        # in flow style, before a comment
+        (
+            "methods: {a: {reads: x}} # which\n\n# below\nseed: 0\n",
+            "methods:                 # which\n  b: {reads: y}\n  c: {reads: z}\n\n# below\nseed: 0\n",
+        ),
+        # with the line ends of Windows
+        ("methods: {a: {reads: x}}\r\n", NEW.replace("\n", "\r\n") + "\r\n"),
+        # at the end of the file
+        ("methods:\n  a: {reads: x}\n\n# end\n", f"{NEW}\n\n# end\n"),
+    ],
+)
+def test_methods_are_replaced_as_a_whole_in_any_style_and_comments_below_stay(text, expected):
+    assert overlay(text, NEW, "here") == (expected, ["methods: a -> b, c"])
     # already so
-    assert overlay(f"{replaced}\n", new) == (f"{replaced}\n", [])
+    assert overlay(expected, NEW, "here") == (expected, [])
+
+
+def test_methods_in_another_order_are_a_change_and_may_become_none():
+    text = "hybrids:\n  a: {how: x}\n  b: {how: y}\n\n# below\nseed: 0\n"
+    turned = "hybrids:\n  b: {how: y}\n  a: {how: x}\n\n# below\nseed: 0\n"
+    assert overlay(text, turned, "here") == (turned, ["hybrids: a, b -> b, a"])
+    assert overlay(text, "hybrids: {}", "here") == ("hybrids: {}\n\n# below\nseed: 0\n", ["hybrids: a, b -> none"])
 
 
 def test_without_a_name_the_presets_are_listed(capsys):
@@ -110,14 +151,19 @@ def test_without_a_name_the_presets_are_listed(capsys):
 
 
 def test_values_may_be_quoted_flowing_or_absent_and_lines_may_end_as_on_windows():
-    text = "a: 'it''s # x'  # c\r\nb: {c: 1, d: [1, 2]}\r\ne:   # none\r\nf:\r\n"
-    new, changes = overlay(text, {("a",): "y", ("b", "d"): "3", ("e",): "4", ("f",): "5"})
-    assert new == "a: y            # c\r\nb: {c: 1, d: 3}\r\ne: 4 # none\r\nf: 5\r\n"
-    assert changes == ["a: 'it''s # x' -> y", "b.d: [1, 2] -> 3", "e: null -> 4", "f: null -> 5"]
+    text = "a: 'it''s # x'  # c\r\nb: {c: 1, d: [1, 2]}\r\ne: null  # none\r\nf:\r\ng: 'q' # same\r\n"
+    new, changes = overlay(text, "{a: new, b: {d: 3}, e: 4, f: true, g: q}", "here")
+    assert new == "a: 'new'        # c\r\nb: {c: 1, d: 3}\r\ne: 4     # none\r\nf: true\r\ng: 'q' # same\r\n"
+    assert changes == ["a: it's # x -> new", "b.d: [1, 2] -> 3", "e: null -> 4", "f: null -> true"]
 
 
 def test_a_value_longer_than_its_column_moves_the_comment_by_one_blank():
-    assert overlay("a: b  # why\n", {("a",): "longer"}) == ("a: longer # why\n", ["a: b -> longer"])
+    assert overlay("a: b  # why\n", "a: longer", "here") == ("a: longer # why\n", ["a: b -> longer"])
+
+
+def test_what_the_writer_of_yaml_changes_beside_the_values_is_what_its_documentation_says():
+    text = "a: 1\nempty:\nlist:\n  - x\nflow: [1,\n  2]\n"
+    assert overlay(text, "a: 2", "here")[0] == "a: 2\nempty: null\nlist:\n- x\nflow: [1, 2]\n"
 
 
 def refused(name=""):

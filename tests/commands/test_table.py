@@ -13,7 +13,7 @@ from sklearn.metrics import roc_auc_score
 from iad import paths
 from iad.commands.table import table
 from iad.errors import IadError
-from iad.gate import revisions as _revisions
+from iad.io import write_json
 from tests.conftest import commit, run, set_params
 from tests.helpers import ROOT
 
@@ -23,10 +23,11 @@ def write_run(folder, category, seed=0, methods=("cnn", "vit"), **overlay):
     shutil.rmtree(folder / paths.PLOTS, ignore_errors=True)
     data = {"source": "mvtec", "category": category}
     set_params(ROOT / paths.PARAMS, folder / paths.PARAMS, {"data": data, "evaluate": {"bootstrap": 100}} | overlay)
-    lock = {"stages": {"download": {"params": {"params.yaml": {"data": data}}}}}
-    (folder / paths.LOCK).write_text(json.dumps(lock))
+    source, category_line = f"          source: {data['source']}", f"          category: {data['category']}"
+    lock = ["stages:", "  download:", "    params:", "      params.yaml:", "        data:", source, category_line]
+    (folder / paths.LOCK).write_text("\n".join([*lock, "  preprocess:", "    cmd: python", ""]))
     (folder / paths.SCORES_CSV).mkdir(parents=True)
-    (folder / paths.REPORT).write_text(json.dumps({"methods": dict.fromkeys(methods)}))
+    (folder / paths.REPORT).write_text(json.dumps({"methods": {method: {} for method in methods}}))
     areas = {}
     for row, method in enumerate(methods):
         generator = np.random.default_rng(100 * seed + row)
@@ -37,6 +38,7 @@ def write_run(folder, category, seed=0, methods=("cnn", "vit"), **overlay):
         text = "image_id,label,score,rejected\n" + "".join(lines)
         (folder / paths.SCORES_CSV / f"{method}.csv").write_text(text)
         areas[method] = roc_auc_score(labels, scores)
+        write_json(folder / paths.METRICS / f"{method}.json", {"auroc": round(areas[method], 6)})
     return areas
 
 
@@ -152,23 +154,3 @@ def test_an_unknown_metric_and_a_folder_without_git_are_refused(project, tmp_pat
     monkeypatch.setenv("GIT_CEILING_DIRECTORIES", str(tmp_path))
     with pytest.raises(IadError, match=r"git rev-parse: .*not a git repository"):
         table([])
-
-
-def test_files_at_a_revision_are_read_relative_to_the_current_folder(project, monkeypatch):
-    inner = project / "inner"
-    inner.mkdir()
-    (inner / "params.yaml").write_text("x: 1\n")
-    (inner / "a.csv").write_text("a,b\n1,é\n", encoding="utf-8")
-    commit(project, "inner")
-    monkeypatch.chdir(inner)
-    with _revisions.revision_files() as files:
-        assert files.read("HEAD", paths.PARAMS) == b"x: 1\n"
-        assert files.read("HEAD", paths.SCORES_CSV) is None
-        assert files.read("HEAD", paths.Path("a.csv")) == "a,b\n1,é\n".encode()
-        assert files.at("HEAD")(paths.PARAMS) == b"x: 1\n"
-    monkeypatch.chdir(project)
-    with _revisions.revision_files() as files:
-        assert files.read("HEAD", paths.SCORES_CSV) is None, "a folder is no file"
-        assert files.read("HEAD", paths.PARAMS) == paths.PARAMS.read_bytes(), (
-            "the answer after a folder's is read right"
-        )

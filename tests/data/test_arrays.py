@@ -7,9 +7,11 @@ import errno
 import io
 import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 from zipfile import ZipFile
 
 import numpy as np
+import pandas as pd
 import pytest
 from PIL import Image
 
@@ -46,12 +48,8 @@ def write(folder, content):
             archive.writestr(name, data)
     names = [name for name in content if name.startswith("p/")]
     masks = [name.replace("p/", "m/") for name in names]
-    return {
-        "image_id": np.array(names, object),
-        "mask": np.array([mask if mask in content else None for mask in masks], object),
-        "width": np.full(len(names), 30),
-        "height": np.full(len(names), 20),
-    }
+    masks = pd.Series([mask if mask in content else None for mask in masks], dtype="str")
+    return pd.DataFrame({"image_id": names, "mask": masks, "width": 30, "height": 20})
 
 
 def build(folder, manifest, **options):
@@ -79,6 +77,21 @@ def test_every_row_is_its_picture_and_its_mask(tmp_path, threads):
         wanted = decode_mask(mask, "m.png", SIZE, max_megapixels=1) if mask else np.zeros((SIZE, SIZE))
         assert np.array_equal(masks[row], wanted)
     assert sorted(left_behind(tmp_path)) == ["images.npy", "masks.npy"]
+
+
+def test_only_the_cores_that_this_process_may_use_decode(tmp_path, monkeypatch):
+    workers = []
+
+    class Pool(ThreadPoolExecutor):
+        def __init__(self, count):
+            workers.append(count)
+            super().__init__(count)
+
+    monkeypatch.setattr(arrays, "ThreadPoolExecutor", Pool)
+    monkeypatch.setattr("iad.compute.usable_cores", lambda: 3)
+    monkeypatch.setattr("os.cpu_count", lambda: 64)
+    build(tmp_path, write(tmp_path, make_content(masks=True)))
+    assert workers == [3, 3]
 
 
 def test_without_masks_there_is_no_file_of_them_and_an_older_one_goes(tmp_path):
@@ -179,7 +192,7 @@ def test_a_damaged_archive_is_refused_with_the_command_that_mends_it(tmp_path, d
 
 def test_a_picture_that_the_archive_does_not_hold_is_named(tmp_path):
     manifest = write(tmp_path, make_content(masks=False))
-    manifest["image_id"][3] = "p/none.png"
+    manifest.loc[3, "image_id"] = "p/none.png"
     with pytest.raises(IadError, match=r"cannot read 'p/none\.png'"):
         build(tmp_path, manifest)
 
@@ -188,7 +201,7 @@ def test_sizes_of_files_are_those_in_the_archive_in_the_order_of_the_manifest(tm
     with ZipFile(tmp_path / "images.zip", "w") as archive:
         archive.writestr("b.png", b"12345")
         archive.writestr("a.png", b"123")
-    manifest = {"image_id": np.array(["a.png", "b.png"], dtype=object)}
+    manifest = pd.DataFrame({"image_id": ["a.png", "b.png"]})
     assert stored_sizes(tmp_path / "images.zip", manifest).tolist() == [3, 5]
     with pytest.raises(IadError, match=r"has no 'c\.png'; run `dvc repro --force download`"):
-        stored_sizes(tmp_path / "images.zip", {"image_id": np.array(["c.png"], dtype=object)})
+        stored_sizes(tmp_path / "images.zip", pd.DataFrame({"image_id": ["c.png"]}))

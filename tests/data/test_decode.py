@@ -6,6 +6,8 @@ The oracles are a triangle filter written as matrix products, and an area averag
 import io
 import struct
 import zlib
+from concurrent.futures import ThreadPoolExecutor
+from threading import Thread
 
 import numpy as np
 import pytest
@@ -199,6 +201,48 @@ def test_the_size_is_told_without_decoding():
 @pytest.mark.parametrize(("width", "height"), [(1001, 1000), (1500, 1000), (20_000, 15_000)])
 def test_too_many_pixels_are_refused_by_the_header_alone(width, height):
     assert "more than 1 megapixels" in refusal(png_that_claims(width, height))
+
+
+@pytest.fixture
+def pillow_limit(monkeypatch):
+    """Pillow's own limit, put back after the test."""
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 100_000_000)
+    return lambda: Image.MAX_IMAGE_PIXELS
+
+
+def test_pillows_limit_for_the_whole_process_is_raised_where_it_must_be_and_never_lowered(pillow_limit, monkeypatch):
+    picture_size(png_that_claims(20, 10), "a.png", max_megapixels=1)
+    assert pillow_limit() == 100_000_000
+    picture_size(png_that_claims(20, 10), "a.png", max_megapixels=300)
+    picture_size(png_that_claims(20, 10), "a.png", max_megapixels=1)
+    assert pillow_limit() == 300_000_000
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", None)  # the program that uses this package wants no limit
+    picture_size(png_that_claims(20, 10), "a.png", max_megapixels=300)
+    assert pillow_limit() is None
+
+
+def test_a_thread_with_a_lower_limit_does_not_change_what_another_may_open(pillow_limit, monkeypatch):
+    """The second opens a picture just when the first is about to."""
+    whole, interrupted = Image.open, []
+
+    def opened(*args, **options):
+        if not interrupted:
+            interrupted.append(True)
+            other = Thread(target=picture_size, args=(png_that_claims(2, 2), "b.png"), kwargs={"max_megapixels": 1})
+            other.start()
+            other.join()
+        return whole(*args, **options)
+
+    monkeypatch.setattr(Image, "open", opened)
+    assert picture_size(png_that_claims(20_000, 15_000), "a.png", max_megapixels=300) == (20_000, 15_000)
+    assert interrupted
+
+
+def test_many_threads_with_many_limits_leave_the_highest(pillow_limit):
+    limits = [float(limit) for limit in RNG.permutation(np.arange(1, 2001))]
+    with ThreadPoolExecutor(16) as pool:
+        list(pool.map(lambda limit: picture_size(png_that_claims(2, 2), "a.png", max_megapixels=limit), limits))
+    assert pillow_limit() == 2_000_000_000
 
 
 def test_more_pixels_than_pillow_allows_are_accepted_if_the_limit_says_so():

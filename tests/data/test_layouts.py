@@ -91,6 +91,34 @@ def test_a_plain_folder_may_have_masks_too(tmp_path):
     assert pictures["bad/cut/4.png"].mask == "ground_truth/cut/4_mask.png"
 
 
+@pytest.mark.parametrize(
+    ("picture", "mask"),
+    [
+        ("bad/4.png", "ground_truth/bad/4_mask.png"),  # as the docs give it: the defect of bad/4.png is called "bad"
+        ("bad/4.png", "ground_truth/bad/4.bmp"),
+        ("bad/cut/4.png", "ground_truth/bad/cut/4_mask.png"),
+        ("bad/cut/4.png", "ground_truth/cut/4_mask.png"),
+    ],
+)
+def test_masks_of_a_plain_folder_lie_below_bad_or_not(tmp_path, picture, mask):
+    pictures = read(tmp_path, [*PLAIN, "ground_truth/bad/3_mask.png", picture, mask])
+    assert pictures["bad/3.png"].mask == "ground_truth/bad/3_mask.png"
+    assert pictures[picture].mask == mask
+    assert pictures[picture].read_mask().decode() == mask
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "mask"),
+    [
+        ("bad/3.png", "bad/bad/3.png", "ground_truth/bad/3_mask.png"),
+        ("bad/cut/4.bmp", "bad/cut/4.png", "ground_truth/cut/4_mask.png"),
+    ],
+)
+def test_a_mask_that_may_be_of_two_pictures_is_refused_with_both(tmp_path, first, second, mask):
+    line = refusal(tmp_path, [*PLAIN, first, second, mask])
+    assert line == f"/{mask}: a mask of {first} or of {second}; rename one of the two pictures"
+
+
 def test_masks_of_good_pictures_are_passed_over(tmp_path):
     pictures = read(tmp_path, [*MVTEC, "ground_truth/hole/3_mask.png", "ground_truth/good/2_mask.png"])
     assert pictures["test/good/2.png"].mask is None
@@ -101,10 +129,20 @@ def test_a_mask_without_a_picture_is_refused_by_name(tmp_path, mask):
     assert refusal(tmp_path, [*MVTEC, mask]).startswith(f"/{mask}: a mask without a picture")
 
 
-def test_a_missing_mask_is_refused_if_there_are_others(tmp_path):
-    line = refusal(tmp_path, [*MVTEC, "test/hole/4.png", "ground_truth/hole/4_mask.png"])
-    assert line.startswith("/test/hole/3.png: has no mask")
-    assert "add ground_truth/hole/3_mask.png" in line
+def test_pictures_without_a_mask_beside_others_are_accepted_counted_and_told(tmp_path, capsys):
+    names = [*MVTEC, "test/hole/4.png", "test/cut/5.png", "ground_truth/hole/4_mask.png"]
+    pictures = read(tmp_path, names)
+    assert {name: picture.mask for name, picture in pictures.items() if picture.label} == {
+        "test/hole/3.png": None, "test/hole/4.png": "ground_truth/hole/4_mask.png", "test/cut/5.png": None,
+    }  # fmt: skip
+    told = "2 of 3 defective pictures have no mask, such as test/cut/5.png; pixel metrics leave them out"
+    assert capsys.readouterr().out == f"{tmp_path}: {told}\n"
+
+
+def test_nothing_is_said_where_all_have_masks_or_none_has(tmp_path, capsys):
+    read(tmp_path / "none", MVTEC)
+    read(tmp_path / "all", [*MVTEC, "ground_truth/hole/3_mask.png"])
+    assert capsys.readouterr().out == ""
 
 
 def test_two_masks_of_one_picture_are_refused(tmp_path):

@@ -1,9 +1,19 @@
 """A manifest lists each picture once, in one order, and only what the later stages can work with."""
 
 import numpy as np
+import pandas as pd
 import pytest
 
-from iad.data.manifest import COLUMNS, Label, Picture, read_manifest, sorted_pictures, split_good, write_manifest
+from iad.data.manifest import (
+    COLUMNS,
+    Label,
+    Picture,
+    read_manifest,
+    rows_of,
+    sorted_pictures,
+    split_good,
+    write_manifest,
+)
 from iad.errors import IadError
 from iad.io import write_table
 
@@ -74,21 +84,44 @@ def test_an_empty_test_set_is_refused_and_one_class_is_not():
     assert sorted_pictures([picture("a.png"), picture("b.png", "test", 1, "hole")])
 
 
+ROWS = {
+    "image_id": ["a.png", "b ü.png"], "split": ["train", "test"], "label": [0, 1], "defect": ["good", "hole"],
+    "mask": [None, "m.png"], "width": [3, 4], "height": [5, 6], "sha256": ["00", "ff"],
+}  # fmt: skip
+TYPES = {name: "int64" if name in ("label", "width", "height") else "str" for name in COLUMNS}
+
+
 def test_what_is_written_is_read_back(tmp_path):
-    columns = {
-        "image_id": ["a.png", "b ü.png"], "split": ["train", "test"], "label": [0, 1], "defect": ["good", "hole"],
-        "mask": [None, "m.png"], "width": [3, 4], "height": [5, 6], "sha256": ["00", "ff"],
-    }  # fmt: skip
-    write_manifest(tmp_path / "m.parquet", columns)
+    write_manifest(tmp_path / "m.parquet", dict(reversed(ROWS.items())))
     found = read_manifest(tmp_path / "m.parquet")
     assert tuple(found) == COLUMNS
-    assert {name: column.tolist() for name, column in found.items()} == columns
-    assert found["label"].dtype == found["width"].dtype == np.int64
+    assert found.dtypes.astype(str).to_dict() == TYPES
+    assert found.index.equals(pd.RangeIndex(2))
+    assert found.drop(columns="mask").to_dict("list") == {name: ROWS[name] for name in COLUMNS if name != "mask"}
+    assert found["mask"].isna().tolist() == [True, False]
+    assert found["mask"][1] == "m.png"
 
 
-def test_masks_that_are_all_missing_are_read_back_as_none(tmp_path):
-    write_manifest(tmp_path / "m.parquet", {name: [None] if name == "mask" else [0] for name in COLUMNS})
-    assert read_manifest(tmp_path / "m.parquet")["mask"].tolist() == [None]
+def test_a_manifest_that_was_read_is_written_as_the_same_bytes(tmp_path):
+    write_manifest(tmp_path / "1", ROWS)
+    write_manifest(tmp_path / "2", read_manifest(tmp_path / "1"))
+    write_manifest(tmp_path / "3", {name: np.array(column, dtype=object) for name, column in ROWS.items()})
+    assert (tmp_path / "1").read_bytes() == (tmp_path / "2").read_bytes() == (tmp_path / "3").read_bytes()
+
+
+def test_masks_that_are_all_missing_are_a_column_of_text_all_the_same(tmp_path):
+    write_manifest(tmp_path / "m.parquet", ROWS | {"mask": [None, None]})
+    found = read_manifest(tmp_path / "m.parquet")
+    assert found["mask"].isna().all()
+    assert found.dtypes.astype(str).to_dict() == TYPES
+
+
+def test_rows_of_a_split_are_row_numbers_of_every_array():
+    split = ["test", "train", "test", "calibration", "train"]
+    for manifest in ({"split": np.array(split, dtype=object)}, pd.DataFrame({"split": split})):
+        assert rows_of(manifest, "train").tolist() == [1, 4]
+        assert rows_of(manifest, "train").dtype == np.int64
+        assert rows_of(manifest, "other").tolist() == []
 
 
 def test_a_table_that_is_no_manifest_is_refused(tmp_path):

@@ -4,10 +4,14 @@ The oracle is the dictionary of files that an archive was made from.
 """
 
 import io
+import sys
 import tarfile
+from contextlib import contextmanager, nullcontext
+from subprocess import PIPE, Popen
 
 import pytest
 
+from iad.data import unpack
 from iad.data.unpack import unpack_category
 from iad.errors import IadError
 
@@ -16,6 +20,13 @@ FILES = {
     "screw/train/good/0.png": b"s", "license.txt": b"l",
 }  # fmt: skip
 CARPET = {name.removeprefix("carpet/"): data for name, data in FILES.items() if name.startswith("carpet/")}
+
+
+class Shown:
+    """A bar that shows nothing."""
+
+    def update(self, n=1):
+        pass
 
 
 def make(path, files=FILES, top="", extra=(), compression="xz"):
@@ -57,11 +68,51 @@ def test_the_category_comes_out_and_nothing_else(tmp_path, top, compression):
     assert found(tmp_path / "out") == {f"carpet/{name}": data for name, data in CARPET.items()}
 
 
-def test_an_older_folder_is_replaced(tmp_path):
+def test_a_folder_that_is_there_is_complete_and_stays(tmp_path, monkeypatch):
     (tmp_path / "out").mkdir()
-    (tmp_path / "out/old.png").touch()
-    unpack_category(make(tmp_path / "a.tar"), "carpet", tmp_path / "out")
-    assert found(tmp_path / "out") == CARPET
+    (tmp_path / "out/0.png").touch()
+    archive = make(tmp_path / "a.tar")
+    monkeypatch.setattr("tarfile.open", None)
+    unpack_category(archive, "carpet", tmp_path / "out")
+    assert list(found(tmp_path / "out")) == ["0.png"]
+
+
+def test_of_two_that_unpack_at_once_the_faster_one_keeps_its_folder(tmp_path, monkeypatch):
+    """The second process is done while the first unpacks, and somebody reads what it left."""
+    archive, folder = make(tmp_path / "a.tar"), tmp_path / "out/carpet"
+    read = []
+
+    @contextmanager
+    def meanwhile(*_, **__):
+        monkeypatch.setattr(unpack, "bar", lambda *_, **__: nullcontext(Shown()))
+        unpack_category(archive, "carpet", folder)
+        read.append((folder.stat().st_ino, (folder / "train/good/0.png").open("rb")))
+        yield Shown()
+
+    monkeypatch.setattr(unpack, "bar", meanwhile)
+    unpack_category(archive, "carpet", folder)
+    number, reader = read[0]
+    with reader:
+        assert reader.read() == CARPET["train/good/0.png"]
+    assert folder.stat().st_ino == number
+    assert found(folder) == CARPET
+    assert [path.name for path in folder.parent.iterdir()] == ["carpet"]
+
+
+def test_two_processes_that_unpack_at_once_both_end_well(tmp_path):
+    content = {f"carpet/{i:03d}": bytes(range(256)) * 40 for i in range(300)}
+    archive, folder = make(tmp_path / "a.tar", content), tmp_path / "out/carpet"
+    code = (
+        "import sys, pathlib; from iad.data.unpack import unpack_category\n"
+        "archive, folder = map(pathlib.Path, sys.argv[1:])\n"
+        "unpack_category(archive, 'carpet', folder)\n"
+        "print(sum(len(path.read_bytes()) for path in folder.iterdir()))"
+    )
+    command = [sys.executable, "-c", code, str(archive), str(folder)]
+    running = [Popen(command, stdout=PIPE, text=True) for _ in range(2)]
+    assert [int(process.communicate()[0]) for process in running] == [300 * 256 * 40] * 2
+    assert [process.returncode for process in running] == [0, 0]
+    assert [path.name for path in folder.parent.iterdir()] == ["carpet"]
 
 
 @pytest.mark.parametrize(

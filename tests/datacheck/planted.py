@@ -8,14 +8,13 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from iad.data.arrays import build_arrays, stored_sizes
+from iad.data.arrays import build_arrays
 from iad.data.manifest import Picture
 from iad.data.originals import write_originals
-from iad.datacheck import check_data
-from iad.datacheck.statistics import measure
+from iad.datacheck import check_files
+from iad.datacheck.findings import Finding
 
 SIDE = 128
-FEWEST = 19
 
 
 def texture(seed: int, *, spot: bool = False) -> np.ndarray:
@@ -38,13 +37,13 @@ def encoded(pixels: np.ndarray, suffix: str = ".png", **options: object) -> byte
 
 
 def clean_folder() -> dict[str, bytes]:
-    """40 good pictures to train, 24 good and 24 defective ones to test, by path."""
-    files = {f"train/good/{row:02}.png": encoded(texture(row)) for row in range(40)}
+    """99 good pictures to train, 24 good and 24 defective ones to test, by path."""
+    files = {f"train/good/{row:02}.png": encoded(texture(row)) for row in range(99)}
     files |= {f"test/good/{row:02}.png": encoded(texture(100 + row)) for row in range(24)}
     return files | {f"test/spot/{row:02}.png": encoded(texture(200 + row, spot=True)) for row in range(24)}
 
 
-def findings_of(files: dict[str, bytes], folder: Path, *, allow_shared: bool = False) -> dict[str, object]:
+def findings_of(files: dict[str, bytes], folder: Path, *, allow_shared: bool = False) -> dict[str, Finding]:
     """Pack, decode, measure and check; the findings by name of check."""
     pictures = [
         Picture(name, name.split("/")[0], int("/good/" not in name), name.split("/")[1], lambda data=data: data)
@@ -53,6 +52,5 @@ def findings_of(files: dict[str, bytes], folder: Path, *, allow_shared: bool = F
     archive, arrays = folder / "images.zip", (folder / "images.npy", folder / "masks.npy")
     manifest = write_originals(pictures, archive, folder / "m.parquet", max_megapixels=1, allow_shared=allow_shared)
     build_arrays(archive, manifest, *arrays, size=SIDE)
-    statistics = measure(np.load(arrays[0], mmap_mode="r"), threads=1)
-    found, _ = check_data(manifest, statistics, stored_sizes(archive, manifest), fewest_calibrating=FEWEST)
+    found = check_files(archive, manifest, arrays[0], folder / "report.json", threads=1)
     return {finding.check: finding for finding in found}

@@ -1,14 +1,19 @@
 """Each fault is planted in a clean generated folder; the checks must find exactly that one, with its pictures."""
 
 import io
+from concurrent.futures import ThreadPoolExecutor
+from itertools import permutations
 
 import numpy as np
+import pandas as pd
 import pytest
 from PIL import Image
 
+from iad.datacheck import statistics
 from iad.datacheck.confounds import auroc
-from iad.datacheck.counts import half_width
+from iad.datacheck.counts import check_counts, half_width, least_false_alarm_rate
 from iad.datacheck.near_copies import near_copies, perceptual_hashes
+from iad.io import read_json
 from iad.metrics import image as metrics
 from tests.datacheck.planted import clean_folder, encoded, findings_of, texture
 
@@ -91,9 +96,98 @@ def test_test_pictures_under_other_light_are_a_shift(tmp_path):
 
 def test_classes_too_small_for_the_metrics_are_told(tmp_path):
     kept = {name: data for name, data in CLEAN.items() if int(name[-6:-4]) < 4}
-    assert list(findings_of(kept, tmp_path)) == ["few_tested", "few_calibrating", "few_per_kind"]
+    found = findings_of(kept, tmp_path)
+    assert list(found) == ["few_tested", "few_calibrating", "few_per_kind"]
+    assert found["few_tested"].what == "4 good and 4 defective test pictures"
     good = {name: data for name, data in CLEAN.items() if "/spot/" not in name}
     assert list(findings_of(good, tmp_path)) == ["missing_class"]
+
+
+def manifest_of(**pictures):
+    """So many pictures of each kind: `train`, `calibration`, `good` and `spot`, the last two to test."""
+    kinds = [kind for kind, count in pictures.items() for _ in range(count)]
+    return pd.DataFrame(
+        {
+            "image_id": [f"{row:03}.png" for row in range(len(kinds))],
+            "split": [kind if kind in ("train", "calibration") else "test" for kind in kinds],
+            "label": [int(kind == "spot") for kind in kinds],
+            "defect": ["spot" if kind == "spot" else "good" for kind in kinds],
+            "mask": pd.Series([None] * len(kinds), dtype="str"),
+        }
+    )
+
+
+def few_calibrating(**pictures):
+    found = {finding.check: finding for finding in check_counts(manifest_of(good=30, spot=30, **pictures))}
+    assert set(found) <= {"few_calibrating"}
+    return found["few_calibrating"].line() if found else None
+
+
+@pytest.mark.parametrize(("count", "least"), [(3, "25 % false alarms (1 of 4)"), (40, "2.4 % false alarms (1 of 41)")])
+def test_few_good_pictures_are_told_with_the_least_rate_that_they_can_promise(count, least):
+    line = few_calibrating(train=count)
+    assert line.startswith(
+        f"{count} good pictures (train) to set a threshold, fewer than 99: none can promise less than"
+    )
+    assert least in line
+    assert "autoencoder does, not even that" in line  # it holds a share of the training pictures out
+
+
+def test_19_pictures_are_enough_for_5_percent_and_are_told_all_the_same():
+    # alpha 0.05 needs 19, alpha 0.01 needs 99; which one is wanted is not known here
+    assert "5 % false alarms (1 of 20)" in few_calibrating(train=19)
+    assert "1 % false alarms (1 of 99)" in few_calibrating(train=98)
+    assert few_calibrating(train=99) is None
+
+
+def test_pictures_set_apart_for_calibration_are_those_that_count():
+    line = few_calibrating(train=500, calibration=20)
+    assert "20 good pictures (calibration)" in line
+    assert "autoencoder" not in line  # it holds nothing out where some are set apart
+    assert few_calibrating(train=5, calibration=99) is None
+
+
+def test_the_least_rate_is_the_share_of_orders_in_which_the_next_score_is_the_highest():
+    orders = list(permutations(range(5)))
+    highest = sum(order[-1] == max(order) for order in orders) / len(orders)
+    assert least_false_alarm_rate(4) == highest == 0.2
+
+
+def test_defective_pictures_without_a_mask_beside_others_are_told_by_name():
+    manifest = manifest_of(train=99, good=30, spot=30)
+    spots = manifest.index[manifest["label"] == 1]
+    assert list(check_counts(manifest)) == []  # none has a mask
+    manifest.loc[spots, "mask"] = "m.png"
+    assert list(check_counts(manifest)) == []  # all have
+    manifest.loc[spots[[4, 7]], "mask"] = None
+    [found] = check_counts(manifest)
+    assert (found.check, list(found.pictures)) == ("missing_masks", manifest["image_id"][spots[[4, 7]]].tolist())
+    assert "2 of 30 defective test pictures have no mask" in found.line()
+    assert "pixel metrics leave them out" in found.line()
+
+
+def test_the_report_holds_what_was_found_and_counts(tmp_path):
+    findings = findings_of(CLEAN | {"train/good/x.png": CLEAN[FIRST]}, tmp_path)
+    report = read_json(tmp_path / "report.json")
+    assert report["pictures"] == {"train": 100, "calibration": 0, "test_good": 24, "test_defective": 24}
+    assert report["findings"] == [finding.record() for finding in findings.values()]
+    assert set(report["auroc_of_properties"]) == {"brightness", "contrast", "colour", "file_bytes", "pixels"}
+
+
+def test_only_the_cores_that_this_process_may_use_measure(monkeypatch):
+    workers = []
+
+    class Pool(ThreadPoolExecutor):
+        def __init__(self, count):
+            workers.append(count)
+            super().__init__(count)
+
+    monkeypatch.setattr(statistics, "ThreadPoolExecutor", Pool)
+    monkeypatch.setattr("iad.compute.usable_cores", lambda: 3)
+    monkeypatch.setattr("os.cpu_count", lambda: 64)
+    measured = statistics.measure(np.zeros((2, 64, 64, 3), np.uint8))
+    assert workers == [3]
+    assert measured.clipped.tolist() == [1.0, 1.0]
 
 
 def test_many_sizes_without_a_usual_one_are_told(tmp_path):

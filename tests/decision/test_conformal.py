@@ -8,9 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from iad.decision.conformal import conformal, maximum, percentile
+from iad.decision.conformal import conformal, maximum, p_values, percentile
 from iad.decision.promises import SCHEMES
-from iad.detectors.knn.search import knn_scores, leave_one_out_scores
 from iad.errors import IadError
 
 ALPHAS = st.decimals("0.001", "0.999", places=3).map(float)
@@ -28,6 +27,21 @@ def percentile_oracle(scores, percentile):
 
 def p_value(scores, score):
     return Fraction(1 + sum(other >= score for other in scores), len(scores) + 1)
+
+
+def knn_scores(bank, queries, *, k, metric="euclidean", aggregate="mean"):
+    """Distance to the k nearest of a bank, by taking all differences."""
+    if metric == "cosine":
+        bank, queries = (rows / np.linalg.norm(rows, axis=1, keepdims=True) for rows in (bank, queries))
+    distances = np.linalg.norm(queries[:, None] - bank[None], axis=2)
+    nearest = np.sort(distances**2 / 2 if metric == "cosine" else distances, axis=1)[:, :k]
+    return nearest.mean(axis=1) if aggregate == "mean" else nearest[:, -1]
+
+
+def leave_one_out_scores(bank, **settings):
+    return np.array(
+        [knn_scores(np.delete(bank, row, axis=0), bank[row : row + 1], **settings)[0] for row in range(len(bank))]
+    )
 
 
 def above(score):
@@ -50,6 +64,44 @@ def test_conformal_rejects_exactly_the_scores_with_a_p_value_of_at_most_alpha(sc
     threshold = conformal(np.array(scores), "split", alpha=alpha).value
     for score in {place for value in scores for place in (value, above(value), value - 1)}:
         assert (score >= threshold) == (p_value(scores, score) <= wanted)
+
+
+@given(TIED, st.lists(st.integers(-1, 13).map(float), max_size=20))
+def test_p_values_are_those_counted_one_by_one(calibration, scores):
+    found = p_values(np.array(calibration), np.array(scores))
+    assert found.dtype == np.float64
+    assert found.tolist() == [float(p_value(calibration, score)) for score in scores]
+
+
+@given(TIED, st.floats(0.001, 0.999))
+def test_a_p_value_is_at_most_alpha_exactly_where_the_threshold_rejects(calibration, alpha):
+    calibration = np.array(calibration)
+    scores = np.array([place for value in calibration for place in (value, above(value), value - 1)])
+    within_alpha = p_values(calibration, scores) <= alpha
+    try:
+        threshold = conformal(calibration, "split", alpha=alpha).value
+    except IadError:
+        assert not within_alpha.any()
+    else:
+        np.testing.assert_array_equal(within_alpha, scores >= threshold)
+
+
+@pytest.mark.parametrize(("n", "alpha"), [(2, 1 / 3), (6, 1 / 7), (48, 1 / 49), (9, 0.1), (99, 0.29)])
+def test_an_alpha_that_a_p_value_meets_exactly_is_held_with_the_fewest_pictures(n, alpha):
+    calibration = np.arange(float(n))
+    threshold = conformal(calibration, "split", alpha=alpha).value
+    np.testing.assert_array_equal(p_values(calibration, calibration) <= alpha, calibration >= threshold)
+    assert p_values(calibration, np.array([n + 1.0]))[0] <= alpha
+
+
+def test_p_values_of_any_shape_keep_it_and_need_no_order():
+    assert p_values(np.array([3.0, 1.0, 2.0]), np.array([[2.5], [0.0]])).tolist() == [[0.5], [1.0]]
+
+
+def test_p_values_of_good_parts_are_no_smaller_than_uniform():
+    generator, alpha = np.random.default_rng(0), 0.1
+    rejected = [p_values(generator.random(29), generator.random(1))[0] <= alpha for _ in range(DRAWS)]
+    assert within(rejected, alpha, alpha)  # 3 of 30 ranks
 
 
 def test_a_hand_sized_case():
@@ -76,7 +128,7 @@ def test_split_conformal_keeps_its_promise_on_average_and_wastes_at_most_one_pic
 @pytest.mark.parametrize(("n", "k", "aggregate"), [(19, 1, "kth"), (39, 3, "mean")])
 def test_leave_one_out_of_neighbours_keeps_its_promise_on_average(n, k, aggregate):
     alpha, generator, rates = 0.05, np.random.default_rng(n), []
-    settings = {"k": k, "metric": "euclidean", "standardize": False, "aggregate": aggregate}
+    settings = {"k": k, "metric": "euclidean", "aggregate": aggregate}
     for _ in range(DRAWS):
         parts = generator.standard_t(3, (n + 30, 2))
         bank, good = parts[:n], parts[n:]
@@ -88,7 +140,7 @@ def test_leave_one_out_of_neighbours_keeps_its_promise_on_average(n, k, aggregat
 @pytest.mark.parametrize("aggregate", ["mean", "kth"])
 @pytest.mark.parametrize("metric", ["euclidean", "cosine"])
 def test_a_picture_more_in_the_bank_never_raises_a_score_which_is_what_the_proof_needs(metric, aggregate):
-    settings = {"k": 3, "metric": metric, "standardize": False, "aggregate": aggregate}
+    settings = {"k": 3, "metric": metric, "aggregate": aggregate}
     for seed in range(30):
         parts = np.random.default_rng(seed).normal(size=(12, 4))
         without, with_new = leave_one_out_scores(parts[:-1], **settings), leave_one_out_scores(parts, **settings)

@@ -77,7 +77,9 @@ def test_a_dear_miss_and_no_limit_reject_every_part(rates):
 
 def test_a_limit_that_no_threshold_keeps_is_refused(rates):
     thresholds, recall, alarms = (column[-1:] for column in rates)
-    with pytest.raises(IadError, match=r"no threshold keeps the false-alarm rate at or below 0\.1"):
+    with pytest.raises(
+        IadError, match=r"no threshold keeps the false-alarm rate at or below 0\.1; set the limit to 1 or more"
+    ):
         cheapest(thresholds, recall, alarms, LINE, 0.1)
 
 

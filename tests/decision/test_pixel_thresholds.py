@@ -1,4 +1,4 @@
-"""Oracles: verdicts counted one by one; a conformal threshold tried on many exchangeable pictures."""
+"""Oracles: the conformal threshold of the maxima; the same tried on many exchangeable pictures."""
 
 import numpy as np
 import pytest
@@ -6,9 +6,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from iad.decision.pixel_thresholds import iou, pixel_confusion, pixel_threshold_from_good
+from iad.decision.conformal import conformal
+from iad.decision.pixel_thresholds import pixel_threshold_from_good
+from iad.decision.promises import SCHEMES
 from iad.errors import IadError
-from iad.metrics.pixels import PixelPictures
 
 MAPS = arrays(np.float32, st.tuples(st.integers(1, 30), st.just(3), st.just(4)), elements=st.integers(0, 9).map(float))
 RATES = st.floats(0.01, 0.9)
@@ -40,29 +41,54 @@ def test_the_conformal_threshold_keeps_its_promise_on_new_pictures():
     assert np.mean(alarms) == pytest.approx(0.1, abs=0.02)  # 2 of 20 ranks
 
 
-def test_too_few_pictures_warn_and_say_how_many_it_takes():
-    assert "it takes 19" in pixel_threshold_from_good(np.zeros((18, 2, 2)), "picture_maximum", 0.05).warning
-    assert pixel_threshold_from_good(np.zeros((19, 2, 2)), "picture_maximum", 0.05).warning is None
+@given(MAPS, RATES)
+def test_it_is_the_conformal_threshold_of_the_maxima_or_just_above_the_highest_where_too_few(maps, rate):
+    maxima = maps.max(axis=(1, 2)).astype(float)
+    found = pixel_threshold_from_good(maps, "picture_maximum", rate, scheme="split")
+    if found.warning is None:
+        expected = conformal(maxima, "split", alpha=rate)
+        assert (found.value, found.promised_rate) == (expected.value, rate)
+        assert found.promise == expected.guarantee.replace("are rejected", "get a marked pixel")
+    else:
+        assert (found.value, found.promised_rate) == (np.nextafter(maxima.max(), np.inf), 1 / (len(maps) + 1))
 
 
-def test_pixel_verdicts_are_counted_with_greater_or_equal():
-    masks = np.array([[[0, 0, 0]], [[255, 255, 0]]], np.uint8)
-    maps = np.array([[[0.1, 0.5, 0.2]], [[0.5, 0.4, 0.9]]], np.float32)
-    found = pixel_confusion(PixelPictures(maps, masks, np.array([0, 1])), 0.5)
-    assert found.matrix.tolist() == [[2, 2], [1, 1]]
-    assert found.f1 == pytest.approx(2 / (2 + 2 + 1))
-    assert iou(found) == pytest.approx(1 / 4)
+@pytest.mark.parametrize("scheme", SCHEMES)
+def test_what_is_promised_follows_from_how_the_maps_were_made(scheme):
+    found = pixel_threshold_from_good(
+        np.random.default_rng(0).random((40, 2, 2)), "picture_maximum", 0.05, scheme=scheme
+    )
+    assert (found.scheme, found.guaranteed) == (scheme, SCHEMES[scheme].proven)
+    assert found.promise.startswith("at most 5 %" if found.guaranteed else "no finite-sample guarantee: about 5 %")
+    assert "get a marked pixel, on average over such sets" in found.promise
 
 
-def test_a_threshold_between_two_float32_values_is_not_rounded_onto_one():
-    score = np.float32(0.1)
-    pictures = PixelPictures(np.full((1, 1, 1), score), np.ones((1, 1, 1)), np.array([1]))
-    assert pixel_confusion(pictures, float(np.nextafter(np.float64(score), 1))).true_positives == 0
-    assert pixel_confusion(pictures, float(score)).true_positives == 1
+def test_maps_of_which_nobody_says_how_they_were_made_prove_nothing():
+    found = pixel_threshold_from_good(np.zeros((40, 2, 2)), "picture_maximum", 0.05)
+    assert (found.scheme, found.guaranteed) == ("jackknife", False)
 
 
-def test_iou_is_absent_without_a_defect_pixel():
-    assert iou(pixel_confusion(PixelPictures(np.ones((1, 2, 2)), np.zeros((1, 2, 2)), np.array([0])), 0.5)) is None
+def test_five_pictures_promise_one_in_six_and_no_less():
+    found = pixel_threshold_from_good(np.arange(5.0).reshape(5, 1, 1), "picture_maximum", 0.05, scheme="leave_one_out")
+    assert found.promised_rate == 1 / 6
+    assert found.promise.startswith("at most 16.7 % of good parts like the 5 calibration pictures get a marked pixel")
+    assert "5 calibration pictures cannot hold 5 %, it takes 19" in found.warning
+    assert "16.7 %" in found.warning
+
+
+@pytest.mark.parametrize(("rate", "needed"), [(0.05, 19), (0.01, 99)])
+def test_too_few_pictures_warn_and_say_how_many_it_takes(rate, needed):
+    few, enough = (
+        pixel_threshold_from_good(np.zeros((n, 2, 2)), "picture_maximum", rate) for n in (needed - 1, needed)
+    )
+    assert f"it takes {needed}" in few.warning
+    assert enough.warning is None
+
+
+def test_a_share_of_pixels_promises_nothing_however_the_maps_were_made():
+    found = pixel_threshold_from_good(np.random.default_rng(0).random((40, 4, 4)), "pixel_share", 0.05, scheme="split")
+    assert (found.guaranteed, found.promised_rate) == (False, None)
+    assert found.promise.endswith("no promise for a new picture")
 
 
 @pytest.mark.parametrize(
@@ -77,3 +103,8 @@ def test_iou_is_absent_without_a_defect_pixel():
 def test_bad_input_is_refused(maps, strategy, rate, said):
     with pytest.raises(IadError, match=said):
         pixel_threshold_from_good(maps, strategy, rate)
+
+
+def test_an_unknown_scheme_is_refused():
+    with pytest.raises(IadError, match="did you mean 'k_fold'"):
+        pixel_threshold_from_good(np.zeros((2, 2, 2)), "pixel_share", 0.1, scheme="kfold")

@@ -1,7 +1,8 @@
 """Oracle: SciPy's Beta distribution for the limit of one calibration set, and fractions tried one by one."""
 
+import subprocess
+import sys
 from fractions import Fraction
-from typing import get_args
 
 import pytest
 from hypothesis import given
@@ -11,15 +12,14 @@ from scipy.stats import beta
 from iad.decision.promises import (
     SCHEMES,
     exact,
+    in_words,
     pictures_for_maximum,
     pictures_needed,
+    ranks_within,
+    shared_scheme,
     upper_rate_limit,
 )
-from iad.stages.scorers import Scheme
-
-
-def test_the_schemes_are_those_that_a_scorer_may_name():
-    assert set(SCHEMES) == set(get_args(Scheme))
+from iad.errors import IadError
 
 
 @given(st.integers(1, 3000), st.floats(0, 1, exclude_max=True))
@@ -51,3 +51,37 @@ def test_an_exact_number_is_the_decimal_that_was_written():
     assert exact(0.05) == Fraction(1, 20)
     assert exact(1e-5) == Fraction(1, 100_000)
     assert exact(95) == 95
+
+
+@given(st.decimals("0.001", "0.999", places=3), st.integers(1, 3000))
+def test_the_ranks_within_alpha_are_counted_with_exact_fractions(alpha, n):
+    assert ranks_within(float(alpha), n) == int(Fraction(alpha) * (n + 1))
+
+
+def test_a_promise_is_at_most_or_about_as_the_scheme_is_proven_and_always_on_average():
+    for scheme, made in SCHEMES.items():
+        line = in_words(0.05, scheme, 1, 0.146 if made.independent else None, fate="get a marked pixel")
+        assert line.startswith("at most 5 %" if made.proven else "no finite-sample guarantee: about 5 %")
+        assert "of good parts like the 1 calibration picture get a marked pixel, on average over such sets" in line
+        assert made.words in line
+        assert ("with this set at most 14.6 % (95 % confidence)" in line) is made.independent
+
+
+@pytest.mark.parametrize(
+    ("schemes", "problem"),
+    [
+        ([], "^here: 0 schemes of calibration instead of one; run `dvc repro`"),
+        (["split", "k_fold"], "^here: 2 schemes of calibration instead of one; run `dvc repro`"),
+        (["kfold"], r"^here: unknown scheme of calibration 'kfold'; did you mean 'k_fold'\?"),
+    ],
+)
+def test_schemes_that_are_mixed_missing_or_unknown_are_refused(schemes, problem):
+    with pytest.raises(IadError, match=problem):
+        shared_scheme(schemes, "here")
+
+
+def test_thresholds_and_promises_wait_for_none_of_the_slow_packages():
+    code = "import sys; from iad.decision import thresholds, pixel_thresholds, promises\n"
+    code += "promises.upper_rate_limit(59, 0); print(*sys.modules)"
+    found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split()
+    assert not {"scipy.stats", "pandas", "torch", "matplotlib", "sklearn"} & set(found)

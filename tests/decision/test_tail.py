@@ -2,6 +2,8 @@
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from scipy.stats import expon, genpareto, uniform
 
 from iad.decision.tail import evt
@@ -56,8 +58,10 @@ def test_a_short_tail_and_an_extrapolation_are_warned_about():
 @pytest.mark.parametrize(
     ("scores", "options", "problem"),
     [
-        (np.arange(40.0), {"alpha": 0.05, "tail_share": 0.2}, "8 scores in the tail of 40 are too few to fit"),
+        (np.arange(40.0), {"alpha": 0.05, "tail_share": 0.2}, "a tail of 8 scores out of 40 is too short .* raise"),
         (np.arange(90.0), {"alpha": 0.2, "tail_share": 0.2}, r"tail_share = 0\.2 must be above threshold\.alpha"),
+        (np.arange(10.0), {"alpha": 0.05, "tail_share": 0.9}, "a tail of 9 scores .* pictures, choose another"),
+        (np.arange(20.0), {"alpha": 0.97, "tail_share": 0.99}, r"alpha = 0\.97 of 20 .*; lower threshold\.alpha"),
         (np.append(np.arange(50.0), [60] * 40), {"alpha": 0.05, "tail_share": 0.2}, "19 highest scores are all 60"),
     ],
 )  # fmt: skip
@@ -69,3 +73,27 @@ def test_what_cannot_be_fitted_is_refused(scores, options, problem):
 def test_two_runs_give_the_same_numbers():
     first, second = (evt(drawn("heavy", 200), "split", alpha=0.05, tail_share=0.2) for _ in range(2))
     assert first == second
+
+
+def test_rounding_leaves_no_threshold_below_its_own_tail():
+    # round(0.0505 x 207) = 10 of 207 scores is a share below 0.05, whose quantile lies below those ten
+    found = evt(drawn("exponential", 207), "split", alpha=0.05, tail_share=0.0505)
+    assert found.diagnostics["tail_points"] == 11
+    assert found.value > found.diagnostics["tail_start"]
+
+
+@settings(max_examples=25, deadline=None)  # each fits 200 tails
+@given(st.integers(60, 200), st.floats(0.001, 0.3), st.floats(0.001, 0.3))
+def test_a_threshold_lies_above_the_start_of_its_tail_always(n, alpha, more):
+    scores = np.random.default_rng(n).exponential(size=n)
+    if max(round((alpha + more) * n), int(alpha * n) + 1) < 10:
+        with pytest.raises(IadError, match="too short to fit"):
+            evt(scores, "split", alpha=alpha, tail_share=alpha + more)
+        return
+    found = evt(scores, "split", alpha=alpha, tail_share=alpha + more)
+    assert found.value > found.diagnostics["tail_start"]
+
+
+@pytest.mark.parametrize("n", [11, 20])
+def test_a_tail_of_nearly_all_scores_leaves_one_below_it(n):
+    assert evt(drawn("heavy", n), "split", alpha=0.2, tail_share=0.99).diagnostics["tail_points"] == n - 1

@@ -5,9 +5,9 @@ import math
 import numpy as np
 import pytest
 
+from iad.decision.options import Threshold as Section
 from iad.decision.thresholds import STRATEGIES, is_anomalous, option_names, set_threshold
 from iad.errors import IadError
-from iad.config import Threshold as Section
 
 OPTIONS = {"alpha": 0.05, "tail_share": 0.2, "percentile": 95.0}
 
@@ -66,7 +66,7 @@ def test_scores_that_set_no_threshold_are_refused_with_their_origin(scores, prob
 def test_one_score_sets_no_threshold():
     with pytest.raises(IadError, match=r"^here: one calibration picture sets no threshold"):
         threshold_of([1.0], "percentile")
-    with pytest.raises(IadError, match=r"^here: 1 calibration pictures cannot hold"):
+    with pytest.raises(IadError, match=r"^here: 1 calibration picture cannot hold"):
         threshold_of([1.0], "conformal")
 
 

@@ -6,7 +6,7 @@ from scipy.ndimage import gaussian_filter
 from torch import from_numpy
 from torch.nn.functional import interpolate
 
-from iad.detectors.maps import FullMaps, Rows, enlargement
+from iad.detectors.maps import FullMaps, enlargement, resized
 from iad.errors import IadError
 
 
@@ -55,8 +55,18 @@ def test_an_array_that_holds_no_maps_is_refused(shape):
         FullMaps(np.zeros(shape, np.float32), 8, 1.0, origin="test_maps.npy")
 
 
-def test_rows_are_read_in_the_order_given():
-    array = np.arange(12).reshape(4, 3)
-    rows = Rows(array, np.array([3, 0]))
-    assert [row.tolist() for row in rows] == [[9, 10, 11], [0, 1, 2]]
-    assert len(rows) == 2
+@pytest.mark.parametrize("sigma", [0, 1.5])
+def test_where_no_coarse_value_rises_no_full_value_does(sigma):
+    # what the promise of leave-one-out maps needs
+    higher = coarse(1, 6, 6)
+    lower = higher - np.random.default_rng(1).random((1, 6, 6), dtype=np.float32)
+    assert (FullMaps(lower, 40, sigma)[0] <= FullMaps(higher, 40, sigma)[0] + 1e-6).all()
+
+
+@pytest.mark.parametrize(("height", "width"), [(30, 20), (3, 50), (6, 6)])
+def test_a_map_at_another_size_is_interpolated_and_nothing_is_above_its_highest_value(height, width):
+    values = coarse(1, 6, 6)[0]
+    found = resized(values, height, width)
+    expected = interpolate(from_numpy(values)[None, None], (height, width), mode="bilinear", align_corners=False)
+    np.testing.assert_allclose(found, expected[0, 0].numpy(), atol=2e-6)
+    assert found.max() <= values.max()

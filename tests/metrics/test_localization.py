@@ -139,9 +139,9 @@ def test_aupimo_equals_a_fine_sum_over_the_log_of_the_shared_rate(found):
     maps, masks = (np.repeat(np.repeat(part, 3, axis=1), 3, axis=2) for part in found)  # enough normal pixels
     pictures = pictures_of(maps, masks)
     areas = aupimo(count_pixels(pictures), 0.1, 0.95)
-    assert set(areas) == set(np.flatnonzero(pictures.labels)) or why_no_aupimo(count_pixels(pictures), 0.1, 0.95)
+    assert set(areas) == set(np.flatnonzero(pictures.gt_label)) or why_no_aupimo(count_pixels(pictures), 0.1, 0.95)
     for row, area in areas.items():
-        assert area == pytest.approx(aupimo_oracle(maps, masks, pictures.labels, row, 0.1, 0.95), abs=1e-4)
+        assert area == pytest.approx(aupimo_oracle(maps, masks, pictures.gt_label, row, 0.1, 0.95), abs=1e-4)
 
 
 def test_aupimo_takes_the_rate_of_each_normal_picture_whatever_its_size():
@@ -294,5 +294,5 @@ def test_bad_input_is_refused_in_one_line_that_names_the_picture():
     assert "2 of 1024 pixels of good/0.png are not finite" in refusal(broken, masks, labels, names=names)
     empty = masks.copy()
     empty[1] = 0
-    assert "hole/1.png marks no pixel (1 such masks)" in refusal(maps, empty, labels, names=names)
+    assert "hole/1.png marks no pixel, but the picture" in refusal(maps, empty, labels, names=names)
     assert "hole/2.png marks 101 pixels" in refusal(maps, masks, np.array([0, 1, 0]), names=names)

@@ -30,7 +30,8 @@ def test_many_methods_show_the_pairs_of_the_best_one_and_count_the_others():
 
 def test_a_real_difference_is_called_real():
     one = {"method": "a", "against": "b", "metric": "misses", "only_method": 2, "only_against": 40, "real": True}
-    _, _, rows = comparison_table({"confidence": 0.95, "comparisons": [one | {"p_holm": 1e-9}]})
+    title, _, rows = comparison_table({"confidence": 0.95, "comparisons": [one | {"p_holm": 1e-9}]})
+    assert ": 1 test, Holm-corrected" in title
     assert rows == [["a", "b", "-", "2 : 40 real (p < 0.001)", "-"]]
 
 

@@ -19,7 +19,7 @@ def test_typical_pictures_lie_at_the_quartiles_of_their_class():
     scores = np.random.default_rng(0).permutation(40).astype(float)
     found = outcome(labels=[0] * 20 + [1] * 20, scores=scores)
     chosen = found.typical(1, 3)
-    assert set(found.labels[chosen]) == {1}
+    assert set(found.gt_label[chosen]) == {1}
     ranks = [int((scores[20:] < scores[row]).sum()) for row in chosen]
     assert ranks == [5, 10, 15]
 

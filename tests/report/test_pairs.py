@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from iad.errors import IadError
-from iad.report.pairs import compare_methods, comparison_rows
+from iad.report.pairs import compare_methods
 from iad.statistics.comparison import delong, holm
 from tests.outcomes import outcome
 
@@ -57,7 +57,7 @@ def test_confidence_decides_what_is_called_real():
 def test_the_auroc_difference_is_that_of_delong():
     first, second, _ = three()
     found = compare_methods([first, second], confidence=0.9)[0]
-    expected = delong(first.labels, second.scores, first.scores, confidence=0.9)
+    expected = delong(first.gt_label, second.pred_score, first.pred_score, confidence=0.9)
     assert (found.difference, found.low, found.high) == pytest.approx(
         (expected.value, expected.low, expected.high), abs=1e-6
     )
@@ -75,14 +75,6 @@ def test_one_method_has_nothing_to_be_compared_with():
 
 def test_methods_tested_on_other_pictures_are_refused():
     first, second, _ = three()
-    strange = outcome(labels=LABELS, scores=second.scores, method="b", image_ids=second.image_ids[::-1])
+    strange = outcome(labels=LABELS, scores=second.pred_score, method="b", image_id=second.image_id[::-1])
     with pytest.raises(IadError, match=r"^a and b were tested on other pictures or labels"):
         compare_methods([first, strange], confidence=0.95)
-
-
-def test_rows_leave_empty_what_a_test_does_not_have():
-    header, rows = comparison_rows(compare_methods(three()[:2], confidence=0.95))
-    auroc, misses, _ = (dict(zip(header, row, strict=True)) for row in rows)
-    assert list(header[:5]) == ["method", "against", "metric", "test", "difference"]
-    assert (auroc["only_method"], misses["low"]) == (None, None)
-    assert (misses["only_method"], misses["only_against"], misses["real"]) == (0, 28, 1)

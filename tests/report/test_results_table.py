@@ -42,6 +42,8 @@ def test_the_table_of_pixel_metrics_shows_the_methods_that_have_them():
     row = ["ae", "0.980 [0.970, 0.990]", "0.500", "0.910 [0.900, 0.920]", "-", "0.400", "0.250", "0.600"]
     assert rows == [row]
     assert len(header) == len(row)
+    single = MEASURED | {"pictures": {"good": 1, "anomalous": 1, "without_mask": 0}}
+    assert "1 defective and 1 good picture." in localization_table(with_pixels(ae=single))[0]
 
 
 def test_without_masks_a_line_says_why_there_is_no_such_table():

@@ -20,7 +20,7 @@ FOLDER = paths.ALIGN / "both"
 def add_hybrid(members, name="both", **options):
     """Add a hybrid of these methods to the parameters."""
     hybrid = {"members": list(members), "how": "mean", "weights": []} | options
-    method = {"reads": f"align/{name}", "params": f"hybrids.{name}"}
+    method = {"detector": "hybrid", "reads": f"align/{name}", "params": f"hybrids.{name}"}
     set_params(paths.PARAMS, paths.PARAMS, {"hybrids": {name: hybrid}, "methods": {name: method}})
 
 
@@ -123,7 +123,7 @@ def test_no_label_and_no_test_score_has_a_say_in_the_scale(project):
     before = read_table(FOLDER / paths.CALIBRATION_SCORES)
     file = paths.SCORE / "vit" / paths.TEST_SCORES
     table = read_table(file)
-    write_table(file, table | {"label": 1 - table["label"], "score": table["score"] * 100})
+    write_table(file, dict(table) | {"label": 1 - table["label"], "score": table["score"] * 100})
     align("both")
     after = read_table(FOLDER / paths.CALIBRATION_SCORES)
     assert all(np.array_equal(before[name], after[name]) for name in before)
@@ -139,7 +139,7 @@ def test_too_few_common_pictures_are_refused_and_leave_nothing(project):
 
 def test_constant_calibration_scores_are_refused_by_name(project):
     file = paths.SCORE / "vit" / paths.CALIBRATION_SCORES
-    write_table(file, read_table(file) | {"score": np.full(40, 3.0)})
+    write_table(file, dict(read_table(file)) | {"score": np.full(40, 3.0)})
     with pytest.raises(IadError, match=r"^vit: the 9 highest of 40 values of good pictures are all 3"):
         align("both")
     assert not paths.ALIGN.exists()

@@ -12,9 +12,9 @@ import pytest
 from PIL import Image
 
 from iad import paths
+from iad.config import load_params
 from iad.data.manifest import read_manifest
 from iad.errors import IadError
-from iad.config import load_params
 from iad.stages import download as stage
 from tests.conftest import environment, set_params
 from tests.helpers import ROOT, record_reads
@@ -100,13 +100,12 @@ def test_generated_pictures_need_no_folder(capsys):
         ("synthetic", {f"synthetic.{name}" for name in ("train", "good", "defective", "size")}, "carpet"),
         ("mvtec", {"mvtec.path"}, "carpet"),
         ("elpv", {"elpv.train_share", "elpv.doubtful"}, "mono"),
-        ("unknown", set(), "x"),
     ],
 )
 def test_only_the_options_of_the_chosen_source_are_read(monkeypatch, source, own, category):
     choose(source=source, category=category)
-    found = record_reads("download", load_params(), monkeypatch)
-    monkeypatch.setattr(stage, "load_pictures", lambda *_, **__: [])
+    found = record_reads(load_params(), monkeypatch)
+    monkeypatch.setattr("iad.data.sources.load_pictures", lambda *_, **__: [])
     with pytest.raises(IadError, match="no good pictures"):
         stage.download()
     common = {"data.source", "data.category", "data.max_megapixels", "data.allow_shared", "seed"}

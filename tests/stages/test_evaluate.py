@@ -23,7 +23,7 @@ from iad.stages.evaluate import evaluate
 from iad.stages.threshold import threshold
 from tests.conftest import set_params
 from tests.helpers import ROOT
-from tests.scored import METHODS, SIDE, write_maps, write_scored
+from tests.scored import METHODS, SIDE, list_methods, write_maps, write_scored
 
 
 def start(folder, monkeypatch, **counts):
@@ -82,7 +82,7 @@ def written():
 
 def change_test(method, **columns):
     file = paths.SCORE / method / paths.TEST_SCORES
-    write_table(file, read_table(file) | columns)
+    write_table(file, read_table(file).assign(**columns))
 
 
 @pytest.mark.parametrize("method", METHODS)
@@ -138,16 +138,29 @@ def test_curve_files_hold_finite_thresholds_of_every_method(evaluated):
 
 
 def test_the_loss_is_copied_from_the_method_that_was_trained(evaluated):
-    assert [row["epoch"] for row in rows_of(paths.LOSS_CURVE)] == ["1", "2", "3"]
+    assert [(row["method"], row["epoch"]) for row in rows_of(paths.LOSS_CURVE)] == [
+        ("ae", "1"),
+        ("ae", "2"),
+        ("ae", "3"),
+    ]
+
+
+def test_every_trained_method_has_its_losses(project):
+    file = paths.SCORE / "vit" / paths.PROVENANCE
+    provenance = json.loads(file.read_text())
+    provenance["model"]["history"] = [{"epoch": 1, "train_loss": 0.25, "validation_loss": 0.5}]
+    file.write_text(json.dumps(provenance))
+    evaluate()
+    assert paths.LOSS_CURVE.read_text().splitlines()[-2:] == [
+        "ae,3,0.3333333333333333,0.3666666666666667",
+        "vit,1,0.25,0.5",
+    ]
 
 
 def test_the_loss_file_has_a_header_alone_when_nothing_was_trained(project):
-    overlay = {"methods": {"resnet": {"reads": "extract_resnet", "params": "method"}}}
-    parameters = (project / paths.PARAMS).read_text().splitlines(keepends=True)
-    (project / paths.PARAMS).write_text("".join(line for line in parameters if not line.startswith("  ae:")))
-    set_params(project / paths.PARAMS, project / paths.PARAMS, overlay)
+    list_methods(project / paths.PARAMS, ("resnet", "vit"))
     evaluate()
-    assert paths.LOSS_CURVE.read_text() == "epoch,train_loss,validation_loss\n"
+    assert paths.LOSS_CURVE.read_text() == "method,epoch,train_loss,validation_loss\n"
 
 
 def test_the_report_says_what_auto_chose_and_labels_the_oracle(evaluated):
@@ -168,15 +181,45 @@ def test_two_runs_write_the_same_bytes(evaluated, tmp_path, monkeypatch):
     assert written() == first
 
 
-def test_methods_no_longer_listed_leave_no_trace(project):
+def test_what_it_wrote_for_methods_no_longer_listed_goes(project):
     evaluate()
-    parameters = (project / paths.PARAMS).read_text().splitlines(keepends=True)
-    (project / paths.PARAMS).write_text("".join(line for line in parameters if not line.startswith("  resnet: {reads")))
+    list_methods(project / paths.PARAMS, ("ae", "vit"))
     evaluate()
-    assert {folder.name for folder in paths.SCORE.iterdir()} == {"ae", "vit"}
-    assert {folder.name for folder in paths.THRESHOLD.iterdir()} == {"ae", "vit"}
     assert not [path for path in written() if path.stem == "resnet"]
     assert list(report()["methods"]) == ["ae", "vit"]
+
+
+def test_folders_of_other_stages_for_methods_no_longer_listed_stay_and_are_told(project, capsys):
+    list_methods(project / paths.PARAMS, ("ae", "vit"))
+    before = {path: path.read_bytes() for path in paths.STAGES.rglob("*") if path.is_file()}
+    evaluate()
+    assert {path: path.read_bytes() for path in paths.STAGES.rglob("*") if path.is_file()} == before
+    (line,) = [line for line in capsys.readouterr().out.splitlines() if "left over" in line]
+    assert line == (
+        "left over, of no method in params.yaml: stages/score/resnet, stages/threshold/resnet; dvc.lock records "
+        "evaluate with that, other than in a fresh clone; to remove it: rm -r "
+        "stages/score/resnet stages/threshold/resnet"
+    )
+
+
+def test_where_nothing_is_left_over_nothing_is_told(evaluated):
+    assert "left over" not in evaluated
+
+
+def test_a_kind_of_defect_is_named_as_it_is_in_every_figure(project):
+    kind = "cam$1_$2 and $^$, 50 % {x}_1"
+    write_maps(project, "ae")
+    for method in METHODS:
+        test = read_table(paths.SCORE / method / paths.TEST_SCORES)
+        defects = np.where(np.asarray(test["label"]) == 1, kind, "good").astype(object)
+        ids = [f"bad/{kind}/{number}$.png" for number in range(len(defects))]
+        change_test(method, defect=defects, image_id=ids)
+    manifest = read_manifest(paths.MANIFEST)
+    renamed = np.asarray(manifest["image_id"], dtype=object).copy()
+    renamed[-len(ids) :] = ids
+    write_manifest(paths.MANIFEST, manifest.assign(image_id=renamed))
+    evaluate()
+    assert set(report()["methods"]["vit"]["recall_per_defect"]) == {kind}
 
 
 @pytest.mark.parametrize(
@@ -251,7 +294,8 @@ def test_twice_the_defective_test_pictures_change_no_cost(project):
     for method in METHODS:
         test = read_table(paths.SCORE / method / paths.TEST_SCORES)
         rows = np.concatenate([np.arange(30), np.flatnonzero(test["label"])])
-        write_table(paths.SCORE / method / paths.TEST_SCORES, {name: column[rows] for name, column in test.items()})
+        columns = {name: np.asarray(test[name])[rows] for name in ("image_id", "label", "defect", "score")}
+        write_table(paths.SCORE / method / paths.TEST_SCORES, columns)
     evaluate()
     second = report()["costs"]["methods"]["vit"]
     assert len(rows_of(paths.SCORES_CSV / "vit.csv")) == 48
@@ -315,6 +359,41 @@ def test_pixel_thresholds_come_from_good_pictures_alone(localized):
     assert found["red"]["value"] == pytest.approx(np.sort(good.max(axis=(1, 2)))[38], abs=1e-4)  # ceil(0.95 x 41) = 39
 
 
+def test_what_red_promises_follows_from_how_the_maps_were_made(localized):
+    red = pixels_of("ae")["red"]
+    assert (red["scheme"], red["guaranteed"], red["promised_rate"], red["pictures"]) == (
+        "leave_one_out",
+        True,
+        0.05,
+        40,
+    )
+    assert red["promise"].startswith("at most 5 % of good parts like the 40 calibration pictures get a marked pixel")
+    assert pixels_of("ae")["threshold"]["guaranteed"] is False
+
+
+def test_maps_whose_making_is_unknown_promise_nothing(project):
+    write_maps(project, "ae", map_scheme=None)
+    evaluate()
+    red = pixels_of("ae")["red"]
+    assert (red["scheme"], red["guaranteed"]) == ("jackknife", False)
+    assert red["promise"].startswith("no finite-sample guarantee: about 5 %")
+
+
+def test_a_gallery_of_maps_with_few_calibration_pictures_says_what_they_can_hold(tmp_path, monkeypatch):
+    set_alpha = {"threshold": {"alpha": 0.3}}
+    write_scored(tmp_path, train=5)
+    set_params(tmp_path / paths.PARAMS, tmp_path / paths.PARAMS, set_alpha)
+    monkeypatch.chdir(tmp_path)
+    for method in METHODS:
+        threshold(method)
+    write_maps(tmp_path, "ae")
+    evaluate()
+    red = pixels_of("ae")["red"]
+    assert red["promised_rate"] == pytest.approx(1 / 6)
+    assert red["promise"].startswith("at most 16.7 %")
+    assert red["warning"].startswith("5 calibration pictures cannot hold 5 %, it takes 19")
+
+
 def test_only_methods_with_maps_have_a_gallery_and_the_others_say_why(localized):
     assert [path.name for path in paths.GALLERIES.iterdir()] == ["ae.png"]
     Image.open(paths.GALLERIES / "ae.png").verify()
@@ -347,18 +426,21 @@ def test_a_mask_without_any_defect_is_named_and_the_rest_is_written(project, cap
     masks[60] = 0
     np.save(paths.MASKS, masks)
     evaluate()
-    assert "ae: no pixel metrics: the mask masks/060.png marks no pixel (1 such masks)" in capsys.readouterr().out
+    assert (
+        "ae: no pixel metrics: the mask masks/060.png marks no pixel, but its picture is defective"
+        in capsys.readouterr().out
+    )
     assert metrics_of("ae")["auroc"] > 0.5
 
 
 def test_defective_pictures_without_a_mask_are_left_out_and_counted(project, capsys):
     write_maps(project, "ae")
     manifest = read_manifest(paths.MANIFEST)
-    manifest["mask"][[60, 61]] = None
+    manifest.loc[[60, 61], "mask"] = None
     write_manifest(paths.MANIFEST, manifest)
     evaluate()
     assert pixels_of("ae")["pictures"] == {"good": 12, "anomalous": 16, "without_mask": 2}
-    line = "ae: left out of pixel metrics, since they have no mask: 2 defective test pictures"
+    line = "ae: left out of pixel metrics: 2 defective test pictures have no mask"
     assert line in capsys.readouterr().out
 
 
@@ -382,4 +464,10 @@ def test_maps_that_are_not_finite_are_refused_by_name(project):
 def test_importing_the_stage_loads_none_of_the_slow_packages():
     code = "import sys, iad.stages.evaluate, iad.stages.threshold; print(*sys.modules)"
     found = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True).stdout
-    assert not {"torch", "sklearn", "pandas", "scipy", "matplotlib.pyplot"} & set(found.split())
+    assert not {"torch", "sklearn", "pandas", "scipy", "matplotlib"} & set(found.split())
+
+
+def test_running_it_loads_no_screen_and_no_network():
+    code = "import sys, iad.report.evaluation; print(*sys.modules)"
+    found = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    assert not {"torch", "timm", "sklearn", "matplotlib.pyplot"} & set(found.split())

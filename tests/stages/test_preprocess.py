@@ -8,15 +8,16 @@ from subprocess import PIPE, Popen
 from zipfile import ZipFile
 
 import numpy as np
+import pandas as pd
 import pytest
 from PIL import Image
 
 from iad import paths
+from iad.config import load_params
 from iad.data.decode import decode, decode_mask
 from iad.data.manifest import COLUMNS, read_manifest, write_manifest
 from iad.errors import IadError
 from iad.io import open_array
-from iad.config import load_params
 from iad.stages import preprocess as stage
 from iad.stages.download import download
 from tests.conftest import environment, set_params
@@ -55,14 +56,16 @@ def test_rows_are_pictures_and_masks_in_the_order_of_the_manifest(capsys):
     download()
     capsys.readouterr()
     stage.preprocess()
-    assert capsys.readouterr().out.splitlines()[-1] == "preprocess: 11 pictures at 32 x 32 px, with masks"
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[-1] == "preprocess: 11 pictures at 32 x 32 px, with masks"
+    assert any(line.startswith("warning: 4 good pictures (train) to set a threshold") for line in lines)
     manifest = read_manifest(paths.MANIFEST)
     images, masks = open_array(paths.IMAGES), open_array(paths.MASKS)
     assert (images.shape, masks.shape) == ((11, SIZE, SIZE, 3), (11, SIZE, SIZE))
     with ZipFile(paths.ORIGINALS) as archive:
         for row, (name, mask) in enumerate(zip(manifest["image_id"], manifest["mask"], strict=True)):
             assert np.array_equal(images[row], decode(archive.read(name), name, SIZE, max_megapixels=1))
-            if mask is None:
+            if pd.isna(mask):
                 assert not masks[row].any()
             else:
                 assert np.array_equal(masks[row], decode_mask(archive.read(mask), mask, SIZE, max_megapixels=1))
@@ -120,9 +123,24 @@ def test_the_white_level_of_a_12_bit_camera_is_a_parameter():
 
 def test_only_three_parameters_are_read(monkeypatch):
     download()
-    found = record_reads("preprocess", load_params(), monkeypatch)
+    found = record_reads(load_params(), monkeypatch)
     stage.preprocess()
     assert found == {"preprocess.image_size", "preprocess.white_16bit", "compute.threads"}
+
+
+def test_a_picture_without_a_mask_beside_others_has_an_empty_one_and_is_told(capsys):
+    noise = np.random.default_rng(0).integers(0, 256, (4, 50, 50), dtype=np.uint8)
+    mask = np.full((50, 50), 255, np.uint8)
+    names = ["good/0.png", "good/1.png", "bad/2.png", "bad/3.png"]
+    pictures = {name: (pixels, {}) for name, pixels in zip(names, noise, strict=True)}
+    use_folder(pictures | {"ground_truth/bad/3_mask.png": (mask, {})})
+    told = "1 of 2 defective pictures have no mask, such as bad/2.png; pixel metrics leave them out"
+    assert f"data/parts: {told}\n" in capsys.readouterr().out
+    stage.preprocess()
+    told = "warning: 1 of 2 defective test pictures have no mask (bad/2.png): pixel metrics leave them out"
+    assert told in capsys.readouterr().out
+    assert read_manifest(paths.MANIFEST)["mask"].isna().tolist() == [True, False, True, True]
+    assert open_array(paths.MASKS).any(axis=(1, 2)).tolist() == [False, True, False, False]
 
 
 @pytest.mark.parametrize("victim", ["picture", "mask"])
@@ -154,11 +172,8 @@ def test_ctrl_c_ends_at_once_and_leaves_nothing(project):
     with ZipFile(paths.ORIGINALS, "w") as archive:
         for name in names:
             archive.writestr(name, file.getvalue())
-    columns = {name: [None] * rows for name in COLUMNS} | {
-        "image_id": names,
-        "width": [2500] * rows,
-        "height": [2500] * rows,
-    }
+    columns = dict.fromkeys(COLUMNS, [""] * rows) | dict.fromkeys(("label", "width", "height"), [2500] * rows)
+    columns |= {"image_id": names, "mask": [None] * rows}
     write_manifest(paths.RAW_MANIFEST, columns)
     with Popen(
         [sys.executable, "-m", "iad", "preprocess"], cwd=project, env=environment(), stderr=PIPE, text=True,

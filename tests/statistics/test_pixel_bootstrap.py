@@ -24,7 +24,7 @@ def pictures():
 
 def exactly(pictures, weights):
     rows = np.repeat(np.arange(len(pictures)), weights)
-    counts = count_pixels(PixelPictures(pictures.maps[rows], pictures.masks[rows], pictures.labels[rows]))
+    counts = count_pixels(PixelPictures(pictures.anomaly_map[rows], pictures.gt_mask[rows], pictures.gt_label[rows]))
     return {"pixel_auroc": pixel_auroc(counts), "aupro": aupro(counts)}
 
 
@@ -49,9 +49,9 @@ def test_a_coarse_grid_is_off_by_no_more_than_its_bound(pictures, bins):
 
 
 def test_draws_are_those_of_the_pictures_so_two_methods_are_paired(pictures):
-    other = PixelPictures(2 * pictures.maps + 1, pictures.masks, pictures.labels)
+    other = PixelPictures(2 * pictures.anomaly_map + 1, pictures.gt_mask, pictures.gt_label)
     samples = [
-        pixel_bootstrap_samples(grid_counts(one, count_pixels(one)), pictures.labels, draws=250, seed=3)
+        pixel_bootstrap_samples(grid_counts(one, count_pixels(one)), pictures.gt_label, draws=250, seed=3)
         for one in (pictures, other)
     ]
     for name, values in samples[0].items():
@@ -62,8 +62,8 @@ def test_draws_are_those_of_the_pictures_so_two_methods_are_paired(pictures):
 
 def test_intervals_hold_the_estimate_and_need_both_classes(pictures):
     grid = grid_counts(pictures, count_pixels(pictures))
-    found = pixel_bootstrap_intervals(grid, pictures.labels, draws=300, confidence=0.95, seed=0)
+    found = pixel_bootstrap_intervals(grid, pictures.gt_label, draws=300, confidence=0.95, seed=0)
     for name, value in exactly(pictures, DRAWS[0]).items():
         assert found[name].low < value < found[name].high
     assert pixel_bootstrap_intervals(grid, np.ones(6), draws=300, confidence=0.95, seed=0) == {}
-    assert pixel_bootstrap_intervals(grid, pictures.labels, draws=0, confidence=0.95, seed=0) == {}
+    assert pixel_bootstrap_intervals(grid, pictures.gt_label, draws=0, confidence=0.95, seed=0) == {}

@@ -1,7 +1,10 @@
-"""Where pictures come from: one module per source, with its `Options` and `load`. A new file needs no line elsewhere.
+"""Where pictures come from: one file per source, with its `Options` and `load`. A new file needs no line elsewhere.
 
-`load(category, *, seed, <options>)` gives pictures whose bytes are read later. A source that reads from `data/` also takes
-`root`, that folder.
+`Options` is the source's section of `params.yaml`; `load(category, *, seed, <options>)` lists pictures whose bytes are
+read later. A source that reads from the folder of the user's own pictures also takes `root`, that folder.
+
+`iad.config` imports every source for its options, so a source imports what only `load` needs inside of it: no command
+waits for it, and an edit of it concerns the stage `download` alone.
 """
 
 from __future__ import annotations
@@ -11,10 +14,13 @@ import inspect
 import pkgutil
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from iad.data.manifest import Picture
-from iad.options import Section
+from iad.errors import unknown
+from iad.options import SourceOptions
+
+if TYPE_CHECKING:
+    from iad.data.manifest import Picture
 
 
 def source_names() -> list[str]:
@@ -26,8 +32,12 @@ def source_names() -> list[str]:
     return sorted(found.name for found in pkgutil.iter_modules(__path__))
 
 
-def source_options() -> dict[str, type[Section]]:
-    """The model of each source's options."""
+def source_options() -> dict[str, type[SourceOptions]]:
+    """The model of each source's options.
+
+    >>> source_options()["folder"]()
+    Options(train_share=0.7)
+    """
     return {name: importlib.import_module(f"{__name__}.{name}").Options for name in source_names()}
 
 
@@ -35,16 +45,23 @@ def load_pictures(source: str, category: str, *, seed: int, options: Mapping[str
     """List the pictures of a category; their bytes are read later, one by one.
 
     Args:
-        source: name of a module beside this one.
+        source: Name of a module beside this one.
         category: What part of the source.
         seed: Of the split, or of the pictures where they are generated.
-        options: Further keyword arguments of the source's `load`.
+        options: The fields of the source's `Options`, by name.
         root: The folder of the user's own pictures.
 
     Raises:
-        IadError: if the category is unknown, or as the source says.
+        IadError: if the source or the category is unknown, or as the source says.
+
+    Example:
+        >>> options = {"train": 2, "good": 1, "defective": 1, "size": 64}
+        >>> len(load_pictures("synthetic", "carpet", seed=0, options=options, root=Path("data")))
+        8
     """
-    load = importlib.import_module(f"iad.data.sources.{source}").load
+    if source not in source_names():
+        raise unknown("source", source, source_names())
+    load = importlib.import_module(f"{__name__}.{source}").load
     here = {"root": root} if "root" in inspect.signature(load).parameters else {}
     pictures: list[Picture] = load(category, seed=seed, **options, **here)
     return pictures

@@ -13,28 +13,29 @@ from __future__ import annotations
 
 from functools import partial
 from pathlib import PurePosixPath
-from typing import Literal
-from zipfile import ZipFile
+from typing import TYPE_CHECKING, ClassVar, Literal
 
 from pydantic import Field
 
-from iad.data.manifest import GOOD, Label, Picture, split_good
-from iad.data.wheels import Wheel, fetch_wheel
 from iad.errors import IadError, unknown
-from iad.options import Section, Share
+from iad.options import Share, SourceOptions
 
-WHEEL = Wheel(
-    "elpv-dataset", "1.0.0.post1", "85e31c1126ee9b48e62d3a0232c58f58b2d189b0814a45c13642fa0415af4a4c", megabytes=91
-)
+if TYPE_CHECKING:
+    from iad.data.manifest import Picture
+
+PACKAGE, VERSION, MEGABYTES = "elpv-dataset", "1.0.0.post1", 91
+SHA256 = "85e31c1126ee9b48e62d3a0232c58f58b2d189b0814a45c13642fa0415af4a4c"
 FOLDER = "elpv_dataset/data"
 LABELS = f"{FOLDER}/labels.csv"
 CATEGORIES = {"mono": ("mono",), "poly": ("poly",), "all": ("mono", "poly")}
-DEFECTS = {0: GOOD, 1: "possibly_defective", 2: "probably_defective", 3: "defective"}
+DEFECTS = {0: "good", 1: "possibly_defective", 2: "probably_defective", 3: "defective"}
 """Names by probability in thirds, as two annotators gave it: 0, 1/3, 2/3, 1."""
 
 
-class Options(Section):
+class Options(SourceOptions):
     """The ELPV split: what share of the good cells trains, and what becomes of the doubtful ones."""
+
+    categories: ClassVar[str] = ", ".join(CATEGORIES)
 
     train_share: Share = Field(0.7, description="of the good cells; the rest is for testing")
     doubtful: Literal["drop", "normal", "anomalous"] = Field(
@@ -61,9 +62,14 @@ def load(
     Raises:
         IadError: if the category is unknown or the wheel cannot be fetched.
     """
+    from zipfile import ZipFile
+
+    from iad.data.manifest import GOOD, Label, Picture, split_good
+    from iad.data.wheels import Wheel, fetch_wheel
+
     if category not in CATEGORIES:
         raise unknown("elpv category", category, CATEGORIES)
-    archive = ZipFile(fetch_wheel(WHEEL))
+    archive = ZipFile(fetch_wheel(Wheel(PACKAGE, VERSION, SHA256, MEGABYTES)))
     thirds = _read_labels(archive.read(LABELS).decode("ascii"), CATEGORIES[category])
     split = split_good([cell for cell, third in thirds.items() if third == 0], train_share, seed)
     pictures = []
@@ -92,5 +98,6 @@ def _read_labels(text: str, kinds: tuple[str, ...]) -> dict[str, int]:
         if kind in kinds:
             thirds[f"{kind}/{PurePosixPath(path).name}"] = round(float(probability) * 3)
     if not thirds:
-        raise IadError(f"{WHEEL}: {LABELS} lists no {' or '.join(kinds)} cells; delete it from the cache and run again")
+        wanted = " or ".join(kinds)
+        raise IadError(f"{PACKAGE}: {LABELS} lists no {wanted} cells; delete the wheel from the cache and run again")
     return thirds

@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 from pathlib import Path, PurePath
+from typing import TYPE_CHECKING, ClassVar
 
 from pydantic import Field
 
-from iad.data.layouts import read_layout
-from iad.data.manifest import Picture
 from iad.errors import IadError
-from iad.options import Section, Share
+from iad.options import Share, SourceOptions
+
+if TYPE_CHECKING:
+    from iad.data.manifest import Picture
 
 
-class Options(Section):
+class Options(SourceOptions):
     """How a plain `good/` + `bad/` folder is split; a folder in MVTec layout brings its own split."""
+
+    categories: ClassVar[str] = "its name under data/"
 
     train_share: Share = Field(0.7, description="for a plain good/ + bad/ folder")
 
@@ -30,6 +34,8 @@ def load(category: str, *, seed: int, root: Path, train_share: float) -> list[Pi
     Raises:
         IadError: if the folder is missing, and as `read_layout`.
     """
+    from iad.data.layouts import read_layout
+
     folder = root / category
     if PurePath(category).is_absolute() or ".." in PurePath(category).parts:
         raise IadError(f"data.category = '{category}' leaves {root}; give the name of a folder in it")

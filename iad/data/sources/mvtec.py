@@ -9,17 +9,15 @@ The archive holds all categories (4.9 GiB). It and the categories unpacked from 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, ClassVar
 
 from pydantic import Field
 
-from iad.data.downloads import download_file, hash_with_bar
-from iad.data.layouts import read_mvtec_layout
-from iad.data.manifest import Picture
-from iad.data.unpack import unpack_category
 from iad.errors import IadError, unknown
-from iad.io import cache_folder
-from iad.options import Section
+from iad.options import SourceOptions
+
+if TYPE_CHECKING:
+    from iad.data.manifest import Picture
 
 ARCHIVE_URL = (
     "https://www.mydrive.ch/shares/150996/b52ecdcbf521176e9db9c731f2304b27/download/"
@@ -30,11 +28,13 @@ CATEGORIES = (
     "bottle", "cable", "capsule", "carpet", "grid", "hazelnut", "leather", "metal_nut", "pill", "screw", "tile",
     "toothbrush", "transistor", "wood", "zipper",
 )  # fmt: skip
-OWN_COPY = "set data.mvtec.path to a copy of the archive, or of the unpacked folder"
+REMEDY = "set data.mvtec.path to a copy of the archive, or of the unpacked folder"
 
 
-class Options(Section):
+class Options(SourceOptions):
     """Where MVTec AD comes from: the official address, or an archive or folder on disk."""
+
+    categories: ClassVar[str] = "screw, carpet, ..."
 
     path: Annotated[str, Field(min_length=1)] | None = Field(
         None, description="null: download; or the archive or unpacked folder on disk"
@@ -53,6 +53,8 @@ def load(category: str, *, seed: int, path: str | None) -> list[Picture]:  # noq
     Raises:
         IadError: if the category is unknown, the download fails, or `path` does not lead to the category.
     """
+    from iad.data.layouts import read_mvtec_layout
+
     if category not in CATEGORIES:
         raise unknown("MVTec AD category", category, CATEGORIES)
     if path is None:
@@ -66,19 +68,25 @@ def load(category: str, *, seed: int, path: str | None) -> list[Picture]:  # noq
 
 
 def _from_download(category: str) -> Path:
+    from iad.data.downloads import download_file
+    from iad.data.unpack import unpack_category
+
     folder = _cache() / ARCHIVE_SHA256[:16] / category
-    if not folder.is_dir():
-        archive = _cache() / ARCHIVE_URL.rpartition("/")[2]
-        if not archive.is_file():
-            download_file(ARCHIVE_URL, archive, ARCHIVE_SHA256, remedy=OWN_COPY)
-        unpack_category(archive, category, folder)
+    if folder.is_dir():
+        return folder
+    archive = _cache() / ARCHIVE_URL.rpartition("/")[2]
+    if not archive.is_file():
+        download_file(ARCHIVE_URL, archive, ARCHIVE_SHA256, remedy=REMEDY)
+    unpack_category(archive, category, folder)
     return folder
 
 
 def _in_archive(archive: Path, category: str) -> Path:
+    from iad.data.downloads import hash_with_bar
+    from iad.data.unpack import unpack_category
+
     folder = _cache() / hash_with_bar(archive)[:16] / category
-    if not folder.is_dir():
-        unpack_category(archive, category, folder)
+    unpack_category(archive, category, folder)
     return folder
 
 
@@ -94,4 +102,6 @@ def _in_folder(given: Path, category: str) -> Path:
 
 
 def _cache() -> Path:
+    from iad.io import cache_folder
+
     return cache_folder() / "mvtec"

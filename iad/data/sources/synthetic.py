@@ -2,25 +2,27 @@
 
 from __future__ import annotations
 
-import io
 from functools import partial
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, ClassVar
 
-import numpy as np
-from PIL import Image
 from pydantic import Field
 
-from iad.data.carpet import DEFECTS, draw
-from iad.data.manifest import GOOD, Label, Picture
 from iad.errors import unknown
-from iad.options import Count, Section
+from iad.options import Count, SourceOptions
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from iad.data.manifest import Picture
 
 CATEGORIES = ("carpet",)
 FASTEST = 1  # zlib level: noise hardly compresses, so more effort costs time and saves nothing
 
 
-class Options(Section):
+class Options(SourceOptions):
     """How many carpets are woven, and how large."""
+
+    categories: ClassVar[str] = ", ".join(CATEGORIES)
 
     train: Count = Field(60, description="good carpets for training")
     good: Annotated[int, Field(ge=0)] = Field(30, description="good carpets for testing")
@@ -41,7 +43,15 @@ def load(category: str, *, seed: int, train: int, good: int, defective: int, siz
 
     Raises:
         IadError: if the category is unknown.
+
+    Example:
+        >>> pictures = load("carpet", seed=0, train=2, good=1, defective=1, size=64)
+        >>> [picture.image_id for picture in pictures[:4]]
+        ['train/good/000000.png', 'train/good/000001.png', 'test/good/000000.png', 'test/color/000000.png']
     """
+    from iad.data.carpet import DEFECTS
+    from iad.data.manifest import GOOD
+
     if category not in CATEGORIES:
         raise unknown("synthetic category", category, CATEGORIES)
     series = [("train", GOOD, train), ("test", GOOD, good), *(("test", defect, defective) for defect in DEFECTS)]
@@ -53,6 +63,8 @@ def load(category: str, *, seed: int, train: int, good: int, defective: int, siz
 
 
 def _picture(split: str, defect: str, seed: int, stream: int, index: int, size: int) -> Picture:
+    from iad.data.manifest import GOOD, Label, Picture
+
     name = f"{defect}/{index:06d}"
     if defect == GOOD:
         read = partial(_read, seed, stream, index, size, None)
@@ -66,14 +78,22 @@ def _picture(split: str, defect: str, seed: int, stream: int, index: int, size: 
 
 
 def _read(seed: int, stream: int, index: int, size: int, defect: str | None) -> bytes:
+    from iad.data.carpet import draw
+
     return _png(draw(seed, stream, index, size, defect)[0])
 
 
 def _read_mask(seed: int, stream: int, index: int, size: int, defect: str) -> bytes:
-    return _png(draw(seed, stream, index, size, defect)[1] * np.uint8(255))
+    from iad.data.carpet import draw
+
+    return _png(draw(seed, stream, index, size, defect)[1] * 255)
 
 
 def _png(pixels: np.ndarray) -> bytes:
+    import io
+
+    from PIL import Image
+
     file = io.BytesIO()
     Image.fromarray(pixels).save(file, "PNG", compress_level=FASTEST)
     return file.getvalue()

@@ -6,15 +6,17 @@ upsampling lead back. Pixels are normalised with mean 0.5 and standard deviation
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import math
+from collections.abc import Iterator, Mapping
 from itertools import pairwise
 
 import numpy as np
 import torch
 from torch import nn
 
-from iad.compute import Runtime, own_random_numbers
+from iad.compute import Runtime
 from iad.errors import IadError
+from iad.neighbors.rows import Rows
 from iad.progress import bar
 
 STRIDE = 16
@@ -23,8 +25,9 @@ STRIDE = 16
 class Autoencoder(nn.Module):
     """Pictures float32 `(B, 3, S, S)` in [-1, 1] to reconstructions of the same shape; S is a multiple of 16."""
 
-    def __init__(self, width: int, latent_channels: int) -> None:
+    def __init__(self, width: int, latent_channels: int, image_size: int) -> None:
         super().__init__()
+        self.width, self.latent_channels, self.image_size = width, latent_channels, image_size
         sizes = [3, width, 2 * width, 4 * width, latent_channels]
         down, up = pairwise(sizes), pairwise(reversed(sizes))
         self.encoder = nn.Sequential(*[layer for pair in down for layer in _encode(*pair)])
@@ -43,12 +46,36 @@ def build_autoencoder(width: int, latent_channels: int, *, image_size: int, seed
     """
     if image_size % STRIDE:
         lower = image_size // STRIDE * STRIDE
+        nearest = f"{lower} or {lower + STRIDE}" if lower else f"{STRIDE}"
         raise IadError(
             f"preprocess.image_size = {image_size}: the autoencoder halves the picture four times and wants a "
-            f"multiple of {STRIDE}, such as {lower} or {lower + STRIDE}"
+            f"multiple of {STRIDE}, such as {nearest}"
         )
-    with own_random_numbers(seed):
-        return Autoencoder(width, latent_channels)
+    network = _empty(width, latent_channels, image_size)
+    generator = torch.Generator().manual_seed(seed)  # its own, so that the host's random numbers stay what they were
+    for layer in network.modules():
+        if isinstance(layer, nn.Conv2d) and layer.bias is not None:  # as PyTorch does it
+            nn.init.kaiming_uniform_(layer.weight, a=math.sqrt(5), generator=generator)
+            bound = 1 / math.sqrt(layer.weight[0].numel())
+            nn.init.uniform_(layer.bias, -bound, bound, generator=generator)
+    return network
+
+
+def load_network(arrays: Mapping[str, np.ndarray], width: int, latent_channels: int, image_size: int) -> Autoencoder:
+    """The network with these weights, as `network_arrays` gave them."""
+    network = _empty(width, latent_channels, image_size)
+    network.load_state_dict({name: torch.from_numpy(np.array(array)) for name, array in arrays.items()})
+    return network
+
+
+def network_arrays(network: Autoencoder) -> dict[str, np.ndarray]:
+    """All weights by name, float32."""
+    return {name: tensor.detach().cpu().contiguous().numpy() for name, tensor in network.state_dict().items()}
+
+
+def network_on(device: str, network: Autoencoder) -> Autoencoder:
+    """The same network, ready to rebuild pictures on a device; several threads may then use it at once."""
+    return network.to(device).to(memory_format=torch.channels_last).eval()
 
 
 def to_pixels(images: np.ndarray, runtime: Runtime) -> torch.Tensor:
@@ -65,12 +92,15 @@ def squared_error(model: Autoencoder, pixels: torch.Tensor, runtime: Runtime) ->
 
 
 def error_maps(
-    model: Autoencoder, images: np.ndarray, rows: np.ndarray, runtime: Runtime, batch_size: int, title: str
+    model: Autoencoder, images: Rows, rows: np.ndarray, runtime: Runtime, batch_size: int, title: str
 ) -> Iterator[np.ndarray]:
     """Yield the reconstruction error per pixel, batch by batch, in the order of `rows`.
 
+    A picture's error is the same to the bit whatever pictures share its batch. Convolutions of one picture alone are
+    summed in another order, so one goes twice.
+
     Args:
-        model: a trained autoencoder.
+        model: from `network_on`.
         images: uint8 `(N, S, S, 3)`; may be memory-mapped.
         rows: int64 `(n,)`, which pictures.
         runtime: where to compute, and in which precision.
@@ -80,13 +110,19 @@ def error_maps(
     Yields:
         float32 `(B, S, S)`, squared error averaged over the three channels, in normalised pixel units.
     """
-    model.to(runtime.device).to(memory_format=torch.channels_last).eval()
     with bar(title, len(rows)) as shown, torch.inference_mode():
         for start in range(0, len(rows), batch_size):
             chosen = rows[start : start + batch_size]
-            errors = squared_error(model, to_pixels(images[chosen], runtime), runtime)
-            yield errors.mean(dim=1).cpu().numpy()
+            together = chosen if len(chosen) > 1 else np.repeat(chosen, 2)
+            errors = squared_error(model, to_pixels(images[together], runtime), runtime)
+            yield errors.mean(dim=1).cpu().numpy()[: len(chosen)]
             shown.update(len(chosen))
+
+
+def _empty(width: int, latent_channels: int, image_size: int) -> Autoencoder:
+    with torch.device("meta"):  # no random numbers are drawn for weights that are filled later
+        network = Autoencoder(width, latent_channels, image_size)
+    return network.to_empty(device="cpu")
 
 
 def _encode(inputs: int, outputs: int) -> list[nn.Module]:

@@ -13,25 +13,16 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
+from torchvision.transforms.v2 import functional
 
 from iad.compute import Runtime
+from iad.detectors.autoencoder import Training
 from iad.detectors.autoencoder.network import Autoencoder, squared_error, to_pixels
 from iad.errors import IadError
+from iad.neighbors.rows import Rows
 from iad.progress import bar
 
 WARM_UP = 0.15  # share of the steps in which the learning rate rises
-
-
-@dataclass(frozen=True)
-class Training:
-    """How to train: see section `ae` of params.yaml. `epochs` may be 0, which leaves the network untrained."""
-
-    epochs: int
-    patience: int
-    batch_size: int
-    learning_rate: float
-    augment: bool
-    seed: int
 
 
 @dataclass(frozen=True)
@@ -68,30 +59,25 @@ def hold_out(rows: np.ndarray, *, early_stopping: float, calibration: float, see
     stop = max(1, round(early_stopping * len(rows)))
     calibrate = max(1, round(calibration * len(rows))) if calibration else 0
     if stop + calibrate >= len(rows):
+        fewest = 2 + bool(calibrate)
+        lower = "lower the shares, or " if len(rows) >= fewest else ""
         raise IadError(
             f"ae.held_out: {stop} + {calibrate} of {len(rows)} good pictures would be held out, which leaves none to "
-            "train on; lower the shares or add good pictures"
+            f"train on; {lower}add good pictures: it takes {fewest} at least"
         )
     parts = np.split(mixed, [stop, stop + calibrate])
     return HeldOut(train=np.sort(parts[2]), early_stopping=np.sort(parts[0]), calibration=np.sort(parts[1]))
 
 
-def held_out_table(rows: HeldOut, image_ids: np.ndarray) -> dict[str, np.ndarray]:
-    """Columns `image_id` and `share` ("early_stopping" or "calibration") of the pictures that do not train."""
-    shares = {"early_stopping": rows.early_stopping, "calibration": rows.calibration}
-    return {
-        "image_id": np.concatenate([image_ids[chosen] for chosen in shares.values()]),
-        "share": np.repeat(np.array(list(shares), dtype=object), [len(chosen) for chosen in shares.values()]),
-    }
-
-
 def train_autoencoder(
     model: Autoencoder,
-    images: np.ndarray,
+    images: Rows,
     rows: HeldOut,
     settings: Training,
     runtime: Runtime,
     on_epoch: Callable[[list[Epoch]], None],
+    *,
+    seed: int,
 ) -> tuple[Autoencoder, list[Epoch]]:
     """Minimise the squared error with Adam and keep the weights of the epoch with the lowest early-stopping loss.
 
@@ -99,9 +85,10 @@ def train_autoencoder(
         model: from `build_autoencoder`.
         images: uint8 `(N, S, S, 3)`; may be memory-mapped.
         rows: which pictures train and stop.
-        settings: see `Training`.
+        settings: of section `ae`; `epochs` may be 0, which leaves the network untrained.
         runtime: where to compute, and in which precision.
         on_epoch: called with the history after every epoch.
+        seed: of the order of pictures and of the augmentation.
 
     Returns:
         The model with its best weights, and one entry per epoch that ran.
@@ -115,7 +102,7 @@ def train_autoencoder(
     schedule = torch.optim.lr_scheduler.OneCycleLR(
         optimizer, settings.learning_rate, total_steps=max(1, settings.epochs * steps), pct_start=WARM_UP
     )
-    generator = np.random.default_rng(settings.seed)
+    generator = np.random.default_rng(seed)
     history: list[Epoch] = []
     best, best_weights = math.inf, copy.deepcopy(model.state_dict())
     with bar("training the autoencoder", settings.epochs * len(rows.train)) as shown:
@@ -153,7 +140,7 @@ def _step(model: Autoencoder, pixels: torch.Tensor, optimizer: torch.optim.Optim
 
 
 def _batches(
-    images: np.ndarray,
+    images: Rows,
     order: np.ndarray,
     settings: Training,
     generator: np.random.Generator,
@@ -166,13 +153,13 @@ def _batches(
 
 def _augment(pixels: torch.Tensor, generator: np.random.Generator) -> torch.Tensor:
     """Turn a whole batch by a random multiple of 90 degrees and mirror it half of the time."""
-    turned = torch.rot90(pixels, int(generator.integers(4)), (2, 3))
-    mirrored = turned.flip(3) if generator.integers(2) else turned
-    return mirrored.contiguous(memory_format=torch.channels_last)
+    rotated = functional.rotate(pixels, 90.0 * int(generator.integers(4)))  # whole quarter turns move pixels, no more
+    flipped = functional.horizontal_flip(rotated) if generator.integers(2) else rotated
+    return flipped.contiguous(memory_format=torch.channels_last)
 
 
 @torch.inference_mode()
-def _mean_error(model: Autoencoder, images: np.ndarray, rows: np.ndarray, runtime: Runtime, batch_size: int) -> float:
+def _mean_error(model: Autoencoder, images: Rows, rows: np.ndarray, runtime: Runtime, batch_size: int) -> float:
     total = 0.0
     for start in range(0, len(rows), batch_size):
         chosen = rows[start : start + batch_size]

@@ -1,57 +1,78 @@
 """Gaussian mixture: negative log likelihood under a density of good pictures.
 
-McLachlan and Peel, "Finite Mixture Models" (2000); fitted by expectation maximisation. Features outnumber pictures, so
-the density is that of their first principal components.
+McLachlan and Peel, "Finite Mixture Models" (2000); fitted by scikit-learn. Features outnumber
+pictures, so the density is that of their first principal components.
 """
 
 from __future__ import annotations
 
 import numpy as np
 
-from iad.detectors.classical import Score
-from iad.detectors.projection import fit_projection
+from iad.detectors.base import State
+from iad.detectors.gmm import Options
+from iad.detectors.transforms import fit_projection, products, projection_of
+from iad.detectors.vector import VectorDetector
 from iad.errors import IadError
 
 STARTS = 3
-SECTION = "classical.gmm"
 
 
-def fit(
-    features: np.ndarray, *, components: int, covariance: str, pca: float, regularization: float, seed: int
-) -> Score:
-    """Fit a mixture to good pictures; the score is -log p(x) in nats, of either sign.
+class Detector(VectorDetector[Options]):
+    """The score is -log p(x) in nats, of either sign."""
 
-    Args:
-        features: float64 `(N, D)`.
-        components: number of Gaussians.
-        covariance: "full", "tied", "diag" or "spherical".
-        pca: project onto principal components first: a share of the variance below 1, or their number; 0: do not.
-        regularization: added to each variance, in squared feature units.
-        seed: of the three starts, of which the best counts.
+    def learn(self, rows: np.ndarray) -> State:
+        """The best mixture of three starts, of the principal components where `pca` asks for them.
 
-    Raises:
-        IadError: if there are too few pictures for the Gaussians, or for full covariances of so many features.
-    """
-    projection = fit_projection(features, pca, name=f"{SECTION}.pca") if pca else None
-    placed = projection.project(features) if projection else features
-    _require(placed, components, covariance)
-    from sklearn.mixture import GaussianMixture
+        Raises:
+            IadError: if there are too few pictures for the Gaussians, or for full covariances of so many features.
+        """
+        options, projected = self.options, State()
+        if options.pca:
+            projection = fit_projection(rows, options.pca, name=f"{options.section}.pca")
+            projected, rows = projection.state(), projection.project(rows)
+        self._require(*rows.shape)
+        from sklearn.mixture import GaussianMixture
 
-    model = GaussianMixture(
-        n_components=components, covariance_type=covariance, reg_covar=regularization, n_init=STARTS, random_state=seed
-    ).fit(placed)
-    return lambda rows: -np.asarray(model.score_samples(projection.project(rows) if projection else rows))
+        model = GaussianMixture(
+            n_components=options.components, covariance_type=options.covariance, reg_covar=options.regularization,
+            n_init=STARTS, random_state=self.seed,
+        ).fit(rows)  # fmt: skip
+        whitening = model.precisions_cholesky_  # columns, where it is a matrix
+        if options.covariance in {"full", "tied"}:
+            whitening = np.ascontiguousarray(np.swapaxes(whitening, -1, -2))
+        learned = {"weights": model.weights_, "means": model.means_, "whitening": np.asarray(whitening)}
+        return State({**projected.arrays, **learned}, projected.values)
 
+    def score(self, rows: np.ndarray) -> np.ndarray:
+        """Negative log density."""
+        placed = projection_of(self.learned).project(rows) if self.options.pca else rows
+        logs = [self._log_density(placed, gaussian) for gaussian in range(len(self.learned.arrays["weights"]))]
+        return -np.asarray(np.logaddexp.reduce(logs, axis=0))
 
-def _require(placed: np.ndarray, components: int, covariance: str) -> None:
-    n, dimensions = placed.shape
-    if n < 2 * components:
-        raise IadError(
-            f"{SECTION}.components = {components}: {n} good pictures are too few, two for each Gaussian is the least; "
-            f"set it to {max(n // 2, 1)} or less, or add good pictures"
-        )
-    if covariance in {"full", "tied"} and n <= dimensions:
-        raise IadError(
-            f"{SECTION}.covariance = {covariance}: {n} good pictures do not determine it for {dimensions} features; "
-            f"take diag, set {SECTION}.pca below {n}, or add good pictures"
-        )
+    def _log_density(self, rows: np.ndarray, gaussian: int) -> np.ndarray:
+        """Weighted log density float64 `(M,)` of one Gaussian."""
+        arrays, dimensions = self.learned.arrays, rows.shape[1]
+        whitening = arrays["whitening"] if self.options.covariance == "tied" else arrays["whitening"][gaussian]
+        centred = rows - arrays["means"][gaussian]
+        if whitening.ndim == 2:
+            white, scales = products(centred, whitening), np.diagonal(whitening)
+        else:
+            white, scales = centred * whitening, np.broadcast_to(whitening, dimensions)
+        squared = np.square(white).sum(axis=1)
+        constant = np.log(arrays["weights"][gaussian]) + np.log(scales).sum() - dimensions * np.log(2 * np.pi) / 2
+        return np.asarray(constant - squared / 2)
+
+    def _require(self, n: int, dimensions: int) -> None:
+        options = self.options
+        if n < 2 * options.components:
+            raise IadError(
+                f"{options.section}.components = {options.components}: {n} good pictures are too few, two for each "
+                f"Gaussian is the least; set it to {max(n // 2, 1)} or less, or add good pictures: it takes "
+                f"{2 * options.components} at least"
+            )
+        if options.covariance in {"full", "tied"} and n <= dimensions:
+            raise IadError(
+                f"{options.section}.covariance = {options.covariance}: {n} good pictures do not determine it for "
+                f"{dimensions} features; set it to diag, or {options.section}.pca to {n - 1} components or less, or "
+                f"add good pictures: it takes {dimensions + 1} at least"
+            )

@@ -22,14 +22,13 @@ and a new part had no say in it. No bound is proven then, so fused calibration s
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from iad.errors import IadError
 
-FEWEST = 10  # good pictures that must calibrate all members
 TAIL_SHARE = 0.2  # of the pictures, behind the scale of scores
 MAP_TAIL_SHARE = 0.01  # of the places of all good maps: a map is judged by few of its places
 
@@ -63,14 +62,17 @@ def fit_tail(values: np.ndarray, share: float, origin: str) -> GoodTail:
     """Fit the upper tail of good pictures' scores, or of the values of their anomaly maps.
 
     Args:
-        values: of any shape and float type, two at least, higher = more anomalous.
+        values: of any shape and float type, higher = more anomalous.
         share: of the values that counts as tail, in (0, 1); at least one does.
         origin: what the values are; a refusal begins with it.
 
     Raises:
-        IadError: if a value is not finite, or all of the tail is one value, so that it has no scale.
+        IadError: if there are fewer than two, one is not finite, or all of the tail is one value, so that it has no
+            scale.
     """
     flat = values.reshape(-1).astype(np.float64)
+    if len(flat) < 2:
+        raise IadError(f"{origin}: {len(flat)} values of good pictures give no scale; add good pictures")
     if not np.isfinite(flat).all():
         raise IadError(f"{origin}: a score of a good picture is not finite; run `dvc repro` to write it again")
     count = min(max(1, round(share * len(flat))), len(flat) - 1)
@@ -83,39 +85,6 @@ def fit_tail(values: np.ndarray, share: float, origin: str) -> GoodTail:
             "give no scale; look for copies among the good pictures, or leave this method out of the hybrid"
         )
     return GoodTail(start, excess, count / len(flat))
-
-
-def common_pictures(image_ids: Mapping[str, np.ndarray]) -> np.ndarray:
-    """Find the good pictures that calibrate every member, str `(K,)`, in the order of the first member's.
-
-    Args:
-        image_ids: by member, the pictures that calibrate it, str `(n,)`.
-
-    Raises:
-        IadError: if they are fewer than `FEWEST`.
-    """
-    lists = list(image_ids.values())
-    shared = set(lists[0]).intersection(*lists[1:])
-    if len(shared) < FEWEST:
-        counts = ", ".join(f"{member}: {len(ids)}" for member, ids in image_ids.items())
-        raise IadError(
-            f"only {len(shared)} good pictures calibrate all members of the hybrid ({counts}), and it takes {FEWEST}; "
-            "add good training pictures, or a calibration folder, which all methods share, or raise "
-            "ae.held_out.calibration or patch.calibration"
-        )
-    return np.array([image_id for image_id in lists[0] if image_id in shared], dtype=object)
-
-
-def places_of(image_ids: np.ndarray, wanted: np.ndarray, origin: str) -> np.ndarray:
-    """Find where each wanted picture stands among `image_ids`, int64 `(K,)`.
-
-    Raises:
-        IadError: beginning with `origin`, if one is not there.
-    """
-    places = {image_id: place for place, image_id in enumerate(image_ids)}
-    if absent := [image_id for image_id in wanted if image_id not in places]:
-        raise IadError(f"{origin}: no picture '{absent[0]}', which another member scored; run `dvc repro`")
-    return np.array([places[image_id] for image_id in wanted], dtype=np.int64)
 
 
 def fuse(evidence: np.ndarray, *, how: str, weights: Sequence[float] = ()) -> np.ndarray:

@@ -7,30 +7,32 @@ from __future__ import annotations
 
 import numpy as np
 
-from iad.detectors.classical import Score
+from iad.detectors.base import State
+from iad.detectors.kmeans import Options
+from iad.detectors.vector import VectorDetector
 from iad.errors import IadError
 
 STARTS = 10
 
 
-def fit(features: np.ndarray, *, clusters: int, seed: int) -> Score:
-    """Cluster good pictures; the score is the Euclidean distance to the nearest centre, in feature units.
+class Detector(VectorDetector[Options]):
+    """The score is the Euclidean distance to the nearest centre, in feature units."""
 
-    Args:
-        features: float64 `(N, D)`.
-        clusters: number of centres.
-        seed: of the ten starts, of which the best counts.
+    def learn(self, rows: np.ndarray) -> State:
+        """The best centres of ten starts; refused if there are fewer different pictures than centres."""
+        different = len(np.unique(rows, axis=0))
+        if different < self.options.clusters:
+            raise IadError(
+                f"{self.options.section}.clusters = {self.options.clusters}: only {different} different good pictures "
+                f"to cluster; set it to {different} or less, or add good pictures: it takes as many different ones"
+            )
+        from sklearn.cluster import KMeans
 
-    Raises:
-        IadError: if there are fewer different pictures than centres.
-    """
-    different = len(np.unique(features, axis=0))
-    if different < clusters:
-        raise IadError(
-            f"classical.kmeans.clusters = {clusters}: only {different} different good pictures to cluster; "
-            f"set it to {different} or less, or add good pictures"
-        )
-    from sklearn.cluster import KMeans
+        model = KMeans(n_clusters=self.options.clusters, n_init=STARTS, random_state=self.seed).fit(rows)
+        return State({"centres": model.cluster_centers_})
 
-    model = KMeans(n_clusters=clusters, n_init=STARTS, random_state=seed).fit(features)
-    return lambda rows: np.asarray(model.transform(rows).min(axis=1))
+    def score(self, rows: np.ndarray) -> np.ndarray:
+        """Distance to the nearest centre."""
+        from scipy.spatial.distance import cdist
+
+        return np.asarray(cdist(rows, self.learned.arrays["centres"]).min(axis=1))

@@ -38,6 +38,10 @@ class ApproximateIndex:
     index: Any
     exhaust: Any
 
+    def bytes(self) -> np.ndarray:
+        """The index in FAISS' own format, uint8."""
+        return np.asarray(_faiss(self.name).serialize_index(self.index))
+
     def nearest_squared(self, queries: np.ndarray, k: int, own: np.ndarray | None) -> tuple[np.ndarray, np.ndarray]:
         """Find the nearest rows that the index finds.
 
@@ -96,6 +100,27 @@ def build_index(name: str, rows: np.ndarray) -> ApproximateIndex:
     if name not in INDEXES:
         raise unknown("method.index", name, ["exact", *INDEXES])
     return INDEXES[name](_faiss(name), rows)
+
+
+def load_index(name: str, stored: np.ndarray, size: int) -> ApproximateIndex:
+    """The index of `size` rows whose `bytes` these are.
+
+    Raises:
+        IadError: if the index is unknown, FAISS is not installed, or these are not an index's bytes.
+    """
+    if name not in INDEXES:
+        raise unknown("method.index", name, ["exact", *INDEXES])
+    faiss = _faiss(name)
+    try:
+        index = faiss.deserialize_index(np.array(stored))
+    except RuntimeError as error:
+        raise IadError(
+            f"method.index = {name}: not an index of FAISS ({str(error).splitlines()[0]}); fit it again"
+        ) from None
+    exhaust = (
+        faiss.SearchParametersHNSW(efSearch=size) if name == "hnsw" else faiss.SearchParametersIVF(nprobe=index.nlist)
+    )
+    return ApproximateIndex(name, index, exhaust)
 
 
 def _hnsw(faiss: Any, rows: np.ndarray) -> ApproximateIndex:

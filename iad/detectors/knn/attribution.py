@@ -30,23 +30,24 @@ from functools import lru_cache
 import numpy as np
 
 from iad.detectors.knn.search import Nearest, Neighbors
+from iad.neighbors.rows import Rows
 from iad.progress import track
 
 CACHED = 2**28  # bytes of vectors that are kept in float32: the same good pictures are neighbours again and again
 
 
 @dataclass(frozen=True, eq=False)
-class Places:
-    """Pooled features of all pictures, and the vectors of the places that they were pooled from.
+class Parts:
+    """Pooled embeddings of pictures, and the vectors of the places that they were pooled from.
 
     Attributes:
-        features: float32 `(N, D)`.
-        vectors: float16 `(N, h, w, D)`; may be memory-mapped.
+        pooled: float32 `(N, D)`.
+        vectors: float16 `(N, h, w, D)`; may be memory-mapped, or a view.
         pooling: "avg", "patch_mean", "token_mean", "max" or "cls".
     """
 
-    features: np.ndarray
-    vectors: np.ndarray
+    pooled: np.ndarray
+    vectors: Rows
     pooling: str
 
     def of(self, picture: int) -> np.ndarray:
@@ -55,59 +56,60 @@ class Places:
 
 
 def attribution_maps(
-    neighbors: Neighbors, nearest: Nearest, places: Places, pictures: np.ndarray, bank: np.ndarray, *, aggregate: str
+    neighbors: Neighbors, nearest: Nearest, asked: Parts, good: Parts, *, aggregate: str
 ) -> np.ndarray:
     """Spread scores over the places of their pictures.
 
     Args:
         neighbors: the bank that was searched.
         nearest: what was found there for M pictures.
-        places: of all pictures.
-        pictures: int64 `(M,)`, which of them were searched for.
-        bank: int64, which of them are in the bank, in its order.
+        asked: of these M pictures.
+        good: of the pictures of the bank.
         aggregate: "mean" or "kth", as for the scores.
 
     Returns:
         float32 `(M, h, w)`, in the metric's unit, higher = more anomalous; each map sums to its picture's score.
     """
-    maps = np.empty((len(pictures), *places.vectors.shape[1:3]), dtype=np.float32)
+    grid = asked.vectors.shape[1:3]
+    maps = np.empty((len(asked.pooled), *grid), dtype=np.float32)
     scores = nearest.scores(aggregate)
-    size = 4 * int(np.prod(places.vectors.shape[1:]))
-    good = lru_cache(maxsize=max(1, CACHED // size))(places.of)
-    found = bank[nearest.rows[:, -1:] if aggregate == "kth" else nearest.rows]
-    for row, picture in enumerate(track(pictures, "attribution", unit=" pictures")):
-        if places.pooling == "cls":
-            values = _in_proportion(places.of(picture), found[row], scores[row], good)
+    size = 4 * int(np.prod(asked.vectors.shape[1:]))
+    read = lru_cache(maxsize=max(1, CACHED // size))(good.of)
+    found = nearest.rows[:, -1:] if aggregate == "kth" else nearest.rows
+    for picture in track(range(len(maps)), "attribution", unit=" pictures"):
+        if asked.pooling == "cls":
+            values = _in_proportion(asked.of(picture), found[picture], scores[picture], read)
         else:
-            values = _split(neighbors, places, picture, found[row], good)
-        maps[row] = (values + (scores[row] - values.sum()) / len(values)).reshape(maps.shape[1:])
+            values = _split(neighbors, asked, picture, good.pooled[found[picture]], found[picture], read)
+        maps[picture] = (values + (scores[picture] - values.sum()) / len(values)).reshape(grid)
     return maps
 
 
 def _split(
-    neighbors: Neighbors, places: Places, picture: int, others: np.ndarray, good: Callable[[int], np.ndarray]
-) -> np.ndarray:
+    neighbors: Neighbors, asked: Parts, picture: int, bank: np.ndarray, others: np.ndarray,
+    read: Callable[[int], np.ndarray],
+) -> np.ndarray:  # fmt: skip
     """Shares `(P,)` of the mean distance of a picture to others; those of a mean up to a constant."""
-    own, bank = places.features[[picture]], places.features[others]
+    own = asked.pooled[[picture]]
     gradients = neighbors.gradients(own, bank) / len(others)  # (k, D)
     length, lengths = neighbors.space.lengths(own)[0], neighbors.space.lengths(bank)
-    vectors = places.of(picture)
-    if places.pooling == "max":
+    vectors = asked.of(picture)
+    if asked.pooling == "max":
         mean = neighbors.space.scaling.mean
         parts = (gradients * ((own - mean) / length - (bank - mean) / lengths[:, None])).sum(axis=0)  # (D,)
         reached = vectors == vectors.max(axis=0)
         return np.asarray(reached @ (parts / reached.sum(axis=0)))
     values = vectors @ (gradients.sum(axis=0) / length).astype(np.float32)
     for other, gradient in zip(others, gradients / lengths[:, None], strict=True):
-        values -= good(other) @ gradient.astype(np.float32)
+        values -= read(other) @ gradient.astype(np.float32)
     return np.asarray(values.astype(np.float64) / len(values))
 
 
-def _in_proportion(own: np.ndarray, others: np.ndarray, score: float, good: Callable[[int], np.ndarray]) -> np.ndarray:
+def _in_proportion(own: np.ndarray, others: np.ndarray, score: float, read: Callable[[int], np.ndarray]) -> np.ndarray:
     """Shares `(P,)` of a score in proportion to how far each place lies from the nearest place of other pictures."""
     nearest, doubled = np.full(len(own), np.inf, dtype=np.float32), -2 * own
     for other in others:
-        vectors = good(other)
+        vectors = read(other)
         squared = doubled @ vectors.T  # (P, P), short of |own|^2 in the end
         squared += np.einsum("pd,pd->p", vectors, vectors)
         np.minimum(nearest, squared.min(axis=1), out=nearest)

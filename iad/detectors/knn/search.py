@@ -1,9 +1,7 @@
 """Distance to the k nearest good pictures as the anomaly score.
 
-The exact search of small banks is here; that of large ones is in `exact_search.py`, the approximate ones in `index.py`.
-The neighbours are found by one matrix product per block in float64 and their distances are then computed again from the
-differences, so that a picture identical to a good one scores exactly 0. Blocks bound the memory: no array of queries x
-bank x dimensions is ever held, and neither operand is copied whole.
+Small banks are compared pair by pair (`iad.neighbors.brute`), large ones go through the exact search of
+`iad.neighbors.exact`, and approximate indexes are in `approximate.py`.
 """
 
 from __future__ import annotations
@@ -11,19 +9,29 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
+from typing import TypeAlias
 
 import numpy as np
 
-from iad.detectors.knn.approximate import build_index, without_own
-from iad.detectors.projection import fit_projection
-from iad.detectors.scaling import Scaling, fit_scaling, no_scaling
+from iad.detectors.base import State
+from iad.detectors.knn.approximate import ApproximateIndex, build_index, load_index, without_own
+from iad.detectors.transforms import (
+    Projection,
+    Scaling,
+    fit_projection,
+    fit_scaling,
+    no_scaling,
+    projection_of,
+)
 from iad.errors import IadError
+from iad.neighbors.brute import QUERY_ROWS, double, nearest_rows
 from iad.progress import bar
 
-QUERY_ROWS = 512
-BANK_ROWS = 2048
 LARGE = 20_000  # rows from which a search that filters first is worth the seconds that PyTorch takes to import
 AGGREGATES = {"mean": lambda nearest: nearest.mean(axis=1), "kth": lambda nearest: nearest[:, -1]}
+
+Search: TypeAlias = Callable[[np.ndarray, int, np.ndarray | None], tuple[np.ndarray, np.ndarray]]
+"""From placed queries, k and the rows to leave out to squared distances and rows, `(M, k)` each."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -79,40 +87,43 @@ class Neighbors:
         standardize: subtract the bank's mean and divide by its standard deviation, feature by feature.
         pca: 0 keeps all D features; else a share of the variance below 1, or a number of components.
         index: "exact", or a key of `iad.detectors.knn.approximate.INDEXES`.
+        state: of the same bank and options, so that nothing is learned again.
 
     Raises:
         IadError: if there are not that many components, or the index cannot be built.
     """
 
     def __init__(
-        self, bank: np.ndarray, *, metric: str, standardize: bool, pca: float = 0, index: str = "exact"
-    ) -> None:
-        scaling = fit_scaling(bank) if standardize else no_scaling(bank.shape[1])
-        self.space, self.size = Space(metric, scaling), len(bank)
-        self.projection = fit_projection(bank, pca, name="method.pca", place=self.space.place) if pca else None
-        self._bank = self.placed(bank).astype(np.float32) if self.projection else bank
-        self._search: Callable[..., tuple[np.ndarray, np.ndarray]]
+        self, bank: np.ndarray, *, metric: str, standardize: bool, pca: float = 0, index: str = "exact",
+        state: State | None = None,
+    ) -> None:  # fmt: skip
+        self.bank, self.size = bank, len(bank)
+        self.space = Space(metric, _scaling(bank, state) if standardize else no_scaling(bank.shape[1]))
+        self.projection = self._projected(pca, state) if pca else None
+        self._searched = self.placed(bank).astype(np.float32) if self.projection else bank
+        self._index = None if index == "exact" else self._indexed(index, state)
         as_they_are = bool(pca) or (metric == "euclidean" and not standardize)  # distances are those of float32 values
-        if index == "exact" and as_they_are and len(bank) >= LARGE:
-            self._search = _filtered_search(self._bank)
-        elif index == "exact":
-            self._search = partial(_nearest_squared, self._bank, _double if pca else self.space.place)
+        self._search: Search
+        if self._index is not None:
+            self._search = self._index.nearest_squared
+        elif as_they_are and len(bank) >= LARGE:
+            self._search = _filtered_search(self._searched)
         else:
-            self._search = build_index(index, self._bank if pca else self.space.place(bank)).nearest_squared
+            self._search = partial(nearest_rows, self._searched, place=double if pca else self.space.place)
+
+    def state(self) -> State:
+        """What was learned from the bank, beside the bank itself."""
+        scaling = self.space.scaling
+        arrays = {"scaling.mean": scaling.mean, "scaling.deviation": scaling.deviation}
+        projection = State() if self.projection is None else self.projection.state()
+        index = {} if self._index is None else {"index": self._index.bytes()}
+        return State({**arrays, **projection.arrays, **index}, projection.values)
 
     def placed(self, features: np.ndarray) -> np.ndarray:
         """Float64 `(n, C)` of features `(n, D)`: where they lie in the space whose distances are taken."""
         if self.projection is None:
             return self.space.place(features)
-        return _double(self.projection.project(features).astype(np.float32))  # as the bank, so that equals stay equal
-
-    def scores(self, queries: np.ndarray, *, k: int, aggregate: str) -> np.ndarray:
-        """Score `(M, D)` queries as `knn_scores` does."""
-        return self.nearest(queries, k=k).scores(aggregate)
-
-    def leave_one_out(self, bank: np.ndarray, *, k: int, aggregate: str) -> np.ndarray:
-        """Score the bank's own pictures, given again, as `leave_one_out_scores` does."""
-        return self.nearest(bank, k=k, leave_out=True).scores(aggregate)
+        return double(self.projection.project(features).astype(np.float32))  # as the bank, so that equals stay equal
 
     def reduced(self) -> dict[str, float]:
         """How many components were kept, and which share of the variance they explain; empty without `pca`."""
@@ -120,23 +131,23 @@ class Neighbors:
             return {}
         return {"components": len(self.projection.axes), "explained": round(self.projection.explained, 6)}
 
-    def nearest(self, queries: np.ndarray, *, k: int, leave_out: bool = False) -> Nearest:
+    def nearest(self, queries: np.ndarray, *, k: int, leave_out: np.ndarray | None = None) -> Nearest:
         """Find the k nearest good pictures of queries `(M, D)`.
 
         Args:
             queries: float32; may be memory-mapped.
             k: number of neighbours.
-            leave_out: the queries are the bank's own pictures, and none may find itself.
+            leave_out: int64 `(M,)`, the row of the bank that each query must not find, its own; None leaves out none.
 
         Raises:
             IadError: if fewer than k pictures can be neighbours.
         """
-        self._require(k, self.size - leave_out)
+        self._require(k, left_out=int(leave_out is not None))
         distances, found = np.empty((len(queries), k)), np.empty((len(queries), k), dtype=np.int64)
         with bar("nearest neighbours", len(queries)) as shown:
             for start in range(0, len(queries), QUERY_ROWS):
                 rows = slice(start, min(start + QUERY_ROWS, len(queries)))
-                own = np.arange(rows.start, rows.stop) if leave_out else None
+                own = None if leave_out is None else leave_out[rows]
                 squared, found[rows] = self._search(self.placed(queries[rows]), k, own)  # (rows, k)
                 distances[rows] = self.space.distance(squared)
                 shown.update(rows.stop - rows.start)
@@ -160,68 +171,38 @@ class Neighbors:
             towards = towards @ self.projection.axes
         return np.asarray(towards / self.space.scaling.deviation)
 
-    def _require(self, k: int, available: int) -> None:
+    def _projected(self, pca: float, state: State | None) -> Projection:
+        if state is not None:
+            return projection_of(state, place=self.space.place)
+        return fit_projection(self.bank, pca, name="method.pca", place=self.space.place)
+
+    def _indexed(self, index: str, state: State | None) -> ApproximateIndex:
+        if state is not None:
+            return load_index(index, state.arrays["index"], self.size)
+        return build_index(index, self._searched if self.projection else self.space.place(self.bank))
+
+    def _require(self, k: int, *, left_out: int) -> None:
+        available = self.size - left_out
         if available < k:
+            fewer = f"set method.k to {available} or less, or " if available else ""
             raise IadError(
-                f"k = {k}, but only {available} good pictures can be neighbours; "
-                f"set method.k to {max(available, 1)} or less, or add good pictures"
+                f"method.k = {k}, but only {available} good pictures can be neighbours of each; {fewer}add good "
+                f"pictures: it takes {k + left_out} at least"
             )
 
 
-def knn_scores(
-    bank: np.ndarray, queries: np.ndarray, *, k: int, metric: str, standardize: bool, aggregate: str
-) -> np.ndarray:
-    """Score queries by their exact distance to good pictures.
-
-    Args:
-        bank: as in `Neighbors`, and so are `metric` and `standardize`.
-        queries: float32 `(M, D)`.
-        k: number of neighbours.
-        metric: see above.
-        standardize: see above.
-        aggregate: "mean" of the k nearest distances, or "kth", the distance to the k-th.
-
-    Returns:
-        float64 `(M,)`, higher = more anomalous.
-
-    Raises:
-        IadError: if the bank has fewer than k rows.
-
-    >>> bank = np.array([[0.0, 0.0], [3.0, 4.0]], dtype=np.float32)
-    >>> knn_scores(bank, bank, k=2, metric="euclidean", standardize=False, aggregate="mean")
-    array([2.5, 2.5])
-    """
-    return Neighbors(bank, metric=metric, standardize=standardize).scores(queries, k=k, aggregate=aggregate)
-
-
-def leave_one_out_scores(bank: np.ndarray, *, k: int, metric: str, standardize: bool, aggregate: str) -> np.ndarray:
-    """Score each good picture against all the others, so that none finds itself at distance 0.
-
-    Arguments as in `knn_scores`. The mean and deviation of `standardize` are those of the whole bank.
-
-    Returns:
-        float64 `(N,)`, higher = more anomalous.
-
-    Raises:
-        IadError: if there are fewer than k other pictures.
-
-    >>> bank = np.array([[0.0], [1.0], [3.0]], dtype=np.float32)
-    >>> leave_one_out_scores(bank, k=1, metric="euclidean", standardize=False, aggregate="mean")
-    array([1., 1., 2.])
-    """
-    return Neighbors(bank, metric=metric, standardize=standardize).leave_one_out(bank, k=k, aggregate=aggregate)
+def _scaling(bank: np.ndarray, state: State | None) -> Scaling:
+    if state is None:
+        return fit_scaling(bank)
+    return Scaling(state.arrays["scaling.mean"], state.arrays["scaling.deviation"])
 
 
 def _lengths(rows: np.ndarray) -> np.ndarray:
     return np.asarray(np.maximum(np.linalg.norm(rows, axis=1), np.finfo(np.float64).tiny))
 
 
-def _double(features: np.ndarray) -> np.ndarray:
-    return features.astype(np.float64)
-
-
-def _filtered_search(bank: np.ndarray) -> Callable[..., tuple[np.ndarray, np.ndarray]]:
-    """As `_nearest_squared`, for a bank float32 `(N, D)` that is searched as it is."""
+def _filtered_search(bank: np.ndarray) -> Search:
+    """As `nearest_rows`, for a bank float32 `(N, D)` that is searched as it is."""
     from iad.neighbors.exact import ExactSearch
 
     search = ExactSearch(bank)
@@ -232,40 +213,3 @@ def _filtered_search(bank: np.ndarray) -> Callable[..., tuple[np.ndarray, np.nda
         return (squared, rows) if own is None else without_own(squared, rows, own)
 
     return nearest_squared
-
-
-def _nearest_squared(
-    bank: np.ndarray, place: Callable[[np.ndarray], np.ndarray], queries: np.ndarray, k: int, own: np.ndarray | None
-) -> tuple[np.ndarray, np.ndarray]:
-    """Squared distances `(M, k)`, ascending, of placed queries to their nearest bank rows but `own`, and these rows."""
-    best, found = np.full((len(queries), k), np.inf), np.full((len(queries), k), -1, dtype=np.int64)
-    for start in range(0, len(bank), BANK_ROWS):
-        block = place(bank[start : start + BANK_ROWS])  # (B, D)
-        squared = _squared_distances(queries, block)  # (M, B)
-        if own is not None:
-            inside = (own >= start) & (own < start + len(block))
-            squared[np.flatnonzero(inside), own[inside] - start] = np.inf
-        columns = np.argpartition(squared, min(k, len(block)) - 1, axis=1)[:, :k]
-        exact = _exact(queries, block, columns)
-        exact[np.isinf(np.take_along_axis(squared, columns, axis=1))] = np.inf
-        every, rows = np.concatenate([best, exact], axis=1), np.concatenate([found, columns + start], axis=1)
-        order = np.argsort(every, axis=1, kind="stable")[:, :k]
-        best, found = np.take_along_axis(every, order, axis=1), np.take_along_axis(rows, order, axis=1)
-    return best, found
-
-
-def _squared_distances(queries: np.ndarray, block: np.ndarray) -> np.ndarray:
-    squared: np.ndarray = queries @ block.T
-    squared *= -2
-    squared += np.einsum("md,md->m", queries, queries)[:, None]
-    squared += np.einsum("bd,bd->b", block, block)[None, :]
-    return squared
-
-
-def _exact(queries: np.ndarray, block: np.ndarray, columns: np.ndarray) -> np.ndarray:
-    # one neighbour at a time: the product above cancels digits where two pictures almost coincide
-    exact = np.empty(columns.shape)
-    for place in range(columns.shape[1]):
-        difference = queries - block[columns[:, place]]
-        exact[:, place] = np.einsum("md,md->m", difference, difference)
-    return exact

@@ -9,30 +9,32 @@ from __future__ import annotations
 
 import numpy as np
 
-from iad.detectors.classical import Score
+from iad.detectors.base import State
+from iad.detectors.mahalanobis import Options
+from iad.detectors.transforms import products
+from iad.detectors.vector import VectorDetector
 from iad.errors import IadError
 
 
-def fit(features: np.ndarray) -> Score:
-    """Fit a Gaussian; the score is the distance to its mean, sqrt((x - m)' S^-1 (x - m)), without unit.
+class Detector(VectorDetector[Options]):
+    """The score is the distance to the mean, sqrt((x - m)' S^-1 (x - m)), without unit."""
 
-    Args:
-        features: float64 `(N, D)`; N may be less than D.
+    def learn(self, rows: np.ndarray) -> State:
+        """Mean, and what makes the covariance the identity: the inverse of its lower Cholesky factor.
 
-    Raises:
-        IadError: if all pictures are the same.
-    """
-    from scipy.linalg import cho_factor, cho_solve
-    from sklearn.covariance import ledoit_wolf
+        Raises:
+            IadError: if all pictures are the same.
+        """
+        from scipy.linalg import cholesky, solve_triangular
+        from sklearn.covariance import ledoit_wolf
 
-    mean = features.mean(axis=0)
-    if (features == features[0]).all():
-        raise IadError("classical.mahalanobis: all good pictures have the same features; add others")
-    factor = cho_factor(ledoit_wolf(features)[0])
+        if (rows == rows[0]).all():
+            raise IadError(f"{self.options.section}: all good pictures have the same features; add others")
+        factor = cholesky(ledoit_wolf(rows)[0], lower=True)
+        whitening = solve_triangular(factor, np.eye(len(factor)), lower=True)
+        return State({"mean": rows.mean(axis=0), "whitening": np.ascontiguousarray(whitening)})
 
-    def score(rows: np.ndarray) -> np.ndarray:
-        centred = rows - mean
-        squared = np.einsum("nd,dn->n", centred, cho_solve(factor, centred.T))
-        return np.asarray(np.sqrt(np.maximum(squared, 0)))
-
-    return score
+    def score(self, rows: np.ndarray) -> np.ndarray:
+        """Distance to the mean."""
+        arrays = self.learned.arrays
+        return np.asarray(np.linalg.norm(products(rows - arrays["mean"], arrays["whitening"]), axis=1))

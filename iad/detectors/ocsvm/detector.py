@@ -9,21 +9,35 @@ from __future__ import annotations
 
 import numpy as np
 
-from iad.detectors.classical import Score
+from iad.detectors.base import State
+from iad.detectors.ocsvm import Options
+from iad.detectors.vector import VectorDetector
 
 
-def fit(features: np.ndarray, *, nu: float, gamma: float) -> Score:
-    """Fit the boundary; the score is rho - sum alpha_i K(x_i, x): above 0 outside, and below 0 inside.
+class Detector(VectorDetector[Options]):
+    """The score is rho - sum alpha_i K(x_i, x): above 0 outside the boundary, below 0 inside.
 
-    Args:
-        features: float64 `(N, D)`.
-        nu: upper bound on the share of good pictures outside, in (0, 1].
-        gamma: of the kernel exp(-gamma |x - y|^2), in units of 1 / (D variance of all features); 1 is the usual choice.
+    K(x, y) = exp(-gamma |x - y|^2).
     """
-    from sklearn.svm import OneClassSVM
 
-    variance = features.var()
-    scale = 1 / (features.shape[1] * variance) if variance > 0 else 1.0
-    model = OneClassSVM(kernel="rbf", nu=nu, gamma=gamma * scale).fit(features)
-    weights = float(model.dual_coef_.sum())
-    return lambda rows: -np.asarray(model.decision_function(rows)) / weights
+    def learn(self, rows: np.ndarray) -> State:
+        """Support vectors, their weights alpha, and rho; `gamma` is in units of 1 / (D variance of all features)."""
+        from sklearn.svm import OneClassSVM
+
+        variance = rows.var()
+        scale = 1 / (rows.shape[1] * variance) if variance > 0 else 1.0
+        gamma = float(self.options.gamma * scale)
+        model = OneClassSVM(kernel="rbf", nu=self.options.nu, gamma=gamma).fit(rows)
+        total = float(model.dual_coef_.sum())
+        return State(
+            {"support_vectors": model.support_vectors_, "alpha": model.dual_coef_[0] / total},
+            {"rho": float(-model.intercept_[0]) / total, "gamma": gamma},
+        )
+
+    def score(self, rows: np.ndarray) -> np.ndarray:
+        """Distance from the boundary, in the unit of the kernel."""
+        from scipy.spatial.distance import cdist
+
+        learned = self.learned
+        kernel = np.exp(-learned.values["gamma"] * cdist(rows, learned.arrays["support_vectors"], "sqeuclidean"))
+        return np.asarray(learned.values["rho"] - (kernel * learned.arrays["alpha"]).sum(axis=1))

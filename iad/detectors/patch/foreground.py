@@ -12,7 +12,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from iad.neighbors.patch_view import PatchView
+from iad.detectors.base import Embeddings, required
+from iad.errors import IadError
+from iad.neighbors.rows import Rows
 
 SAMPLE = 64  # pictures that are looked at
 ROUNDING = 1e-5  # relative; values that differ by less are the same
@@ -40,7 +42,7 @@ class Foreground:
         """Which patches show the object: bool `(...)` for float16 or float32 `(..., D)`."""
         return np.asarray(patches.astype(np.float32) @ self.direction >= self.threshold)
 
-    def masks(self, pictures: np.ndarray | PatchView) -> np.ndarray:
+    def masks(self, pictures: Rows) -> np.ndarray:
         """Where the object is, its holes and a margin of one place around it included.
 
         Args:
@@ -55,7 +57,7 @@ class Foreground:
         return masks
 
 
-def fit_foreground(pictures: np.ndarray | PatchView) -> Foreground:
+def fit_foreground(pictures: Rows) -> Foreground:
     """Learn what shows the object from good pictures.
 
     Args:
@@ -91,11 +93,27 @@ def fit_foreground(pictures: np.ndarray | PatchView) -> Foreground:
     return found
 
 
+def masks_of_good(foreground: Foreground, good: Embeddings) -> np.ndarray:
+    """Where good pictures show the object, bool `(N, h, w)`.
+
+    Raises:
+        IadError: naming those that show none, where others do.
+    """
+    masks = foreground.masks(required(good.patches, "patch embeddings"))
+    empty = np.flatnonzero(~masks.any(axis=(1, 2)))
+    if len(empty):
+        raise IadError(
+            f"patch.foreground = pca: empty foreground: no object in {good.listed(empty)}, where other good pictures "
+            "show one; take them out, or set patch.foreground to none"
+        )
+    return masks
+
+
 def _everything(like: np.ndarray, reason: str) -> Foreground:
     return Foreground(np.zeros(len(like), dtype=np.float32), 0.0, reason)
 
 
-def _first_component(pictures: np.ndarray | PatchView, chosen: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def _first_component(pictures: Rows, chosen: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Mean and first principal component of the pictures' patches, float32 `(D,)` each."""
     length, count = pictures.shape[3], len(chosen) * pictures.shape[1] * pictures.shape[2]
     total, products = np.zeros(length), np.zeros((length, length))
@@ -131,7 +149,7 @@ def _ring(shape: tuple[int, ...]) -> np.ndarray:
     return ring
 
 
-def _scatter_ratio(pictures: np.ndarray | PatchView, chosen: np.ndarray, found: Foreground) -> float:
+def _scatter_ratio(pictures: Rows, chosen: np.ndarray, found: Foreground) -> float:
     """Variance of the background's features over that of the object's, each around its own mean."""
     counts, sums, squares = np.zeros(2), np.zeros((2, pictures.shape[3])), np.zeros(2)
     for number in chosen:

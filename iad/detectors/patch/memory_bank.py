@@ -12,6 +12,7 @@ from iad.detectors.patch.coreset import greedy_coreset
 from iad.errors import IadError
 from iad.neighbors.exact import ExactSearch
 from iad.neighbors.patch_view import PatchView
+from iad.neighbors.rows import Rows
 from iad.progress import track
 
 SUPPORT = 9  # rows that PatchCore's reweighting looks at
@@ -24,7 +25,7 @@ class MemoryBank:
 
     Args:
         patches: float16 or float32 `(N, h, w, D)`, of the good pictures; may be memory-mapped, and a view of them.
-        coreset: share of the patches that is kept, in (0, 1]; below 1 by greedy k-centre.
+        coreset_sampling_ratio: share of the patches that is kept, in (0, 1]; below 1 by greedy k-centre.
         seed: of the coreset's first choice.
         device: "cpu" or "cuda", where distances are computed; a card must hold what is kept.
 
@@ -36,14 +37,16 @@ class MemoryBank:
     """
 
     def __init__(
-        self, patches: np.ndarray | PatchView, *, coreset: float = 1.0, seed: int = 0, device: str = "cpu"
-    ) -> None:
+        self, patches: np.ndarray | PatchView, *, coreset_sampling_ratio: float = 1.0, seed: int = 0,
+        device: str = "cpu",
+    ) -> None:  # fmt: skip
         if not len(patches):
-            raise IadError("a memory bank needs at least one good picture")
+            raise IadError("a memory bank of no picture; add good pictures")
         view = patches if isinstance(patches, PatchView) else PatchView(patches)
         self.per_picture = view.per_picture
-        if coreset < 1:
-            self.rows = np.sort(greedy_coreset(view, max(1, round(coreset * view.rows)), seed=seed, device=device))
+        if coreset_sampling_ratio < 1:
+            kept = coreset_size(view.rows, coreset_sampling_ratio)
+            self.rows = np.sort(greedy_coreset(view, kept, seed=seed, device=device))
             bank = view.gather(self.rows)
         else:
             self.rows = np.arange(view.rows)
@@ -68,17 +71,14 @@ class MemoryBank:
         made.search = ExactSearch(np.ascontiguousarray(bank, dtype=np.float32), device=device)
         return made
 
-    def distance_maps(
-        self, pictures: np.ndarray | PatchView, *, k: int, title: str, own: np.ndarray | None = None
-    ) -> np.ndarray:
+    def distance_maps(self, pictures: Rows, *, num_neighbors: int, leave_out: np.ndarray | None = None) -> np.ndarray:
         """Mean Euclidean distance of each patch to its k nearest in the bank.
 
         Args:
             pictures: float16 or float32 `(M, h, w, D)`; may be memory-mapped, and a view.
-            k: number of neighbours.
-            title: of the progress bar.
-            own: int64 `(M,)`, the number of each picture among those of the bank, so that its own patches do not count
-                (leave one image out); None for pictures that are not in the bank.
+            num_neighbors: k.
+            leave_out: int64 `(M,)`, the number of each picture among those of the bank, so that its own patches do not
+                count (leave one image out); None for pictures that are not in the bank.
 
         Returns:
             float32 `(M, h, w)`, higher = more anomalous.
@@ -88,25 +88,26 @@ class MemoryBank:
         """
         count, height, width, length = pictures.shape
         maps = np.empty((count, height, width), dtype=np.float32)
-        for place in track(range(count), title, unit=" pictures"):
-            queries = np.ascontiguousarray(pictures[place].reshape(-1, length), dtype=np.float32)
-            hidden = (0, 0) if own is None else self._rows_of(own[place])
-            distances, _ = self.search.search(queries, k, hidden=hidden)
-            maps[place] = distances.mean(axis=1).reshape(height, width)
+        title = "memory bank" if leave_out is None else "memory bank, leaving one out"
+        for number in track(range(count), title, unit=" pictures"):
+            queries = np.ascontiguousarray(pictures[number].reshape(-1, length), dtype=np.float32)
+            hidden = (0, 0) if leave_out is None else self.rows_of(leave_out[number])
+            distances, _ = self.search.search(queries, num_neighbors, hidden=hidden)
+            maps[number] = distances.mean(axis=1).reshape(height, width)
         return maps
 
-    def reweighted(
-        self, pictures: np.ndarray | PatchView, maps: np.ndarray, *, own: np.ndarray | None = None
-    ) -> np.ndarray:
+    def reweighted(self, pictures: Rows, maps: np.ndarray, *, leave_out: np.ndarray | None = None) -> np.ndarray:
         """PatchCore's score (equation 7): the largest distance, less where the bank is sparse around its neighbour.
 
-        With x the patch of the largest distance, m its nearest row, and the 9 rows nearest to m (m among them), the
-        distance |x - m| is multiplied by 1 - exp |x - m| / (sum of exp |x - row| over those rows).
+        With x the patch of the largest value, m its nearest row, and the 9 rows nearest to m (m among them), the
+        distance |x - m| is multiplied by 1 - exp |x - m| / (sum of exp |x - row| over those rows). The weight tells
+        dense from sparse only where distances differ by about 1, as those of PatchCore's own embeddings do; between
+        embeddings of unit length it is nearly constant, about 8/9, so set `patches.unit_length` to false.
 
         Args:
             pictures: as in `distance_maps`.
-            maps: what that returned for them with k = 1.
-            own: as in `distance_maps`.
+            maps: what that returned for them.
+            leave_out: as in `distance_maps`.
 
         Returns:
             float64 `(M,)`, higher = more anomalous.
@@ -115,14 +116,35 @@ class MemoryBank:
         for number, found in enumerate(maps):
             picture = pictures[number]
             patch = picture.reshape(-1, picture.shape[-1])[found.argmax(), None].astype(np.float32)
-            hidden = (0, 0) if own is None else self._rows_of(own[number])
+            hidden = (0, 0) if leave_out is None else self.rows_of(leave_out[number])
             left = len(self.rows) - (hidden[1] - hidden[0])
             distance, nearest = self.search.search(patch, 1, hidden=hidden)
             _, support = self.search.search(self.search.vectors(nearest[0]), min(SUPPORT, left), hidden=hidden)
             others = np.linalg.norm(self.search.vectors(support[0]).astype(np.float64) - patch, axis=1)
-            scores[number] = (1 - np.exp(distance[0, 0]) / np.exp(others).sum()) * distance[0, 0]
+            scores[number] = _weight(distance[0, 0], others) * distance[0, 0]
         return scores
 
-    def _rows_of(self, picture: int) -> tuple[int, int]:
+    def rows_of(self, picture: int) -> tuple[int, int]:
+        """Which rows of the bank, from the first up to but without the second, are patches of this picture."""
         first, last = np.searchsorted(self.rows, [picture * self.per_picture, (picture + 1) * self.per_picture])
         return int(first), int(last)
+
+
+def _weight(distance: float, others: np.ndarray) -> float:
+    """PatchCore's 1 - exp(distance) / (sum of exp(others)), by exponents of at most 0, so that none is too large.
+
+    One row alone says nothing of density: then the weight is 1.
+    """
+    if len(others) < 2:
+        return 1.0
+    largest = others.max()
+    return float(1 - np.exp(distance - largest) / np.exp(others - largest).sum())
+
+
+def coreset_size(patches: int, coreset_sampling_ratio: float) -> int:
+    """How many of so many patches a bank keeps: at least one.
+
+    >>> coreset_size(327_680, 0.01), coreset_size(10, 0.01)
+    (3277, 1)
+    """
+    return max(1, round(coreset_sampling_ratio * patches)) if patches else 0

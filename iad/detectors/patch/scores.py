@@ -1,57 +1,107 @@
-"""From patches to one score per picture: distances to a memory bank, and which of their places count."""
+"""From patch embeddings to an anomaly map and a score: distances to a memory bank, and which of the patches count."""
 
 from __future__ import annotations
 
 import numpy as np
 
-from iad.detectors.aggregation import aggregate_maps
+from iad.detectors.aggregation import above_quantile, aggregate_maps
+from iad.detectors.base import Prediction
+from iad.detectors.patch import Options
+from iad.detectors.patch.foreground import Foreground
 from iad.detectors.patch.memory_bank import MemoryBank
-from iad.neighbors.patch_view import PatchView
+from iad.neighbors.rows import Rows
 
 
-def draw_pictures(pictures: int, most: int, seed: int) -> np.ndarray:
-    """Which training pictures calibrate, ascending: all, or `most` drawn at random (0: all)."""
-    if most == 0 or most >= pictures:
-        return np.arange(pictures)
-    return np.sort(np.random.default_rng(seed).choice(pictures, most, replace=False))
+def predict(
+    bank: MemoryBank, foreground: Foreground | None, pictures: Rows, options: Options, *,
+    leave_out: np.ndarray | None = None,
+) -> Prediction:  # fmt: skip
+    """Compare pictures with a bank.
+
+    Args:
+        bank: of good patches.
+        foreground: what shows the object; None: every patch counts.
+        pictures: float16 or float32 `(M, h, w, D)`.
+        options: how distances become maps and scores.
+        leave_out: as in `MemoryBank.distance_maps`.
+
+    Returns:
+        Maps and scores; a map is what lies above the quantile `map_above` of the picture's own distances, the score is
+        that of the distances themselves.
+
+    Raises:
+        IadError: if fewer than k patches are left to compare with.
+    """
+    maps = bank.distance_maps(pictures, num_neighbors=options.k, leave_out=leave_out)
+    if foreground is None:
+        scores = patch_scores(bank, pictures, maps, options, leave_out=leave_out)
+    else:
+        maps, scores = foreground_scores(bank, foreground, pictures, maps, options, leave_out=leave_out)
+    return Prediction(scores, above_quantile(maps, options.map_above) if options.map_above else maps)
 
 
 def patch_scores(
-    bank: MemoryBank,
-    pictures: np.ndarray | PatchView,
-    maps: np.ndarray,
-    *,
-    aggregate: str,
-    top_places: int,
-    subtract_median: float,
-    own: np.ndarray | None = None,
+    bank: MemoryBank, pictures: Rows, maps: np.ndarray, options: Options, *, leave_out: np.ndarray | None = None
 ) -> np.ndarray:
-    """Turn distance maps into one score per picture.
+    """One score per picture: the worst distances of its map, less a share of its median.
 
     Args:
         bank: what the maps are distances to.
-        pictures: float16 or float32 `(M, h, w, D)`, or a view; read by "reweighted" alone.
+        pictures: float16 or float32 `(M, h, w, D)`; read by "reweighted" alone.
         maps: float32 `(M, h, w)`, from `bank.distance_maps`.
-        aggregate: "max", "top" (mean of the worst places) or "reweighted" (PatchCore's).
-        top_places: number of places that count as worst.
-        subtract_median: share of each map's median that is taken off its score.
-        own: as in `MemoryBank.distance_maps`.
+        options: `aggregate` says which distances count; `top_patches` and `subtract_median` how many and how much.
+        leave_out: as in `MemoryBank.distance_maps`.
 
     Returns:
         float64 `(M,)`, higher = more anomalous.
     """
-    if aggregate == "reweighted":
-        scores = bank.reweighted(pictures, maps, own=own)
+    if options.aggregate == "reweighted":
+        scores = bank.reweighted(pictures, maps, leave_out=leave_out)
     else:
-        share = top_places / (maps.shape[1] * maps.shape[2])
-        scores = aggregate_maps(maps, aggregate=aggregate, top_share=min(share, 1.0))
-    return np.asarray(scores - subtract_median * np.median(maps, axis=(1, 2)))
+        share = options.top_patches / (maps.shape[1] * maps.shape[2])
+        scores = aggregate_maps(maps, aggregate=options.aggregate, top_share=min(share, 1.0))
+    return np.asarray(scores - options.subtract_median * np.median(maps, axis=(1, 2)))
 
 
-def only_falls(*, aggregate: str, subtract_median: float, coreset: float, foreground: str) -> bool:
-    """Whether no score can rise when a picture joins the bank, so that leaving one out proves something.
+def foreground_scores(
+    bank: MemoryBank, foreground: Foreground, pictures: Rows, maps: np.ndarray, options: Options, *,
+    leave_out: np.ndarray | None = None,
+) -> tuple[np.ndarray, np.ndarray]:  # fmt: skip
+    """Keep the foreground of distance maps, and score it.
 
-    A distance to the nearest patches can only fall when a picture joins the whole bank; a coreset may change anywhere,
-    and so may a difference of distances, and what counts as foreground.
+    A picture that shows no object at all is not good, although its background is: all its patches are compared with the
+    object's patches alone, which lie far from any background.
+
+    Args:
+        bank: what the maps are distances to, foreground and background.
+        foreground: what shows the object.
+        pictures: float16 or float32 `(M, h, w, D)`.
+        maps: float32 `(M, h, w)`, from `bank.distance_maps`.
+        options: as in `patch_scores`; the worst patches and the median are those among the patches that show the
+            object.
+        leave_out: as in `MemoryBank.distance_maps`, for pictures that do show an object.
+
+    Returns:
+        Maps, float32 `(M, h, w)`, 0 outside the foreground; and scores, float64 `(M,)`, higher = more anomalous.
     """
-    return coreset == 1 and subtract_median == 0 and aggregate != "reweighted" and foreground == "none"
+    masks = foreground.masks(pictures)
+    kept, scores = np.where(masks, maps, np.float32(0)), np.empty(len(maps))
+    objects = None if masks.any(axis=(1, 2)).all() else _object_bank(bank, foreground)
+    for number, inside in enumerate(masks):
+        picture = pictures[number]
+        compared, hidden = bank, None if leave_out is None else leave_out[number : number + 1]
+        if objects is not None and not inside.any():
+            compared, hidden, inside = objects, None, np.ones_like(inside)
+            kept[number] = objects.distance_maps(picture[None], num_neighbors=options.k)[0]
+        scores[number] = patch_scores(
+            compared, picture[inside][None, None], kept[number][inside][None, None], options, leave_out=hidden
+        )[0]
+    return kept, scores
+
+
+def _object_bank(bank: MemoryBank, foreground: Foreground) -> MemoryBank:
+    patches = bank.search.bank.cpu().numpy()
+    shown = foreground.shows_object(patches)
+    return MemoryBank.of_rows(
+        patches[shown], bank.rows[shown], per_picture=bank.per_picture, device=bank.search.device.type
+    )

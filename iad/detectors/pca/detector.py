@@ -8,18 +8,24 @@ from __future__ import annotations
 
 import numpy as np
 
-from iad.detectors.classical import Score
-from iad.detectors.projection import fit_projection
+from iad.detectors.base import State
+from iad.detectors.pca import Options
+from iad.detectors.transforms import fit_projection, projection_of
+from iad.detectors.vector import VectorDetector
 
 
-def fit(features: np.ndarray, *, components: float) -> Score:
-    """Find the principal components of good pictures.
+class Detector(VectorDetector[Options]):
+    """The score is the Euclidean distance to the subspace, in feature units.
 
-    Args:
-        features: float64 `(N, D)`.
-        components: a share of the variance below 1, or a number of components.
-
-    Raises:
-        IadError: if there are not that many components, or they leave nothing to measure.
+    >>> line = np.outer(np.arange(3.0, dtype=np.float32), [3, 4])
+    >>> Detector(Options(components=1)).fit(line).score_samples(np.array([[6.0, 8.0], [-4.0, 3.0]])).round(6)
+    array([0., 5.])
     """
-    return fit_projection(features, components, name="classical.pca.components").residual
+
+    def learn(self, rows: np.ndarray) -> State:
+        """Principal components; refused if there are not that many."""
+        return fit_projection(rows, self.options.components, name=f"{self.options.section}.components").state()
+
+    def score(self, rows: np.ndarray) -> np.ndarray:
+        """Distance to the subspace."""
+        return projection_of(self.learned).residual(rows)

@@ -7,22 +7,28 @@ from __future__ import annotations
 
 import numpy as np
 
-from iad.detectors.classical import Score
-from iad.detectors.scaling import fit_scaling
+from iad.detectors.base import State
+from iad.detectors.transforms import Scaling, fit_scaling
+from iad.detectors.vector import VectorDetector
+from iad.detectors.zscore import Options
 
 AGGREGATES = {"mean": lambda z: z.mean(axis=1), "max": lambda z: z.max(axis=1)}
 
 
-def fit(features: np.ndarray, *, aggregate: str) -> Score:
-    """Take the mean and deviation (divisor N) of each feature; a feature that never varies counts in feature units.
+class Detector(VectorDetector[Options]):
+    """The score is the mean or the largest |z| of the D features; one that never varies counts in feature units.
 
-    Args:
-        features: float64 `(N, D)`.
-        aggregate: "mean" or "max" of |z| over the D features.
-
-    >>> score = fit(np.array([[0.0, 0.0], [2.0, 4.0]]), aggregate="mean")
-    >>> score(np.array([[3.0, 2.0]]))  # |z| is 2 and 0
+    >>> good = np.array([[0.0, 0.0], [2.0, 4.0]], dtype=np.float32)
+    >>> Detector(Options(aggregate="mean")).fit(good).score_samples(np.array([[3.0, 2.0]]))  # |z| is 2 and 0
     array([1.])
     """
-    scaling = fit_scaling(features)
-    return lambda rows: np.asarray(AGGREGATES[aggregate](np.abs(scaling.apply(rows))))
+
+    def learn(self, rows: np.ndarray) -> State:
+        """Mean and deviation (divisor N) of each feature."""
+        scaling = fit_scaling(rows)
+        return State({"mean": scaling.mean, "deviation": scaling.deviation})
+
+    def score(self, rows: np.ndarray) -> np.ndarray:
+        """Aggregate of |z|."""
+        scaling = Scaling(self.learned.arrays["mean"], self.learned.arrays["deviation"])
+        return np.asarray(AGGREGATES[self.options.aggregate](np.abs(scaling.apply(rows))))

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
+from matplotlib.ticker import FuncFormatter, LogFormatter, LogLocator, NullFormatter
 
 from iad.report.figures.curves import OperatingPoint
 from iad.report.figures.style import FAINT, MUTED, method_lines, new_figure, note, styled
@@ -59,7 +59,7 @@ def cost_curves(
         defect_rate: the expected one.
     """
     figure = new_figure(WIDTH, HEIGHT)
-    left, right = (figure.add_axes(place) for place in ((0.06, 0.14, 0.4, 0.72), (0.56, 0.14, 0.4, 0.72)))
+    left, right = (figure.add_axes(box) for box in ((0.06, 0.14, 0.4, 0.72), (0.56, 0.14, 0.4, 0.72)))
     looks = method_lines(curves)
     _draw_thresholds(left, curves, deployed, trivial, max_false_alarm_rate, looks)
     _draw_defect_rates(right, by_defect_rate, ship_everything, reject_everything, defect_rate, looks)
@@ -107,9 +107,9 @@ def _draw_defect_rates(
     looks: Mapping[str, Mapping[str, Any]],
 ) -> None:
     axes.axvline(defect_rate, color=MUTED, linewidth=0.9, linestyle=(0, (1, 2)))
-    for line, text, place in ((ship, "ship everything", 4 * len(ship.x) // 5), (reject, "reject everything", 0)):
+    for line, text, at in ((ship, "ship everything", 4 * len(ship.x) // 5), (reject, "reject everything", 0)):
         axes.plot(line.x, line.y, color=MUTED, linewidth=0.9, linestyle=(0, (4, 2)))
-        _label(axes, text, (float(line.x[place]), float(line.y[place])), "right" if place else "left")
+        _label(axes, text, (float(line.x[at]), float(line.y[at])), "right" if at else "left")
     for method, line in lines.items():
         axes.plot(line.x, line.y, **looks[method])
     axes.set_xscale("log")
@@ -125,9 +125,9 @@ def _draw_defect_rates(
     )
 
 
-def _label(axes: Axes, text: str, place: OperatingPoint, side: str) -> None:
+def _label(axes: Axes, text: str, point: OperatingPoint, side: str) -> None:
     shift = (4 if side == "left" else -6, 3)
-    axes.annotate(text, place, xytext=shift, textcoords="offset points", ha=side, color=MUTED, fontsize=8)
+    axes.annotate(text, point, xytext=shift, textcoords="offset points", ha=side, color=MUTED, fontsize=8)
 
 
 def _frame(axes: Axes, title: str, x: str, highest: float) -> None:
@@ -136,4 +136,5 @@ def _frame(axes: Axes, title: str, x: str, highest: float) -> None:
         axes.set_yscale("log", nonpositive="clip")
         axes.set_ylim(bottom=max(axes.get_ylim()[0], LOWEST * highest))
     axes.yaxis.set_major_formatter(FuncFormatter(lambda cost, _: f"{cost:,.6g}"))
+    axes.yaxis.set_minor_formatter(LogFormatter())  # the one that is set by itself writes formulas
     axes.grid(visible=True)

@@ -106,26 +106,26 @@ def draw_estimates(axes: Axes, auroc: Mapping[str, Estimate], confidence: float,
     looks = method_lines(auroc)
     ranked = sorted(auroc, key=lambda method: auroc[method].value, reverse=True)
     roomy = len(ranked) <= ROOMY
-    for place, method in enumerate(ranked):
+    for row, method in enumerate(ranked):
         found, colour = auroc[method], looks[method]["color"]
         if found.low is not None and found.high is not None:
-            axes.plot([found.low, found.high], [place, place], linewidth=2.4, **looks[method])
-        axes.plot(found.value, place, "o", color=colour, markersize=7 if roomy else 4, clip_on=False)
+            axes.plot([found.low, found.high], [row, row], linewidth=2.4, **looks[method])
+        axes.plot(found.value, row, "o", color=colour, markersize=7 if roomy else 4, clip_on=False)
         lift, size = (18, 9.5) if roomy else (-2.5, 7.5)
-        _write(axes, place, lift, method, color=colour, fontweight="bold", fontsize=size)
-        _write(axes, place, lift, f"{found.value:.3f}", right=True, fontsize=size)
+        _write(axes, row, lift, method, color=colour, fontweight="bold", fontsize=size)
+        _write(axes, row, lift, f"{found.value:.3f}", right=True, fontsize=size)
         if roomy:
-            _write(axes, place, 8, labels.get(method, ""), color=MUTED, fontsize=7)
+            _write(axes, row, 8, labels.get(method, ""), color=MUTED, fontsize=7)
     axes.set(title="AUROC", xlabel=f"{100 * confidence:g} % interval", ylim=(len(ranked) - 0.6, -0.85), yticks=[])
     axes.spines["left"].set_visible(False)
     _spread(axes, *((0.08, 0.92) if roomy else (0.42, 0.76)))
     axes.xaxis.set_major_locator(MaxNLocator(3))
 
 
-def _write(axes: Axes, place: int, lift: float, text: str, *, right: bool = False, **look: Any) -> None:
+def _write(axes: Axes, row: int, lift: float, text: str, *, right: bool = False, **look: Any) -> None:
     # at an end of the row of a method, `lift` points above its whisker
     raised = axes.get_yaxis_transform() + ScaledTranslation(0, lift / 72, axes.figure.dpi_scale_trans)
-    axes.text(int(right), place, text, transform=raised, ha="right" if right else "left", **look)
+    axes.text(int(right), row, text, transform=raised, ha="right" if right else "left", **look)
 
 
 def _spread(axes: Axes, left: float, right: float) -> None:
@@ -138,11 +138,11 @@ def _spread(axes: Axes, left: float, right: float) -> None:
 def _draw_examples(axes: Axes, top: int, title: str, colour: str, examples: Examples) -> None:
     if len(examples.pictures):
         axes.text(LEFT, top - 18, title, color=colour, fontsize=10, fontweight="bold")
-    for place, picture in enumerate(examples.pictures[:3]):
-        left = LEFT + place * (TILE + GAP)
+    for column, picture in enumerate(examples.pictures[:3]):
+        left = LEFT + column * (TILE + GAP)
         draw_picture(axes, picture, left, top, TILE)
-        verdict = "rejected" if examples.rejected[place] else "passed"
-        line = f"{examples.scores[place]:.3g} {verdict}"
+        verdict = "rejected" if examples.rejected[column] else "passed"
+        line = f"{examples.scores[column]:.3g} {verdict}"
         axes.text(left + TILE / 2, top + TILE + 7, line, fontsize=8, ha="center", va="top")
 
 

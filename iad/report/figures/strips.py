@@ -34,9 +34,9 @@ def picture_strip(
     axes.text(GAP, 27, title, fontsize=10, fontweight="bold", va="center")
     line = f"threshold {threshold:.4g}" + ("; below each picture its score" if lines else "")
     axes.text(GAP, 60, line, fontsize=8, color=MUTED, va="center")
-    for place, (picture, image_id, score) in enumerate(zip(pictures, image_ids, scores, strict=True)):
-        left = GAP + (place % COLUMNS) * (TILE + GAP)
-        top = HEADER + (place // COLUMNS) * (TILE + CAPTION)
+    for number, (picture, image_id, score) in enumerate(zip(pictures, image_ids, scores, strict=True)):
+        left = GAP + (number % COLUMNS) * (TILE + GAP)
+        top = HEADER + (number // COLUMNS) * (TILE + CAPTION)
         draw_picture(axes, picture, left, top, TILE)
         axes.text(left, top + TILE + 7, _caption(image_id, score, threshold), fontsize=7.5, va="top", linespacing=1.3)
     return figure

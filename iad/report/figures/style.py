@@ -57,6 +57,7 @@ RC: dict[str, Any] = {
     "lines.linewidth": 1.6,
     "lines.solid_capstyle": "round",
     "savefig.facecolor": "white",
+    "text.parse_math": False,  # names of defects and files are drawn as they are, dollar signs too
 }
 
 

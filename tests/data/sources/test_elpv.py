@@ -2,6 +2,7 @@
 
 import io
 from collections import Counter
+from pathlib import Path
 from zipfile import ZipFile
 
 import numpy as np
@@ -9,7 +10,7 @@ import pytest
 from PIL import Image
 
 from iad.data.manifest import sorted_pictures
-from iad.data.sources import elpv, load_pictures
+from iad.data.sources import load_pictures
 from iad.errors import IadError
 
 PROBABILITIES = {"good": "0.0", "third": "0.3333333333333333", "two_thirds": "0.6666666666666666", "bad": "1.0"}
@@ -36,12 +37,13 @@ def cells(tmp_path, monkeypatch):
                     lines.append(f"images/{name}  {PROBABILITIES[group]:<19} {kind}\n")
         wheel.writestr("elpv_dataset/data/labels.csv", "".join(lines))
         wheel.writestr("elpv_dataset/__init__.py", "raise RuntimeError('code of the wheel was run')")
-    monkeypatch.setattr(elpv, "fetch_wheel", lambda _: tmp_path / "elpv.whl")
+    monkeypatch.setattr("iad.data.wheels.fetch_wheel", lambda _: tmp_path / "elpv.whl")
     return cells
 
 
 def load(category="mono", seed=0, train_share=0.7, doubtful="drop"):
-    return load_pictures("elpv", category, seed=seed, options={"train_share": train_share, "doubtful": doubtful})
+    options = {"train_share": train_share, "doubtful": doubtful}
+    return load_pictures("elpv", category, seed=seed, options=options, root=Path())
 
 
 def counted(pictures):
@@ -92,6 +94,6 @@ def test_an_unknown_category_is_refused_with_the_known_ones():
 def test_a_wheel_without_such_cells_is_refused(tmp_path, monkeypatch):
     with ZipFile(tmp_path / "empty.whl", "w") as wheel:
         wheel.writestr("elpv_dataset/data/labels.csv", "")
-    monkeypatch.setattr(elpv, "fetch_wheel", lambda _: tmp_path / "empty.whl")
+    monkeypatch.setattr("iad.data.wheels.fetch_wheel", lambda _: tmp_path / "empty.whl")
     with pytest.raises(IadError, match="lists no mono cells"):
         load()

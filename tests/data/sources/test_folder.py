@@ -7,7 +7,7 @@ from iad.errors import IadError
 
 
 def load(root, category):
-    return load_pictures("folder", category, seed=0, options={"root": root, "train_share": 0.5})
+    return load_pictures("folder", category, seed=0, options={"train_share": 0.5}, root=root)
 
 
 def lay_out(folder, *names):

@@ -3,6 +3,7 @@
 import hashlib
 import io
 import tarfile
+from pathlib import Path
 
 import pytest
 
@@ -14,7 +15,8 @@ FILES = ["train/good/0.png", "test/good/1.png", "test/hole/2.png", "ground_truth
 
 
 def load(path, category="carpet"):
-    return load_pictures("mvtec", category, seed=0, options={"path": None if path is None else str(path)})
+    options = {"path": None if path is None else str(path)}
+    return load_pictures("mvtec", category, seed=0, options=options, root=Path())
 
 
 def content(pictures):
@@ -65,7 +67,7 @@ def official(archive, monkeypatch):
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(archive.read_bytes())
 
-    monkeypatch.setattr(mvtec, "download_file", download)
+    monkeypatch.setattr("iad.data.downloads.download_file", download)
     return calls
 
 
@@ -88,7 +90,7 @@ def test_the_folder_of_another_category_is_refused(unpacked):
 def test_an_archive_on_disk_is_unpacked_once(archive, cache, monkeypatch):
     assert content(load(archive)) == expected()
     assert content(load(archive, "tile")) == expected("tile")
-    monkeypatch.setattr(mvtec, "unpack_category", None)
+    monkeypatch.setattr("tarfile.open", None)
     assert content(load(archive)) == expected()
     assert [path.name for path in cache.iterdir()] == [hashlib.sha256(archive.read_bytes()).hexdigest()[:16]]
 
@@ -105,8 +107,8 @@ def test_the_official_archive_is_downloaded_once_and_unpacked_by_category(offici
     assert content(load(None)) == expected()
     assert content(load(None, "tile")) == expected("tile")
     assert content(load(None)) == expected()
-    assert official == [(mvtec.ARCHIVE_URL, mvtec.ARCHIVE_SHA256, mvtec.OWN_COPY)]
-    assert "data.mvtec.path" in mvtec.OWN_COPY
+    assert official == [(mvtec.ARCHIVE_URL, mvtec.ARCHIVE_SHA256, mvtec.REMEDY)]
+    assert "data.mvtec.path" in mvtec.REMEDY
 
 
 def test_an_unpacked_category_needs_no_archive(official, cache):

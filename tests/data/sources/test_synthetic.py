@@ -2,6 +2,7 @@
 
 import io
 from collections import Counter
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -15,7 +16,7 @@ from iad.errors import IadError
 
 def load(seed=0, category="carpet", **options):
     options = {"train": 3, "good": 2, "defective": 2, "size": 40, **options}
-    return sorted_pictures(load_pictures("synthetic", category, seed=seed, options=options))
+    return sorted_pictures(load_pictures("synthetic", category, seed=seed, options=options, root=Path()))
 
 
 def pixels(data):
@@ -50,7 +51,7 @@ def test_no_two_pictures_are_the_same_and_another_seed_gives_others():
 
 
 def test_nothing_is_drawn_before_it_is_read(monkeypatch):
-    monkeypatch.setattr("iad.data.sources.synthetic.draw", None)
+    monkeypatch.setattr("iad.data.carpet.draw", None)
     assert len(load(train=20_000, size=4096)) == 20_012
 
 

@@ -1,7 +1,9 @@
 """Oracle: the costs a figure was given are the costs it shows."""
 
 import numpy as np
+import pytest
 from matplotlib.colors import to_hex
+from matplotlib.text import Text
 
 from iad.report.figures.costs import NO_COSTS, CostLine, cost_curves, no_costs
 from iad.report.figures.style import METHOD_COLOURS, png
@@ -39,6 +41,18 @@ def test_the_trivial_strategies_are_named_with_their_costs():
 
 def test_equal_numbers_give_equal_bytes():
     assert png(drawn()) == png(drawn())
+
+
+@pytest.mark.parametrize("scale", [1.0, 0.01, 1e6])
+def test_costs_within_one_power_of_ten_are_labelled_without_formulas(scale):
+    figure = drawn(scale)
+    left, _ = figure.axes
+    left.set_ylim(200 * scale, 900 * scale)
+    assert png(figure)
+    written = [text.get_text() for text in figure.findobj(Text) if text.get_text()]
+    assert not [text for text in written if "$" in text]
+    minor = [label.get_text() for label in left.get_yticklabels(minor=True) if label.get_text()]
+    assert minor
 
 
 def test_prices_of_0_are_drawn_on_a_linear_axis():

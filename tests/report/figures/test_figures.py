@@ -6,6 +6,7 @@ import matplotlib as mpl
 import numpy as np
 import pytest
 from matplotlib.colors import to_hex
+from matplotlib.text import Text
 from PIL import Image
 
 from iad.metrics.curves import Curve
@@ -192,6 +193,21 @@ def test_a_long_id_keeps_its_end():
 def test_more_pictures_than_columns_make_more_rows():
     heights = [picture_strip("x", PIXELS[:k], ["i"] * k, [1.0] * k, 2).get_size_inches()[1] for k in (0, 8, 9, 24)]
     assert heights[0] < heights[1] < heights[2] < heights[3]
+
+
+@pytest.mark.parametrize("name", ["cam$1_$2.png", "$^$.png"])
+def test_names_of_pictures_are_drawn_as_they_are(name):
+    figure = picture_strip(f"of {name}", PIXELS[:1], [name], [1], 2)
+    assert png(figure)
+    assert texts(figure)[-1].endswith(name)
+    assert not any(text.get_parse_math() for text in figure.findobj(Text) if text.get_text())
+
+
+@pytest.mark.parametrize("name", FIGURES)
+def test_no_text_of_any_figure_is_read_as_a_formula(name):
+    figure = FIGURES[name]()
+    assert png(figure)
+    assert not [text.get_text() for text in figure.findobj(Text) if "$" in text.get_text()]
 
 
 def test_a_strip_without_pictures_is_a_small_figure_with_its_title():

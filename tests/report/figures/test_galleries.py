@@ -1,16 +1,17 @@
-"""Oracle: the colours of single values, and the tiles a figure was given."""
+"""Oracle: the pictures and words that a figure was given."""
 
 import io
 
 import numpy as np
 import pytest
-from matplotlib.colors import to_hex
+from matplotlib.text import Text
 from PIL import Image
 
-from iad.report.figures.galleries import BELOW, LARGEST, MapScale, Shown, map_colours, map_gallery, overlay, reduced
+from iad.report.figures.galleries import LARGEST, Shown, map_gallery, reduced
 from iad.report.figures.style import png
+from iad.report.overlay import MapScale
 
-SCALE = MapScale(usual=1.0, threshold=3.0)
+SCALE = MapScale(usual=1.0, red=3.0)
 PIXELS = np.random.default_rng(0).integers(0, 255, (4, 16, 16, 3), dtype=np.uint8)
 MASK = np.zeros((16, 16), dtype=bool)
 MASK[:5, 4:9] = True
@@ -22,8 +23,8 @@ def is_red(colours):
 
 def shown(caption="cut: lowest of 2", mask=MASK, **changes):
     values = np.linspace(0, 6, 256).reshape(16, 16)
-    given = {"verdict": "3.2 rejected", "wrong": False, "picture": PIXELS[0], "map": values}
-    return Shown(caption=caption, mask=mask, **given | changes)
+    given = {"verdict": "3.2 rejected", "wrong": False, "picture": PIXELS[0], "anomaly_map": values}
+    return Shown(caption=caption, gt_mask=mask, **given | changes)
 
 
 def drawn(lines=None, **changes):
@@ -33,37 +34,6 @@ def drawn(lines=None, **changes):
 
 def texts(figure):
     return [text.get_text() for axes in figure.axes for text in axes.texts]
-
-
-def test_a_pixel_is_red_from_the_threshold_on_and_no_earlier():
-    just_below = np.nextafter(3.0, 0)
-    values = np.array([-5, 0, 1, 2, just_below, 3, np.nextafter(3.0, 9), 4, 5, 1e9])
-    assert is_red(map_colours(values, SCALE)).tolist() == [False] * 5 + [True] * 5
-
-
-def test_a_float32_map_is_compared_as_the_metrics_compare_it():
-    threshold = float(np.nextafter(np.float64(np.float32(0.1)), 1))  # rounds to the value itself in float32
-    scale = MapScale(0.0, threshold)
-    assert not is_red(map_colours(np.array([0.1], dtype=np.float32), scale)).any()
-
-
-def test_blue_begins_at_what_is_usual_and_red_is_darkest_as_far_above_the_threshold():
-    low, usual, top, beyond = map_colours(np.array([-9.0, 1.0, 5.0, 50.0]), SCALE)
-    assert to_hex(low) == to_hex(usual) == to_hex(BELOW(0.0))
-    assert to_hex(top) == to_hex(beyond)
-
-
-@pytest.mark.parametrize("scale", [MapScale(0.0, 0.0), MapScale(2.0, 1.0), MapScale(0.0, 5e-324)])
-def test_a_scale_without_width_still_splits_at_its_threshold(scale):
-    assert is_red(map_colours(np.array([scale.threshold - 1, scale.threshold, 1e30]), scale)).tolist() == [0, 1, 1]
-
-
-def test_an_overlay_is_grey_where_the_map_is_usual_and_red_where_it_is_rejected():
-    values = np.where(MASK, 5.0, 1.0)
-    mixed = overlay(PIXELS[0], values, SCALE).astype(float)
-    grey = np.round(PIXELS[0].mean(axis=2))
-    assert np.abs(mixed[~MASK] - grey[~MASK][:, None]).max() <= 1
-    assert (mixed[MASK][:, 0] > mixed[MASK][:, 1] + 30).all()
 
 
 def test_masks_add_a_column_and_an_outline():
@@ -83,6 +53,38 @@ def test_a_good_picture_has_no_outline():
 def test_captions_verdicts_and_the_scale_are_written():
     found = texts(drawn([(shown(wrong=True, verdict="2 passed: miss"), None)]))
     assert {"cut: lowest of 2", "2 passed: miss", "threshold", "3", "usual on good", "1", "5 and more"} <= set(found)
+
+
+LONG = (
+    "red from 0.592 on: no finite-sample guarantee: about 5 % of good parts like the 200 calibration pictures get a "
+    "marked pixel, on average over such sets (each picture left out of a detector that changes with it, for which no "
+    "bound is proven)"
+)
+
+
+@pytest.mark.parametrize("mask", [MASK, None])
+def test_long_notes_are_wrapped_beside_the_scale_and_push_the_pictures_down(mask):
+    lines = [(shown(mask=mask), None)]
+    short, long = drawn(lines, notes=[LONG[:40]]), drawn(lines, notes=[LONG, LONG[:150], "2 more kinds are not shown"])
+    (axes,) = long.axes
+    renderer = long.canvas.get_renderer()
+    scale = next(text for text in axes.texts if text.get_text() == "usual on good").get_window_extent(renderer)
+    words = f"{LONG} {LONG[:150]} 2 more kinds are not shown"
+    written = [text for text in axes.texts if len(text.get_text()) > 10 and text.get_text() in words]
+    assert len(written) > 3
+    assert all(text.get_window_extent(renderer).x1 < scale.x0 for text in written)
+    assert " ".join(text.get_text() for text in written).startswith(LONG)
+    heads = min(text.get_window_extent(renderer).y1 for text in axes.texts if text.get_text() == "picture")
+    assert min(text.get_window_extent(renderer).y0 for text in written) > heads
+    assert long.get_figheight() > short.get_figheight()
+
+
+@pytest.mark.parametrize("name", ["cam$1_$2", "$^$", "a\\b", "x_{1"])
+def test_names_of_defects_are_drawn_as_they_are(name):
+    figure = drawn([(shown(caption=name), None)])
+    assert png(figure)
+    assert name in texts(figure)
+    assert not any(text.get_parse_math() for text in figure.findobj(Text) if text.get_text())
 
 
 def test_the_same_numbers_give_the_same_small_file():
@@ -113,9 +115,14 @@ def test_a_large_picture_is_reduced_and_nothing_rejected_vanishes():
     values[-1, 100], mask[-1, 100] = 9, True
     picture = np.zeros((side, side, 3), dtype=np.uint8)
     picture[:3, 3:6] = 90
-    small = reduced(shown(mask=mask, picture=picture, map=values))
-    assert small.map.shape == small.mask.shape == small.picture.shape[:2] == (-(-side // 3),) * 2
-    assert (small.map[-1, 33], small.map.sum(), small.mask[-1, 33], small.mask.sum()) == (9, 9, True, 1)
+    small = reduced(shown(mask=mask, picture=picture, anomaly_map=values))
+    assert small.anomaly_map.shape == small.gt_mask.shape == small.picture.shape[:2] == (-(-side // 3),) * 2
+    assert (small.anomaly_map[-1, 33], small.anomaly_map.sum(), small.gt_mask[-1, 33], small.gt_mask.sum()) == (
+        9,
+        9,
+        True,
+        1,
+    )
     assert (small.picture[0, 1] == 90).all()
     assert small.picture.sum() == 270
 
@@ -123,9 +130,6 @@ def test_a_large_picture_is_reduced_and_nothing_rejected_vanishes():
 def test_a_picture_of_usual_size_is_drawn_as_it_is():
     one = shown()
     assert reduced(one) is one
-    assert (
-        reduced(
-            shown(mask=None, picture=np.zeros((LARGEST + 1,) * 2 + (3,), np.uint8), map=np.zeros((LARGEST + 1,) * 2))
-        ).mask
-        is None
-    )
+    side = LARGEST + 1
+    large = shown(mask=None, picture=np.zeros((side, side, 3), np.uint8), anomaly_map=np.zeros((side, side)))
+    assert reduced(large).gt_mask is None

@@ -1,0 +1,81 @@
+"""Pictures that somebody hands to a detector: files, or folders of them."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+from iad.data.formats import FORMAT_OF_SUFFIX, UNREAD_SUFFIXES
+from iad.data.tree import list_files, read_bytes
+from iad.errors import IadError
+
+
+@dataclass(frozen=True)
+class PictureFile:
+    """A picture on disk.
+
+    Attributes:
+        path: Where it lies.
+        name: Its path below the folder that was named, posix, or the file's own name. Two folders may hold the same
+            names; the paths tell them apart.
+    """
+
+    path: Path
+    name: str
+
+    def read(self) -> bytes:
+        """The bytes of the file.
+
+        Raises:
+            IadError: if it has vanished or may not be read.
+        """
+        return read_bytes(self.path)
+
+    @cached_property
+    def sha256(self) -> str:
+        """Hex SHA-256 of the file's bytes, as the manifest holds it; the file is read for it once.
+
+        Raises:
+            IadError: as `read`.
+        """
+        return hashlib.sha256(self.read()).hexdigest()
+
+
+def find(paths: str | Path | Iterable[str | Path]) -> list[PictureFile]:
+    """Find the pictures at one path or several: in the order given, those of a folder and the folders in it by name.
+
+    A file counts as a picture whatever it is called, and so does every file of a folder with the suffix of a picture,
+    of a kind that is read or not: what cannot be decoded is then told, where passing it over here would hide it.
+
+    Raises:
+        IadError: if a path leads nowhere, a folder holds no picture, or as `list_files`.
+
+    Example:
+        >>> from tempfile import TemporaryDirectory
+        >>> with TemporaryDirectory() as folder:
+        ...     for name in ("b.png", "a.jpg", "notes.txt"):
+        ...         (Path(folder) / name).touch()
+        ...     [picture.name for picture in find([folder, f"{folder}/b.png"])]
+        ['a.jpg', 'b.png', 'b.png']
+    """
+    named = [paths] if isinstance(paths, str | Path) else paths
+    return [picture for path in named for picture in _at(Path(path))]
+
+
+def _at(given: Path) -> list[PictureFile]:
+    if given.is_dir():
+        names = {name: path for name, path in list_files(given) if _is_picture(path)}
+        found = [PictureFile(names[name], name) for name in sorted(names)]
+        if not found:
+            raise IadError(f"{given}: no picture in this folder; name a folder or files with pictures")
+        return found
+    if given.is_file():
+        return [PictureFile(given, given.name)]
+    raise IadError(f"{given}: no such file or folder; name files or folders with pictures")
+
+
+def _is_picture(path: Path) -> bool:
+    return path.suffix.lower() in FORMAT_OF_SUFFIX or path.suffix.lower() in UNREAD_SUFFIXES

@@ -1,0 +1,63 @@
+"""Patches of pictures as a memory bank takes them, and what pictures of one bank have in common."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TypeAlias
+
+import numpy as np
+
+from iad.detectors.base import Embeddings, required
+from iad.errors import IadError
+from iad.neighbors.patch_view import PatchView
+from iad.neighbors.rows import RowView
+
+Kind: TypeAlias = tuple[int, int, int, int]
+"""What pictures of one bank have in common: h and w of their patches, versions of each, and features D."""
+
+
+def kind_of(pictures: Embeddings) -> Kind:
+    """What a bank of these pictures is made of."""
+    _, height, width, length = required(pictures.patches, "patch embeddings").shape
+    return height, width, 1 if pictures.augmented is None else 1 + pictures.augmented.shape[1], length
+
+
+def require_like(kind: Kind, bank: Kind) -> None:
+    """Refuse pictures of one kind to a bank of another.
+
+    Raises:
+        IadError: naming both.
+    """
+    if kind != bank:
+        new, own = (f"{h} x {w} patches of {d} features in {v} versions" for h, w, v, d in (kind, bank))
+        raise IadError(
+            f"patch: pictures of {new} do not join a memory bank of {own}; extract all of them with the same options "
+            "of `patches`, by the same backbone"
+        )
+
+
+def view_of(pictures: Embeddings) -> PatchView:
+    """Patches, and those of each picture's copies, as they lie on disk: a bank may be larger than the memory."""
+    patches, augmented = required(pictures.patches, "patch embeddings"), pictures.augmented
+    array, rows = (patches.array, patches.rows) if isinstance(patches, RowView) else (patches, None)
+    if isinstance(augmented, RowView):  # those of all pictures wanted, as a rule, and in their order
+        every = np.array_equal(augmented.rows, np.arange(len(augmented.array)))
+        augmented = augmented.array if every else np.asarray(augmented)
+    return PatchView(array, rows, copies=augmented)
+
+
+@contextmanager
+def naming_pictures(pictures: Embeddings) -> Iterator[None]:
+    """Say which pictures are not finite, where a search refuses a value without knowing whose it is."""
+    try:
+        yield
+    except IadError:
+        patches = required(pictures.patches, "patch embeddings")
+        broken = np.array([number for number in range(len(patches)) if not np.isfinite(patches[number]).all()])
+        if not len(broken):
+            raise
+        raise IadError(
+            f"patch: patches of {pictures.listed(broken)} are not finite; run `dvc repro --force` for the stage that "
+            "extracts them, or leave these pictures out"
+        ) from None

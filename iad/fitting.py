@@ -1,0 +1,206 @@
+"""Fit a method to good pictures without the pipeline, for a notebook: `iad.fit`."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import numpy as np
+from pydantic import ValidationError
+
+from iad.bundle import Bundle, CalibrationSet, PictureSet
+from iad.compute import resolve
+from iad.config import first_problem
+from iad.data.decode import decode
+from iad.data.memory import prepare
+from iad.data.pictures import PictureFile, find
+from iad.decision.options import Threshold
+from iad.decision.thresholds import option_names, set_threshold
+from iad.detectors import HYBRID, detector_class, detector_names, options_of
+from iad.detectors.base import Detector, Embeddings
+from iad.detectors.calibrate import Calibration, calibrate
+from iad.errors import IadError, unknown
+from iad.features.options import CnnBackbone, VitBackbone
+from iad.fitted import Fitted
+from iad.options import Section
+from iad.predictor import Predictor
+from iad.report.options import Evaluate
+from iad.report.overlay import red_scale
+from iad.versions import installed
+
+if TYPE_CHECKING:
+    from iad.compute import Runtime
+    from iad.features.embedder import Embedder
+    from iad.predictor import Picture
+
+METHODS = {
+    "ae": ("autoencoder", ""), "resnet": ("knn", "resnet"), "vit": ("knn", "vit"), "patch_resnet": ("patch", "resnet"),
+    "patch_vit": ("patch", "vit"), "hybrid": ("hybrid", ""),
+}  # fmt: skip
+"""Detector and backbone of each method that `params.yaml` comes with; other detectors look at the transformer."""
+
+BACKBONES = {"resnet": CnnBackbone, "vit": VitBackbone}
+MEMBERS = ("patch_resnet", "patch_vit")  # of a hybrid that names none
+GOOD = ("train/good", "good")  # where a folder has its good pictures, if it has such folders
+APART = "calibration/good"
+SectionT = TypeVar("SectionT", bound=Section)
+
+
+def fit(
+    good: str | Path | Iterable[Picture],
+    method: str = "patch_vit",
+    *,
+    calibration: str | Path | Iterable[Picture] | None = None,
+    options: Mapping[str, Any] | None = None,
+    backbone: Mapping[str, Any] | None = None,
+    threshold: Mapping[str, Any] | None = None,
+    image_size: int = 224,
+    batch_size: int = 32,
+    seed: int = 0,
+    device: str = "auto",
+    precision: str = "auto",
+) -> Predictor:
+    """Fit a method to good pictures, set its threshold from good pictures alone, and return it ready to inspect others.
+
+    Args:
+        good: a folder, whose `train/good` or `good` is taken where it has one; or pictures, as `Predictor.predict`
+            takes them. They are held in memory.
+        method: "ae", "resnet", "vit", "patch_resnet", "patch_vit", "hybrid", or the name of a classical detector.
+        calibration: good pictures that set the threshold and are not fitted to; None: `calibration/good` of the
+            folder, or else the pictures fitted to, each as if it were not there.
+        options: of the detector, as in its section of `params.yaml`; others keep their defaults.
+        backbone: options of its backbone, as in the sections `resnet` and `vit`; of a hybrid, of those of all members.
+        threshold: `strategy`, `alpha`, `tail_share` and `percentile`, as in `params.yaml`.
+        image_size: side in pixels to which pictures are resized.
+        batch_size: pictures per forward pass.
+        seed: of whatever is drawn.
+        device: auto, cpu, cuda or mps.
+        precision: auto, fp32 or bf16.
+
+    Raises:
+        IadError: if there is no such method or option, a picture cannot be read, or they are too few.
+    """
+    files, apart = _files(good, calibration)
+    runtime = resolve(device=device, precision=precision)
+    preprocess = {"image_size": image_size, "white_16bit": 65535, "max_megapixels": 100.0}
+    pixels, pictures = _read(files, preprocess)
+    apart_pixels, apart_pictures = _read(apart, preprocess)
+    fitted = _unfitted(method, dict(options or {}), seed=seed, runtime=runtime)
+    embedders = {
+        reads: _embedder(reads, dict(backbone or {}), image_size, batch_size, runtime)
+        for reads in fitted.sources() if reads
+    }  # fmt: skip
+    embedded, others = (
+        fitted.inputs(_embed(embedders, given, augmented=augmented))
+        for given, augmented in ((pixels, True), (apart_pixels, False))
+    )
+    fitted.detector.fit(embedded, calibrated_apart=len(apart) > 0)
+    found = calibrate(fitted.detector, embedded, others, seed=seed)
+    rule = _rule(threshold or {})
+    verdict = set_threshold(found.prediction.pred_score, rule["strategy"], rule["options"], scheme=found.scheme)
+    split = len(apart) > 0
+    calibrating = CalibrationSet(
+        (apart_pictures if split else pictures).pick(found.rows), np.full(len(found.rows), -1) if split else found.rows,
+        found.prediction.pred_score, found.scheme, found.map_scheme,
+    )  # fmt: skip
+    return Predictor(
+        Bundle(
+            packed=fitted.pack(), pictures=pictures, calibration=calibrating,
+            threshold=asdict(verdict) | {"warnings": list(verdict.warnings)}, rule=rule, preprocess=preprocess,
+            embedders={reads: one.record() | {"runtime": runtime.record()} for reads, one in embedders.items()},
+            weights={}, maps=_scale(found, image_size),
+            origin=installed() | {
+                "revision": None, "source": "iad.fit", "precision": runtime.precision,
+                "category": str(good) if isinstance(good, str | Path) else method,
+            },
+        ),
+        device=device,
+    )  # fmt: skip
+
+
+def _files(good: Any, calibration: Any) -> tuple[list[Any], list[Any]]:
+    """Pictures to fit to, and those set apart: files, arrays or PIL pictures."""
+    if isinstance(good, str | Path):
+        folder = Path(good)
+        inside = next((folder / name for name in GOOD if (folder / name).is_dir()), folder)
+        if calibration is None and (folder / APART).is_dir():
+            calibration = folder / APART
+        good = inside
+    return _listed(good), [] if calibration is None else _listed(calibration)
+
+
+def _listed(given: Any) -> list[Any]:
+    found: list[Any] = []
+    for one in [given] if isinstance(given, str | Path) else given:
+        found += find([one]) if isinstance(one, str | Path) else [one]
+    return found
+
+
+def _read(pictures: list[Any], preprocess: Mapping[str, Any]) -> tuple[np.ndarray, PictureSet]:
+    """Pictures as they are embedded, uint8 `(N, S, S, 3)`, and their names and hashes."""
+    limits = {name: value for name, value in preprocess.items() if name != "image_size"}
+    size = preprocess["image_size"]
+    pixels = np.empty((len(pictures), size, size, 3), dtype=np.uint8)
+    ids, hashes = [], []
+    for number, one in enumerate(pictures):
+        if isinstance(one, PictureFile):
+            pixels[number] = decode(one.read(), str(one.path), size, **limits)
+            ids.append(one.name)
+            hashes.append(one.sha256)
+        else:
+            pixels[number] = prepare(one, str(number), size, **limits)
+            ids.append(str(number))
+            hashes.append(hashlib.sha256(np.ascontiguousarray(one).tobytes()).hexdigest())
+    return pixels, PictureSet(tuple(ids), tuple(hashes))
+
+
+def _unfitted(method: str, options: dict[str, Any], *, seed: int, runtime: Runtime) -> Fitted:
+    kind, reads = METHODS.get(method, (method, "vit"))
+    if kind not in detector_names():
+        raise unknown("method", method, {*METHODS, *detector_names()})
+    members: tuple[Fitted, ...] = ()
+    given: dict[str, Any] = {}
+    if kind == HYBRID:
+        options = {"members": MEMBERS, **options}
+        members = tuple(_unfitted(member, {}, seed=seed, runtime=runtime) for member in options["members"])
+        given["members"] = {member.method: member.detector for member in members}
+    made = detector_class(kind)
+    chosen = _validated(options_of(kind), options, f"options of {kind}")
+    detector: Detector[Any] = made(chosen, seed=seed, runtime=runtime if made.uses_torch else None, **given)
+    return Fitted(method, kind, reads, detector, members)
+
+
+def _embedder(reads: str, options: Mapping[str, Any], image_size: int, batch_size: int, runtime: Runtime) -> Embedder:
+    from iad.features.embedder import Embedder
+
+    chosen = _validated(BACKBONES[reads], options, f"backbone {reads}")
+    return Embedder(chosen, image_size, batch_size=batch_size, runtime=runtime, section=reads)
+
+
+def _embed(embedders: Mapping[str, Embedder], pixels: np.ndarray, *, augmented: bool) -> dict[str, Embeddings]:
+    found = {reads: Embeddings(**one.embed(pixels, augmented=augmented)) for reads, one in embedders.items()}
+    return {"": Embeddings(pixels=pixels), **found}
+
+
+def _rule(threshold: Mapping[str, Any]) -> dict[str, Any]:
+    chosen = _validated(Threshold, threshold, "threshold")
+    names = option_names(chosen.strategy)
+    return {"strategy": chosen.strategy, "options": {name: getattr(chosen, name) for name in names}}
+
+
+def _scale(found: Calibration, image_size: int) -> dict[str, Any] | None:
+    maps = found.prediction.anomaly_map
+    if maps is None:
+        return None
+    sigma, rate = Evaluate().map_sigma, Evaluate().red_rate
+    return {"sigma": sigma, "rate": rate, **red_scale(maps, image_size, sigma, rate, found.map_scheme)}
+
+
+def _validated(model: type[SectionT], values: Mapping[str, Any], origin: str) -> SectionT:
+    try:
+        return model.model_validate(dict(values))
+    except ValidationError as error:
+        raise IadError(f"{origin}: {first_problem(error)}") from None

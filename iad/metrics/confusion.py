@@ -1,0 +1,152 @@
+"""Verdicts counted against the truth: of pictures against their labels, of pixels against their masks."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from iad.metrics.pixels import PixelPictures
+
+
+@dataclass(frozen=True)
+class Confusion:
+    """Counts of verdicts against labels, and what follows from them; None where a class is missing.
+
+    A miss is a false negative (a bad part passed), a false alarm a false positive (a good part rejected).
+    """
+
+    true_positives: int
+    false_positives: int
+    false_negatives: int
+    true_negatives: int
+
+    @property
+    def anomalous(self) -> int:
+        """Number of anomalous pictures."""
+        return self.true_positives + self.false_negatives
+
+    @property
+    def normal(self) -> int:
+        """Number of normal pictures."""
+        return self.false_positives + self.true_negatives
+
+    @property
+    def matrix(self) -> np.ndarray:
+        """`[[TN, FP], [FN, TP]]`, int64 `(2, 2)`: rows are labels, columns verdicts."""
+        return np.array(
+            [[self.true_negatives, self.false_positives], [self.false_negatives, self.true_positives]], dtype=np.int64
+        )
+
+    @property
+    def recall(self) -> float | None:
+        """Share of the anomalous pictures that are rejected."""
+        return self.true_positives / self.anomalous if self.anomalous else None
+
+    @property
+    def false_alarm_rate(self) -> float | None:
+        """Share of the normal pictures that are rejected."""
+        return self.false_positives / self.normal if self.normal else None
+
+    @property
+    def precision(self) -> float | None:
+        """Share of the rejected pictures that are anomalous; 0 where nothing is rejected."""
+        if not (self.anomalous and self.normal):
+            return None
+        return self.true_positives / max(self.true_positives + self.false_positives, 1)
+
+    @property
+    def f1(self) -> float | None:
+        """2 TP / (2 TP + FP + FN); 0 where nothing is rejected."""
+        if not (self.anomalous and self.normal):
+            return None
+        return 2 * self.true_positives / (2 * self.true_positives + self.false_positives + self.false_negatives)
+
+    @property
+    def balanced_accuracy(self) -> float | None:
+        """Mean of recall and of the share of normal pictures that pass; 0.5 for rejecting every part."""
+        if self.recall is None or self.false_alarm_rate is None:
+            return None
+        return (self.recall + 1 - self.false_alarm_rate) / 2
+
+
+def confusion(gt_label: np.ndarray, rejected: np.ndarray) -> Confusion:
+    """Count verdicts against labels.
+
+    Args:
+        gt_label: int64 `(N,)`, 0 normal, 1 anomalous.
+        rejected: bool `(N,)`, the verdict of `iad.decision.thresholds.is_anomalous`.
+
+    >>> confusion(np.array([0, 0, 1, 1]), np.array([False, True, True, True]))
+    Confusion(true_positives=2, false_positives=1, false_negatives=0, true_negatives=1)
+    """
+    anomalous, rejected = np.asarray(gt_label) == 1, np.asarray(rejected, dtype=bool)
+    return Confusion(
+        true_positives=int((anomalous & rejected).sum()),
+        false_positives=int((~anomalous & rejected).sum()),
+        false_negatives=int((anomalous & ~rejected).sum()),
+        true_negatives=int((~anomalous & ~rejected).sum()),
+    )
+
+
+@dataclass(frozen=True)
+class DefectRecall:
+    """How many pictures of one kind of defect were rejected."""
+
+    pictures: int
+    rejected: int
+
+    @property
+    def recall(self) -> float:
+        """Share of the pictures of this kind that are rejected."""
+        return self.rejected / self.pictures
+
+
+def recall_per_defect(gt_label: np.ndarray, defects: np.ndarray, rejected: np.ndarray) -> dict[str, DefectRecall]:
+    """Recall of each kind of defect, by name.
+
+    Args:
+        gt_label: int64 `(N,)`, 0 normal, 1 anomalous.
+        defects: str `(N,)`, the kind of defect; ignored where the label is 0.
+        rejected: bool `(N,)`, the verdict.
+
+    >>> found = recall_per_defect(np.array([0, 1, 1]), np.array(["good", "cut", "cut"]), np.array([True, True, False]))
+    >>> found["cut"], found["cut"].recall
+    (DefectRecall(pictures=2, rejected=1), 0.5)
+    """
+    anomalous, defects = np.asarray(gt_label) == 1, np.asarray(defects)
+    kinds = {str(kind): anomalous & (defects == kind) for kind in sorted(set(defects[anomalous]))}
+    return {kind: DefectRecall(int(here.sum()), int(rejected[here].sum())) for kind, here in kinds.items()}
+
+
+def pixel_confusion(pictures: PixelPictures, threshold: float) -> Confusion:
+    """Count the pixels of all pictures, marked or not, against their masks; its `f1` is the pixel F1.
+
+    Args:
+        pictures: maps and masks; a normal picture has good pixels only.
+        threshold: pixels with `score >= threshold` are marked; chosen elsewhere, without these pictures.
+
+    Raises:
+        IadError: if a map or a mask is refused, see `iad.metrics.pixels`.
+
+    >>> maps, masks = np.array([[[0.1, 0.5], [0.9, 0.4]]]), np.array([[[0, 0], [1, 1]]])
+    >>> pixel_confusion(PixelPictures(maps, masks, np.array([1])), 0.5)
+    Confusion(true_positives=1, false_positives=1, false_negatives=1, true_negatives=1)
+    """
+    counts = np.zeros(4, dtype=np.int64)
+    for row in range(len(pictures)):
+        # float64 on purpose: a Python float would be rounded to float32 first, and a value just below it be marked
+        marked, defect = pictures.map(row) >= np.float64(threshold), pictures.mask(row)
+        counts += np.bincount((2 * defect + marked).ravel(), minlength=4)
+    good, false_alarms, missed, caught = (int(count) for count in counts)
+    return Confusion(caught, false_alarms, missed, good)
+
+
+def iou(confusion: Confusion) -> float | None:
+    """Intersection over union of marked and defect pixels, TP / (TP + FP + FN); None without a defect pixel.
+
+    >>> iou(Confusion(true_positives=2, false_positives=1, false_negatives=1, true_negatives=5))
+    0.5
+    """
+    union = confusion.true_positives + confusion.false_positives + confusion.false_negatives
+    return confusion.true_positives / union if confusion.anomalous else None

@@ -1,0 +1,102 @@
+"""What the stages before `score` left, as detectors take it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from iad import paths
+from iad.detectors.base import Embeddings, State
+from iad.errors import IadError
+from iad.io import open_array, read_json, read_table
+from iad.neighbors.rows import take
+
+
+def read_embeddings(reads: str, manifest: pd.DataFrame) -> Embeddings:
+    """The output of a stage for all pictures of the manifest, and the pictures themselves; nothing is copied.
+
+    Args:
+        reads: name of the stage, as "extract_vit" or "extract/wide".
+        manifest: of all pictures.
+    """
+    folder = paths.STAGES / reads
+    record = read_record(reads)
+    return Embeddings(
+        pixels=open_array(paths.IMAGES),
+        pooled=_array(folder / paths.FEATURES),
+        patches=_array(folder / paths.PATCHES),
+        contributions=_array(folder / paths.CONTRIBUTIONS) if record.get("attribution") else None,
+        pooling=record.get("pooling", ""),
+        names=np.asarray(manifest["image_id"]),
+    )
+
+
+def pictures_of(manifest: pd.DataFrame, rows: np.ndarray) -> Embeddings:
+    """The pictures of these rows, int64, of the manifest, as `preprocess` left them."""
+    return Embeddings(pixels=open_array(paths.IMAGES), names=np.asarray(manifest["image_id"])).take(rows)
+
+
+def good_embeddings(reads: str, embeddings: Embeddings, train: np.ndarray) -> Embeddings:
+    """Those of the training pictures, int64 rows, with their rotated and flipped copies where the stage wrote any."""
+    chosen = embeddings.take(train)
+    augmented = _array(paths.STAGES / reads / paths.AUGMENTED)
+    if augmented is None:
+        return chosen
+    return Embeddings(
+        chosen.pixels, chosen.pooled, chosen.patches, take(augmented, np.arange(len(augmented))), chosen.contributions,
+        chosen.pooling, names=chosen.names,
+    )  # fmt: skip
+
+
+def read_record(reads: str) -> dict[str, Any]:
+    """What a stage says of the network that it used.
+
+    Raises:
+        IadError: if it left no such record.
+    """
+    folder = paths.STAGES / reads
+    name = paths.AE_RECORD.name if (folder / paths.AE_RECORD.name).is_file() else paths.BACKBONE_RECORD
+    record: dict[str, Any] = read_json(folder / name)
+    return record
+
+
+def read_trained(reads: str, image_ids: np.ndarray) -> State | None:
+    """What a stage trained, for `Detector.resume`; None of a stage that trains nothing.
+
+    Args:
+        reads: name of the stage.
+        image_ids: str `(N,)`, of the training pictures.
+    """
+    folder = paths.STAGES / reads
+    model = folder / paths.AE_MODEL.name
+    if not model.is_file():
+        return None
+    from safetensors.numpy import load_file
+
+    held = read_table(folder / paths.AE_HELD_OUT.name)
+    place = {image_id: number for number, image_id in enumerate(image_ids)}
+    ids, share = np.asarray(held["image_id"]), np.asarray(held["share"])
+    shares = {name: [place[one] for one in ids[share == name]] for name in ("early_stopping", "calibration")}
+    shares["train"] = sorted(set(range(len(image_ids))).difference(*shares.values()))
+    return State(load_file(model), read_record(reads) | {"shares": shares})
+
+
+def require_patches(reads: str, record: dict[str, Any]) -> None:
+    """Refuse to score patches of a stage that keeps none.
+
+    Raises:
+        IadError: naming the parameter.
+    """
+    if not record.get("patches", {}).get("layers"):
+        section = reads.removeprefix("extract_").replace("extract/", "backbones.")
+        raise IadError(
+            f"{section}.patches.layers = []: {reads} keeps no patch features, and a patch method reads them; "
+            f"name layers, for instance dvc exp run -S '{section}.patches.layers=[2,3]'"
+        )
+
+
+def _array(path: Path) -> np.ndarray | None:
+    return open_array(path) if path.is_file() else None

@@ -1,0 +1,121 @@
+"""Stage `score`: fit a method to good pictures, keep it, and let what was kept score the test pictures."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+
+from iad import paths
+from iad.config import Params
+from iad.data.manifest import read_manifest, rows_of
+from iad.detectors import HYBRID, detector_class
+from iad.detectors.base import Detector, Prediction
+from iad.detectors.calibrate import Calibration, calibrate
+from iad.errors import unknown
+from iad.fitted import Fitted, read_fitted, write_fitted
+from iad.io import new_array, write_json, write_table
+from iad.pipeline.inputs import good_embeddings, read_embeddings, read_record, read_trained, require_patches
+from iad.progress import say
+
+if TYPE_CHECKING:
+    from iad.compute import Runtime
+
+
+def score_method(params: Params, method: str) -> None:
+    """Fit, calibrate and test one method, and write its artefacts.
+
+    Raises:
+        IadError: if there is no such method, or as its detector says.
+    """
+    if method not in params.methods:
+        raise unknown("method", method, params.methods)
+    if params.methods[method].detector == HYBRID:
+        from iad.pipeline.fusing import score_hybrid
+
+        score_hybrid(params, method)
+    else:
+        _score(params, method)
+
+
+def write_scores(method: str, image_ids: np.ndarray, found: Calibration, test: pd.DataFrame, said: Prediction) -> None:
+    """Write what one method says of good pictures and of the test pictures, scores and maps.
+
+    Args:
+        method: its name.
+        image_ids: str `(K,)`, of the pictures that calibrate.
+        found: of these.
+        test: rows of the manifest.
+        said: of these.
+    """
+    folder = paths.SCORE / method
+    schemes = {"scheme": found.scheme, "map_scheme": found.map_scheme}
+    calibration = pd.DataFrame({"image_id": image_ids, "score": found.prediction.pred_score}).assign(**schemes)
+    tested = test[["image_id", "label", "defect"]].assign(score=said.pred_score)
+    write_table(folder / paths.CALIBRATION_SCORES, calibration)
+    write_table(folder / paths.TEST_SCORES, tested)
+    for name, prediction in ((paths.CALIBRATION_MAPS, found.prediction), (paths.TEST_MAPS, said)):
+        if prediction.anomaly_map is None:
+            (folder / name).unlink(missing_ok=True)  # of an earlier run, by hand
+        else:
+            write_maps(folder / name, prediction.anomaly_map)
+    say(f"score: {method}: {len(calibration)} calibration and {len(tested)} test pictures")
+
+
+def write_maps(path: Path, maps: np.ndarray) -> None:
+    """Write anomaly maps, float32 `(K, h, w)`, or evidence, `(members, K, h, w)`."""
+    with new_array(path, maps.shape, np.float32) as array:
+        array[:] = maps
+
+
+def _score(params: Params, method: str) -> None:
+    spec, manifest = params.methods[method], read_manifest(paths.MANIFEST)
+    embeddings, record = read_embeddings(spec.reads, manifest), read_record(spec.reads)
+    ids = np.asarray(manifest["image_id"])
+    train, apart, test = (rows_of(manifest, split) for split in ("train", "calibration", "test"))
+    detector = _new(params, method, record)
+    if (trained := read_trained(spec.reads, ids[train])) is not None:
+        detector.resume(trained)
+    good = good_embeddings(spec.reads, embeddings, train)
+    write_fitted(Fitted(method, spec.detector, spec.reads, detector.fit(good, calibrated_apart=len(apart) > 0)))
+    for line in detector.remarks():
+        say(line)
+    kept = read_fitted(method, detector.runtime).detector  # what is measured is what was kept
+    found = calibrate(kept, good, embeddings.take(apart), seed=params.seed)
+    calibrating = (apart if found.set_apart else train)[found.rows]
+    write_scores(method, ids[calibrating], found, manifest.iloc[test], kept.predict(embeddings.take(test)))
+    _write_provenance(params, method, kept, found, record)
+
+
+def _new(params: Params, method: str, record: dict[str, Any]) -> Detector[Any]:
+    spec = params.methods[method]
+    made = detector_class(spec.detector)
+    if made.takes == "patches":
+        require_patches(spec.reads, record)
+    return made(params.options(spec.params), seed=params.seed, runtime=_runtime(params) if made.uses_torch else None)
+
+
+def _runtime(params: Params) -> Runtime:
+    from iad import compute
+
+    chosen = params.compute
+    return compute.start(device=chosen.device, precision=chosen.precision, threads=chosen.threads, seed=params.seed)
+
+
+def _write_provenance(
+    params: Params, method: str, detector: Detector[Any], found: Calibration, record: dict[str, Any]
+) -> None:
+    spec = params.methods[method]
+    options = detector.options.model_dump(mode="json")
+    own = detector.runtime.record() if detector.takes == "pixels" and detector.runtime else record["runtime"]
+    write_json(
+        paths.SCORE / method / paths.PROVENANCE,
+        {
+            "method": method, "reads": spec.reads,
+            "detector": {"name": spec.detector, **options, **detector.record(), **found.record},
+            "model": {name: value for name, value in record.items() if name != "runtime"},
+            "runtime": own,
+        },
+    )  # fmt: skip

@@ -1,0 +1,133 @@
+"""What `evaluate` reads: pictures and masks of the data set, scores, thresholds and anomaly maps of the methods."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from iad import paths
+from iad.data.manifest import read_manifest
+from iad.decision.pixel_thresholds import UNKNOWN_SCHEME
+from iad.decision.promises import shared_scheme
+from iad.decision.thresholds import is_anomalous
+from iad.detectors.maps import FullMaps
+from iad.errors import IadError
+from iad.io import open_array, read_json, read_table
+from iad.neighbors.rows import RowView
+from iad.report.outcome import Outcome
+
+MAP_SCHEME = "map_scheme"  # column of the calibration scores
+
+
+class Images:
+    """The pictures of the data set by their ids; nothing is read before it is asked for."""
+
+    def __init__(self) -> None:
+        self.array = open_array(paths.IMAGES)  # uint8 (N, S, S, 3)
+        self.rows = {image_id: row for row, image_id in enumerate(read_manifest(paths.MANIFEST)["image_id"])}
+
+    @property
+    def size(self) -> int:
+        """Side of a picture in pixels."""
+        return int(self.array.shape[1])
+
+    def of(self, image_id: Sequence[str] | np.ndarray) -> np.ndarray:
+        """Pictures with these ids, uint8 `(K, S, S, 3)`."""
+        return np.asarray(self.array[[self.rows[one] for one in image_id]])
+
+
+class Masks:
+    """The data set's masks by `image_id`; nothing is read before it is asked for."""
+
+    def __init__(self) -> None:
+        manifest = read_manifest(paths.MANIFEST)
+        self.array = open_array(paths.MASKS) if paths.MASKS.is_file() else None  # uint8 (N, S, S)
+        self.rows = {image_id: row for row, image_id in enumerate(manifest["image_id"])}
+        named = manifest.dropna(subset=["mask"])
+        self.names = dict(zip(named["image_id"], named["mask"], strict=True))  # of the pictures that have one
+
+    def known(self, image_id: np.ndarray) -> np.ndarray:
+        """Which of these pictures have a mask, bool `(K,)`."""
+        return np.array([self.array is not None and one in self.names for one in image_id], dtype=bool)
+
+    def marking(self, image_id: np.ndarray) -> np.ndarray:
+        """Which of these pictures have a mask that marks a pixel, bool `(K,)`."""
+        known = self.known(image_id)
+        marks = known.copy()
+        marks[known] = [bool(mask.any()) for mask in self.of(image_id[known])]
+        return marks
+
+    def of(self, image_id: np.ndarray) -> RowView:
+        """Masks of these pictures, uint8 `(S, S)` each, all 0 where one has none; nothing in a data set without any."""
+        rows = [] if self.array is None else [self.rows[one] for one in image_id]
+        return RowView(np.zeros((0, 0, 0)) if self.array is None else self.array, np.array(rows, dtype=np.int64))
+
+    def shown(self, image_id: str, label: int) -> np.ndarray | None:
+        """Defect pixels of one picture, bool `(S, S)`; None for a defective picture without a mask."""
+        if self.array is None or (label and image_id not in self.names):
+            return None
+        return np.asarray(self.array[self.rows[image_id]] != 0)
+
+
+@dataclass(frozen=True, eq=False)
+class MethodMaps:
+    """Maps of one method: of its calibration and test pictures, full when read, and their smoothing in pixels."""
+
+    calibration: FullMaps
+    test: FullMaps
+    sigma: float
+
+
+def read_outcome(method: str, images: Images) -> Outcome:
+    """Read the scores, the threshold and the provenance of one method, and give the verdicts.
+
+    Raises:
+        IadError: if a file is missing or broken, holds scores that cannot be ranked, or a picture the data set lacks.
+    """
+    source = paths.SCORE / method
+    test, calibration = read_table(source / paths.TEST_SCORES), read_table(source / paths.CALIBRATION_SCORES)
+    threshold = read_json(paths.THRESHOLD / method / paths.THRESHOLD_FILE)
+    scores = np.asarray(test["score"], dtype=np.float64)
+    outcome = Outcome(
+        method=method,
+        image_id=np.asarray(test["image_id"], dtype=object),
+        gt_label=np.asarray(test["label"]),
+        defect=np.asarray(test["defect"], dtype=object),
+        pred_score=scores,
+        rejected=is_anomalous(scores, threshold["value"]),
+        calibration=np.asarray(calibration["score"], dtype=np.float64),
+        threshold=threshold,
+        provenance=read_json(source / paths.PROVENANCE),
+        map_scheme=shared_scheme(calibration.get(MAP_SCHEME, [UNKNOWN_SCHEME]), str(source / paths.CALIBRATION_SCORES)),
+    )
+    outcome.check(str(source / paths.TEST_SCORES))
+    if strange := [image_id for image_id in outcome.image_id if image_id not in images.rows]:
+        raise IadError(f"{paths.MANIFEST}: no picture '{strange[0]}', which {method} scored; run `dvc repro`")
+    return outcome
+
+
+def read_maps(outcome: Outcome, size: int, sigma_share: float) -> MethodMaps | None:
+    """Maps of one method, or None where it wrote none.
+
+    Args:
+        outcome: its scores.
+        size: side of the pictures in pixels.
+        sigma_share: of the smoothing, as a share of that side.
+
+    Raises:
+        IadError: if there are more or fewer maps than scores.
+    """
+    folder = paths.SCORE / outcome.method
+    if not (folder / paths.TEST_MAPS).is_file():
+        return None
+    full: list[FullMaps] = []
+    scored = ((paths.CALIBRATION_MAPS, len(outcome.calibration)), (paths.TEST_MAPS, len(outcome.pred_score)))
+    for name, pictures in scored:
+        path = folder / name
+        maps = FullMaps(open_array(path), size, sigma_share * size, origin=str(path))
+        if len(maps) != pictures:
+            raise IadError(f"{path}: {len(maps)} maps for {pictures} scores; run `dvc repro` to write both again")
+        full.append(maps)
+    return MethodMaps(full[0], full[1], sigma_share * size)

@@ -1,1 +1,0 @@
-"""What works outside of the pipeline, with the pipeline's own rooms: memory banks as files."""

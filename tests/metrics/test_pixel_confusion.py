@@ -1,0 +1,27 @@
+"""Oracle: verdicts counted one by one."""
+
+import numpy as np
+import pytest
+
+from iad.metrics.confusion import iou, pixel_confusion
+from iad.metrics.pixels import PixelPictures
+
+
+def test_pixel_verdicts_are_counted_with_greater_or_equal():
+    masks = np.array([[[0, 0, 0]], [[255, 255, 0]]], np.uint8)
+    maps = np.array([[[0.1, 0.5, 0.2]], [[0.5, 0.4, 0.9]]], np.float32)
+    found = pixel_confusion(PixelPictures(maps, masks, np.array([0, 1])), 0.5)
+    assert found.matrix.tolist() == [[2, 2], [1, 1]]
+    assert found.f1 == pytest.approx(2 / (2 + 2 + 1))
+    assert iou(found) == pytest.approx(1 / 4)
+
+
+def test_a_threshold_between_two_float32_values_is_not_rounded_onto_one():
+    score = np.float32(0.1)
+    pictures = PixelPictures(np.full((1, 1, 1), score), np.ones((1, 1, 1)), np.array([1]))
+    assert pixel_confusion(pictures, float(np.nextafter(np.float64(score), 1))).true_positives == 0
+    assert pixel_confusion(pictures, float(score)).true_positives == 1
+
+
+def test_iou_is_absent_without_a_defect_pixel():
+    assert iou(pixel_confusion(PixelPictures(np.ones((1, 2, 2)), np.zeros((1, 2, 2)), np.array([0])), 0.5)) is None
