@@ -165,7 +165,8 @@ class Predictor:
         return compute.resolve(device=device, precision=self.bundle.origin["precision"])
 
     def _embedder(self, reads: str, device: str, weights: str) -> Embedder:
-        from iad.features.embedder import PARTS, Embedder
+        from iad.features.embedder import Embedder
+        from iad.features.embeddings import PARTS
 
         parts = {part for part in PARTS if part in self._sources[reads]}
         if "pooled" in parts:

@@ -93,6 +93,19 @@ def build_backbone(
     )
 
 
+def require_weights(backbone: FrozenBackbone, sha256: str) -> None:
+    """Refuse a backbone that was built from other weights than those of this hash.
+
+    Raises:
+        IadError: with the first digits of both.
+    """
+    if backbone.weights_sha256 != sha256:
+        raise IadError(
+            f"made with other weights of {backbone.name} ({sha256[:12]}) than those here "
+            f"({backbone.weights_sha256[:12]}); name the right ones, as file:PATH, or make it again"
+        )
+
+
 def keep_layers(module: torch.nn.Module, name: str, depth: int) -> None:
     """Keep the first layers of a timm model and drop the others; its norm stays, a convolution behind them goes.
 

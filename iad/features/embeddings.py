@@ -16,14 +16,33 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Sequence
 from math import isqrt
-from typing import Any
+from typing import Any, Literal, TypeAlias, TypedDict
 
+import numpy as np
 import torch
 from timm.models.vision_transformer import Attention
 from torch.nn import functional
 
 from iad.errors import IadError
 from iad.features import Backbone
+
+Part: TypeAlias = Literal["pooled", "patches", "contributions"]
+PARTS: tuple[Part, ...] = ("pooled", "patches", "contributions")
+TYPES: dict[Part, type[np.floating[Any]]] = {"pooled": np.float32, "patches": np.float16, "contributions": np.float16}
+
+
+class Embedded(TypedDict):
+    """Embeddings of N pictures, as `iad.detectors.base.Embeddings` takes them; None where a part is not there.
+
+    `pooled` float32 `(N, D)`, `patches` float16 `(N, h, w, D)`, `augmented` float16 `(N, c, h, w, D)`, `contributions`
+    float16 `(N, h, w, D)`, and `pooling`, how `pooled` follows from `contributions`.
+    """
+
+    pooled: np.ndarray | None
+    patches: np.ndarray | None
+    augmented: np.ndarray | None
+    contributions: np.ndarray | None
+    pooling: str
 
 
 def run_network(
@@ -39,6 +58,12 @@ def run_network(
 
     Returns:
         The last layer as `forward_features` gives it, or None, and the chosen layers, each `(B, C, h, w)`.
+
+    >>> import timm
+    >>> module = timm.create_model("test_resnet", num_classes=0)
+    >>> last, layers = run_network(module, torch.zeros(1, 3, 64, 64), [1, 2])
+    >>> tuple(last.shape), [tuple(layer.shape) for layer in layers]
+    ((1, 96, 2, 2), [(1, 32, 16, 16), (1, 48, 8, 8)])
     """
     network: Any = module
     if not layers:
@@ -131,6 +156,10 @@ def require_pooling(module: torch.nn.Module, name: str, pooling: str, prefix: in
 
     Raises:
         IadError: if the model has no class token and `pooling` asks for it.
+
+    >>> require_pooling(torch.nn.Identity(), "resnet50", "cls", 0)
+    Traceback (most recent call last):
+    iad.errors.IadError: pooling = cls: resnet50 has no class token; use patch_mean or token_mean
     """
     if pooling == "cls" and (not prefix or getattr(module, "cls_token", module) is None):
         raise IadError(f"pooling = cls: {name} has no class token; use patch_mean or token_mean")
@@ -191,7 +220,13 @@ class Contributions:
 
 
 def lack_of_contributions(module: torch.nn.Module, name: str, options: Backbone, patches: int) -> str:
-    """Why a network with so many patch tokens has no contributions although they are wanted; empty if it has."""
+    """Why a network with so many patch tokens has no contributions although they are wanted; empty if it has.
+
+    >>> lack_of_contributions(torch.nn.Identity(), "resnet50", Backbone(model="resnet50", pooling="avg"), 49)
+    ''
+    >>> lack_of_contributions(torch.nn.Identity(), "resnet50", Backbone(model="resnet50", pooling="cls"), 49)
+    'resnet50 does not show what patches add to cls'
+    """
     if not options.attribution:
         return ""
     if options.patches.tile:

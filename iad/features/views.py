@@ -51,6 +51,9 @@ class Tiles:
 
         Returns:
             uint8 `(B, side, side, 3)`, a copy.
+
+        >>> Tiles(64, (0, 32)).cut(np.zeros((5, 96, 96, 3), np.uint8), 2, 8).shape
+        (8, 64, 64, 3)
         """
         tiles, read, picture = [], -1, np.empty(0)
         for number in range(start, min(start + most, len(images) * self.count)):
@@ -68,6 +71,11 @@ class Tiles:
             parts: float32 `(B, D)`, pooled embeddings of the tiles from number `start` on.
             start: number of the first tile. Calls must follow each other without a gap.
             pooled: float32 `(N, D)`, of the pictures; filled here.
+
+        >>> pooled = np.empty((1, 1), np.float32)
+        >>> Tiles(64, (0, 32)).pool(np.float32([[1], [2], [3], [6]]), 0, pooled)
+        >>> pooled
+        array([[3.]], dtype=float32)
         """
         for number, part in enumerate(parts, start):
             if number % self.count:
@@ -82,6 +90,11 @@ class Tiles:
             parts: `(B, h, w, D)`, of the tiles from number `start` on.
             start: number of the first tile.
             patches: `(N, H, W, D)`, of the pictures, on the grid that `grid` tells; filled here.
+
+        >>> patches = np.empty((1, 3, 3, 1), int)
+        >>> Tiles(64, (0, 32)).stitch(np.repeat([1, 2, 3, 4], 4).reshape(4, 2, 2, 1), 0, patches)
+        >>> patches[0, :, :, 0].tolist()
+        [[1, 2, 2], [3, 4, 4], [3, 4, 4]]
         """
         rows, columns = self._shares(parts.shape[1]), self._shares(parts.shape[2])
         for number, part in enumerate(parts, start):
@@ -181,6 +194,10 @@ def rotate(pixels: torch.Tensor, degrees: float) -> torch.Tensor:
 
     Returns:
         uint8 `(3, S, S)`.
+
+    >>> pixels = torch.arange(12, dtype=torch.uint8).view(3, 2, 2)
+    >>> torch.equal(rotate(pixels, 90), torch.rot90(pixels, 1, (1, 2)))
+    True
     """
     cosine, sine = float(np.cos(np.deg2rad(degrees))), float(np.sin(np.deg2rad(degrees)))
     # from locations here to locations there, (x, y)
@@ -192,7 +209,12 @@ def rotate(pixels: torch.Tensor, degrees: float) -> torch.Tensor:
 
 
 class Oriented(Sequence[np.ndarray]):
-    """Some pictures in one orientation, made when asked for: item i is uint8 `(S, S, 3)`."""
+    """Some pictures in one orientation, made when asked for: item i is uint8 `(S, S, 3)`.
+
+    >>> pictures = np.arange(24, dtype=np.uint8).reshape(2, 2, 2, 3)
+    >>> Oriented(pictures, np.array([1]), Orientation(180, flipped=False))[0][0, 0].tolist()
+    [21, 22, 23]
+    """
 
     def __init__(self, images: np.ndarray | Sequence[np.ndarray], rows: np.ndarray, orientation: Orientation) -> None:
         """Name the pictures: rows `(K,)` of images uint8 `(N, S, S, 3)`, which may be memory-mapped."""

@@ -12,7 +12,8 @@ from iad.compute import start
 from iad.config import Params
 from iad.data.manifest import read_manifest, rows_of
 from iad.features import Backbone
-from iad.features.embedder import TYPES, Embedder, Part
+from iad.features.embedder import Embedder
+from iad.features.embeddings import TYPES, Part
 from iad.io import new_array, open_array, write_json
 from iad.progress import say
 from iad.words import counted
