@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import importlib
 import pkgutil
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from iad.errors import unknown
 from iad.options import DetectorOptions
@@ -58,12 +58,12 @@ def section_of(name: str) -> str:
     return options_of(name).section or name
 
 
-def detector_class(name: str) -> type[Detector]:
+def detector_class(name: str) -> type[Detector[Any]]:
     """The class of a detector; this imports what it computes with.
 
     Raises:
         IadError: if there is no such detector.
     """
     options_of(name)
-    found: type[Detector] = importlib.import_module(f"iad.detectors.{name}.detector").Detector
+    found: type[Detector[Any]] = importlib.import_module(f"iad.detectors.{name}.detector").Detector
     return found

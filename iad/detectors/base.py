@@ -86,7 +86,7 @@ class Embeddings:
 
     def take(self, rows: np.ndarray) -> Embeddings:
         """The pictures of these rows, int64 `(M,)` or bool `(N,)`; nothing is copied."""
-        taken = {name: take(part, rows) for name in PARTS if (part := getattr(self, name)) is not None}
+        taken: dict[str, Any] = {name: take(part, rows) for name in PARTS if (part := getattr(self, name)) is not None}
         members = {name: member.take(rows) for name, member in self.members.items()}
         names = None if self.names is None else np.asarray(self.names)[rows]
         return replace(self, **taken, members=members, names=names)

@@ -79,7 +79,8 @@ def products(rows: np.ndarray, matrix: np.ndarray) -> np.ndarray:
     >>> products(np.array([[1.0, 2.0]]), np.array([[3.0, 4.0], [0.0, 1.0]]))
     array([[11.,  2.]])
     """
-    return np.einsum("nd,cd->nc", np.ascontiguousarray(rows), np.ascontiguousarray(matrix))
+    found: np.ndarray = np.einsum("nd,cd->nc", np.ascontiguousarray(rows), np.ascontiguousarray(matrix))
+    return found
 
 
 @dataclass(frozen=True)

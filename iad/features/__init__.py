@@ -34,6 +34,10 @@ class Patches(Section):
     neighbourhood: Annotated[int, Field(ge=1, le=15), AfterValidator(_odd)] = Field(
         default=1, description="side of the square of patches that each is averaged over"
     )
+    unit_length: bool = Field(
+        default=True,
+        description="scale each layer to length 1, so that all weigh the same; false: as PatchCore has them",
+    )
     tile: Annotated[int, Field(ge=0)] = Field(
         default=0, description="side in pixels of overlapping tiles, for large pictures; 0: the whole picture at once"
     )

@@ -272,7 +272,9 @@ class Embedder:
                     found["contributions"] = self._contributions.of(*tokens)  # (B, T, D)
         with torch.autocast(device, enabled=False):  # the caller's
             if maps:
-                found["patches"] = join_layers(maps, patches.neighbourhood)  # (B, h, w, D)
+                found["patches"] = join_layers(
+                    maps, patches.neighbourhood, unit_length=patches.unit_length
+                )  # (B, h, w, D)
         return {part: found[part] for part in parts}
 
     def _store(self, part: Part, found: torch.Tensor, start: int, array: np.ndarray) -> None:

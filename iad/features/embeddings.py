@@ -2,8 +2,8 @@
 
 Patch embeddings are what a backbone sees at each location. Several layers may be joined. Each is averaged over its
 neighbourhood (PatchCore, Roth et al. 2022, section 3.1), brought to the grid of the coarsest layer chosen, scaled to
-unit length, and put beside the others, so that every layer weighs the same in a Euclidean distance. A transformer's
-class and register tokens are left out.
+unit length, and put beside the others, so that every layer weighs the same in a Euclidean distance. PatchCore does not
+scale them, and `unit_length` says whether that is done here. A transformer's class and register tokens are left out.
 
 The pooled embedding is one vector per picture, from the tokens of the last layer. For a mean over patches the
 contributions have it as their mean; for `max` they are what the maximum was taken of. A class token is no such thing:
@@ -99,12 +99,13 @@ def blank_pass(
     return last, [every[layer] for layer in layers]
 
 
-def join_layers(layers: Sequence[torch.Tensor], neighbourhood: int) -> torch.Tensor:
-    """Join layers `(B, C, h, w)` into patch embeddings, float32 `(B, h, w, D)`, each layer's part of unit length.
+def join_layers(layers: Sequence[torch.Tensor], neighbourhood: int, *, unit_length: bool = True) -> torch.Tensor:
+    """Join layers `(B, C, h, w)` into patch embeddings, float32 `(B, h, w, D)`.
 
     Args:
         layers: one tensor per layer; finer ones are averaged over the locations of the coarsest grid.
         neighbourhood: odd side of the square, on the layer's own grid, that each location is averaged over.
+        unit_length: whether each layer's part is scaled to length 1.
 
     >>> fine, coarse = torch.ones(1, 4, 6, 6), torch.ones(1, 9, 3, 3)
     >>> joined = join_layers([fine, coarse], 3)
@@ -119,7 +120,7 @@ def join_layers(layers: Sequence[torch.Tensor], neighbourhood: int) -> torch.Ten
             found = functional.avg_pool2d(found, neighbourhood, 1, neighbourhood // 2, count_include_pad=False)
         if tuple(found.shape[-2:]) != coarsest:
             found = functional.adaptive_avg_pool2d(found, coarsest)
-        joined.append(functional.normalize(found, dim=1))
+        joined.append(functional.normalize(found, dim=1) if unit_length else found)
     return torch.cat(joined, dim=1).permute(0, 2, 3, 1)
 
 

@@ -269,7 +269,10 @@ def test_the_record_says_how_it_was_computed(build):
     embedder = build(CNN, pooling="avg", batch_size=7)
     assert embedder.record() == embedder.backbone.record() | {
         "image_size": 64, "weights": embedder.options.weights, "pooling": "avg", "dimensions": 96, "attribution": True,
-        "patches": {"layers": [1, 2], "neighbourhood": 1, "tile": 0, "overlap": 0.25, "rotations": 1, "flip": False},
+        "patches": {
+            "layers": [1, 2], "neighbourhood": 1, "unit_length": True, "tile": 0, "overlap": 0.25, "rotations": 1,
+            "flip": False,
+        },
         "precision": "fp32", "batch_size": 7,
     }  # fmt: skip
     lower = Embedder(embedder.options, 64, runtime=Runtime("cpu", "bf16", 1)).record()

@@ -28,6 +28,12 @@ def test_each_layer_has_unit_length_at_each_location_of_the_coarsest_grid():
     torch.testing.assert_close(joined[1, 1, 0, 3:], unit(COARSE[1, :, 1, 0]))
 
 
+def test_layers_may_keep_their_length_as_in_patchcore():
+    joined = join_layers([FINE, COARSE], 1, unit_length=False)
+    torch.testing.assert_close(joined[1, 1, 0, :3], FINE[1, :, 2:4, 0:2].mean((1, 2)))
+    torch.testing.assert_close(joined[1, 1, 0, 3:], COARSE[1, :, 1, 0])
+
+
 def test_the_neighbourhood_is_a_mean_over_the_locations_that_exist():
     joined = join_layers([FINE], 3)
     torch.testing.assert_close(joined[0, 0, 0], unit(FINE[0, :, :2, :2].mean((1, 2))))

@@ -154,7 +154,7 @@ def _batches(
 def _augment(pixels: torch.Tensor, generator: np.random.Generator) -> torch.Tensor:
     """Turn a whole batch by a random multiple of 90 degrees and mirror it half of the time."""
     rotated = functional.rotate(pixels, 90.0 * int(generator.integers(4)))  # whole quarter turns move pixels, no more
-    flipped = functional.horizontal_flip(rotated) if generator.integers(2) else rotated
+    flipped: torch.Tensor = functional.horizontal_flip(rotated) if generator.integers(2) else rotated
     return flipped.contiguous(memory_format=torch.channels_last)
 
 

@@ -40,11 +40,11 @@ def require_like(kind: Kind, bank: Kind) -> None:
 def view_of(pictures: Embeddings) -> PatchView:
     """Patches, and those of each picture's copies, as they lie on disk: a bank may be larger than the memory."""
     patches, augmented = required(pictures.patches, "patch embeddings"), pictures.augmented
-    array, rows = (patches.array, patches.rows) if isinstance(patches, RowView) else (patches, None)
-    if isinstance(augmented, RowView):  # those of all pictures wanted, as a rule, and in their order
-        every = np.array_equal(augmented.rows, np.arange(len(augmented.array)))
-        augmented = augmented.array if every else np.asarray(augmented)
-    return PatchView(array, rows, copies=augmented)
+    rows = patches.rows if isinstance(patches, RowView) else None
+    array = np.asarray(patches.array if isinstance(patches, RowView) else patches)
+    if isinstance(augmented, RowView) and np.array_equal(augmented.rows, np.arange(len(augmented.array))):
+        augmented = np.asarray(augmented.array)  # those of all pictures in their order, as a rule: stay on disk
+    return PatchView(array, rows, copies=None if augmented is None else np.asarray(augmented))
 
 
 @contextmanager
