@@ -25,6 +25,7 @@ EDITS = {
     "the description of a parameter of the threshold": ("iad/decision/__init__.py", set()),
     "a refusal's text": ("iad/errors.py", set()),
     "a refusal's text about files": ("iad/io.py", set()),
+    "how a number and its noun are written": ("iad/words.py", set()),
     "the look of a bar": ("iad/progress.py", set()),
     "a command's help": ("iad/cli.py", set()),
     "a preset": ("presets/offline.yaml", set()),

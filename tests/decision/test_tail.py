@@ -1,4 +1,4 @@
-"""Oracles: SciPy's generalised Pareto distribution, and quantiles of laws whose tail is one: exponential, Pareto, uniform."""
+"""Oracles: SciPy's generalised Pareto distribution, and laws whose tail is one: exponential, Pareto, uniform."""
 
 import numpy as np
 import pytest

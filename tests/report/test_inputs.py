@@ -1,4 +1,4 @@
-"""Oracles: the files that `score` and `threshold` leave, read here by hand, and pictures whose order can be read off."""
+"""Oracles: files that `score` and `threshold` leave, read here by hand; pictures whose order can be read off."""
 
 import numpy as np
 import pytest
