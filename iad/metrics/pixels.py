@@ -16,7 +16,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from iad.errors import IadError
-from iad.words import and_more
+from iad.words import and_more, counted
 
 BATCH_PIXELS = 1 << 23  # good pixels sorted at once: 32 MB of float32, twice while they are joined
 
@@ -107,9 +107,10 @@ class PixelPictures:
         """
         defect: np.ndarray = np.asarray(self.gt_mask[row]) != 0
         if not self.gt_label[row] and defect.any():
+            marked = counted(int(defect.sum()), "pixel")
             raise IadError(
-                f"{self.origin}: the mask of {self.name(row)} marks {int(defect.sum())} pixels, but the picture is "
-                "labelled good; correct the mask or the label"
+                f"{self.origin}: the mask of {self.name(row)} marks {marked}, but the picture is labelled good; correct "
+                "the mask or the label"
             )
         return defect
 
