@@ -20,18 +20,17 @@ import numpy as np
 import torch
 
 from iad import compute, paths
+from iad.config import load_params
 from iad.data.manifest import read_manifest, rows_of
 from iad.detectors.knn.attribution import Places, attribution_maps
 from iad.detectors.knn.search import Nearest, Neighbors
 from iad.detectors.maps import FullMaps
-from iad.features.backbone import Backbone, build_backbone, extract_features, feature_size
-from iad.features.contributions import place_grid, place_writer
+from iad.features.embedder import Embedder
 from iad.io import open_array
 from iad.metrics.image import auroc
 from iad.metrics.localization import pixel_metrics
 from iad.metrics.pixels import PixelPictures
 from iad.neighbors.rows import RowView
-from iad.config import load_params
 from iad.report.tables import as_padded_markdown
 
 POOLINGS = {"resnet": ("avg", "max"), "vit": ("cls", "patch_mean")}
@@ -51,18 +50,12 @@ class Case:
         self.labels, self.pooling = self.manifest["label"][self.test], pooling
         chosen, method, wanted = getattr(self.params, section), self.params.method, self.params.compute
         size = self.images.shape[1]
-        self.backbone: Backbone = build_backbone(
-            chosen.model, chosen.weights, image_size=size, normalize=chosen.normalize
-        )
         runtime = compute.start(device=wanted.device, precision=wanted.precision, threads=wanted.threads, seed=0)
-        side, length = place_grid(self.backbone.module, pooling, size) or 0, feature_size(self.backbone, pooling)
-        features = np.empty((len(self.images), length), np.float32)
-        vectors = np.empty((len(self.images), side, side, length), np.float16)
-        with place_writer(vectors, pooling, self.backbone.module) as places:
-            extract_features(
-                self.backbone, self.images, features, pooling=pooling, runtime=runtime, batch_size=16, places=places
-            )
-        self.places = Places(features, vectors, pooling)
+        options = chosen.model_copy(update={"pooling": pooling, "attribution": True})
+        embedder = Embedder(options, size, parts=("pooled", "contributions"), batch_size=16, runtime=runtime)
+        self.backbone, embedded = embedder.backbone, embedder.embed(self.images)
+        features = embedded["pooled"]
+        self.places = Places(features, embedded["contributions"], pooling)
         self.neighbors = Neighbors(features[self.train], metric=method.metric, standardize=method.standardize)
         self.nearest: Nearest = self.neighbors.nearest(features[self.test], k=method.k)
 

@@ -11,28 +11,26 @@ from __future__ import annotations
 
 import json
 import sys
-import tempfile
 import time
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import timm
 import torch
-from safetensors.torch import save, save_file
+from safetensors.torch import save
 
 from iad import compute, paths
+from iad.config import load_params
 from iad.data.manifest import read_manifest, rows_of
 from iad.detectors.aggregation import aggregate_maps
 from iad.detectors.knn.search import Neighbors
 from iad.detectors.patch.memory_bank import MemoryBank
-from iad.features.backbone import Backbone, build_backbone, extract_features, feature_size
-from iad.features.patches import PatchWriter, patch_shape
+from iad.features.backbone import build_backbone
+from iad.features.embedder import Embedder
+from iad.features.options import Backbone, CnnBackbone, Patches, VitBackbone
 from iad.features.quantization import Int8Linear, int8_is_fused
 from iad.io import open_array
 from iad.metrics.image import auroc
-from iad.config import load_params
-from iad.features.options import CnnBackbone, VitBackbone
 from iad.statistics.bootstrap import bootstrap_intervals
 
 BATCH = 32
@@ -42,14 +40,10 @@ RANDOM = {"vit_tiny_patch16_224": "cls", "mobilevit_s": "avg"}
 
 @dataclass(frozen=True, eq=False)
 class Variant:
-    """One way to run a backbone; `layers` are those of its patch features, empty where there are none."""
+    """One way to run a backbone."""
 
     what: str
-    backbone: Backbone
-    runtime: compute.Runtime
-    pooling: str
-    layers: tuple[int, ...] = ()
-    neighbourhood: int = 1
+    embedder: Embedder
 
 
 def variants_of(section: str, chosen: CnnBackbone | VitBackbone, size: int) -> list[Variant]:
@@ -63,41 +57,34 @@ def variants_of(section: str, chosen: CnnBackbone | VitBackbone, size: int) -> l
     made = []
     for precision, depth, quantize in settings:
         runtime = compute.start(device="cpu", precision=precision, threads=0, seed=0)
-        backbone = build_backbone(
-            chosen.model, chosen.weights, image_size=size, normalize=chosen.normalize, depth=depth, quantize=quantize
-        )
         what = ("int8" if quantize == "int8" else precision) + (f", depth {depth}" if depth else "")
         layers = tuple(layer for layer in chosen.patches.layers if depth is None or layer < depth)
-        made.append(Variant(what, backbone, runtime, chosen.pooling, layers, chosen.patches.neighbourhood))
+        patches = chosen.patches.model_copy(update={"layers": layers})
+        options = chosen.model_copy(update={"depth": depth, "quantize": quantize, "patches": patches})
+        made.append(Variant(what, Embedder(options, size, batch_size=BATCH, runtime=runtime)))
     return made
 
 
 def random_variants(size: int) -> list[Variant]:
     """Networks by name, with random weights."""
     made = []
-    with tempfile.TemporaryDirectory() as folder:
-        for name, pooling in RANDOM.items():
-            save_file(timm.create_model(name, pretrained=False, num_classes=0).state_dict(), f"{folder}/{name}")
-            for quantize in ("none", "int8"):
-                runtime = compute.start(device="cpu", precision="bf16", threads=0, seed=0)
-                options: dict[str, Any] = {"image_size": size, "normalize": "model", "quantize": quantize}
-                backbone = build_backbone(name, f"file:{folder}/{name}", **options)
-                made.append(Variant("bf16" if quantize == "none" else "int8", backbone, runtime, pooling))
+    for name, pooling in RANDOM.items():
+        state = timm.create_model(name, pretrained=False, num_classes=0).state_dict()
+        for quantize in ("none", "int8"):
+            runtime = compute.start(device="cpu", precision="bf16", threads=0, seed=0)
+            options = Backbone(model=name, pooling=pooling, quantize=quantize, patches=Patches(layers=()))
+            embedder = Embedder(
+                options, size, backbone=build_backbone(options, size, weights=state), batch_size=BATCH, runtime=runtime
+            )
+            made.append(Variant("bf16" if quantize == "none" else "int8", embedder))
     return made
 
 
-def features_of(variant: Variant, images: np.ndarray, *, patches: bool) -> tuple[np.ndarray, np.ndarray | None]:
-    """Pooled and patch features."""
-    backbone = variant.backbone
-    pooled = np.empty((len(images), feature_size(backbone, variant.pooling)), np.float32)
-    writer = None
-    if patches and variant.layers:
-        shape = patch_shape(backbone.module, backbone.name, backbone.image_size, variant.layers)
-        writer = PatchWriter(np.empty((len(images), *shape), np.float16), variant.layers, variant.neighbourhood)
-    extract_features(
-        backbone, images, pooled, pooling=variant.pooling, runtime=variant.runtime, batch_size=BATCH, patches=writer
-    )
-    return pooled, None if writer is None else writer.patches
+def pooled_into(variant: Variant, images: np.ndarray) -> np.ndarray:
+    """Pooled embeddings alone."""
+    pooled = np.empty((len(images), *variant.embedder.shapes["pooled"]), np.float32)
+    variant.embedder.embed_into(images, {"pooled": pooled})
+    return pooled
 
 
 def rates(variants: list[Variant], images: np.ndarray, rounds: int) -> list[float]:
@@ -105,10 +92,8 @@ def rates(variants: list[Variant], images: np.ndarray, rounds: int) -> list[floa
     best = [0.0] * len(variants)
     for turn in range(rounds + 1):
         for number, variant in enumerate(variants):
-            features = np.empty((len(images), feature_size(variant.backbone, variant.pooling)), np.float32)
-            options: dict[str, Any] = {"pooling": variant.pooling, "runtime": variant.runtime, "batch_size": BATCH}
             started = time.perf_counter()
-            extract_features(variant.backbone, images, features, **options)
+            pooled_into(variant, images)
             if turn:
                 best[number] = max(best[number], len(images) / (time.perf_counter() - started))
     return best
@@ -116,10 +101,11 @@ def rates(variants: list[Variant], images: np.ndarray, rounds: int) -> list[floa
 
 def megabytes(variant: Variant) -> dict[str, float]:
     """Size as a safetensors file, and of what is held in memory to run (autocast keeps float32 weights)."""
-    state = {name: tensor.contiguous() for name, tensor in variant.backbone.module.state_dict().items()}
+    backbone = variant.embedder.backbone
+    state = {name: tensor.contiguous() for name, tensor in backbone.module.state_dict().items()}
     held = sum(tensor.nbytes for tensor in state.values())
-    if variant.backbone.quantize == "int8" and int8_is_fused():  # the kernel's own order of the same integers
-        held += sum(layer.weight.nbytes for layer in variant.backbone.module.modules() if isinstance(layer, Int8Linear))
+    if backbone.quantize == "int8" and int8_is_fused():  # the kernel's own order of the same integers
+        held += sum(layer.weight.nbytes for layer in backbone.module.modules() if isinstance(layer, Int8Linear))
     if variant.what.startswith("bf16"):
         state = {name: tensor.bfloat16() if tensor.is_floating_point() else tensor for name, tensor in state.items()}
     return {"file": len(save(state)) / 1e6, "held": held / 1e6}
@@ -136,14 +122,17 @@ def with_interval(labels: np.ndarray, scores: np.ndarray) -> str:
 def accuracy(variant: Variant, images: np.ndarray, test: np.ndarray, labels: np.ndarray, *, patches: bool) -> list[str]:
     """AUROC of kNN on pooled features, and of the nearest good patches; the pictures that are not tested train."""
     method, patch = load_params().method, load_params().patch
-    pooled, places = features_of(variant, images, patches=patches)
+    pooled, locations = pooled_into(variant, images), None
+    if patches and "patches" in variant.embedder.parts:
+        locations = np.empty((len(images), *variant.embedder.shapes["patches"]), np.float16)
+        variant.embedder.embed_into(images, {"patches": locations})
     neighbors = Neighbors(
         pooled[~test], metric=method.metric, standardize=method.standardize, pca=method.pca, index=method.index
     )
     found = [with_interval(labels, neighbors.scores(pooled[test], k=method.k, aggregate=method.aggregate))]
-    if places is None:
+    if locations is None:
         return [*found, "-"]
-    maps = MemoryBank(places[~test]).distance_maps(places[test], k=patch.k, title=variant.what)
+    maps = MemoryBank(locations[~test]).distance_maps(locations[test], k=patch.k, title=variant.what)
     worst = aggregate_maps(maps, aggregate="max", top_share=0.01)
     return [*found, with_interval(labels, worst)]
 
@@ -161,7 +150,7 @@ def main(pictures: int, rounds: int, patches: bool) -> None:
     kept = []
     for group in [*groups, random_variants(images.shape[1])]:
         for variant, rate in zip(group, rates(group, shown[:BATCH], rounds), strict=True):
-            name, size = variant.backbone.name, megabytes(variant)
+            name, size = variant.embedder.backbone.name, megabytes(variant)
             found = ["-", "-"]
             if name not in RANDOM:
                 found = accuracy(variant, shown, tested, manifest["label"].to_numpy()[test], patches=patches)

@@ -17,9 +17,9 @@ import numpy as np
 import torch
 
 from iad import compute, paths
-from iad.features.backbone import build_backbone, extract_features, feature_size
-from iad.io import new_array, open_array
 from iad.config import load_params
+from iad.features.embedder import Embedder
+from iad.io import new_array, open_array
 
 TARGET = 0.85
 
@@ -41,19 +41,17 @@ def main(pictures: int, rounds: int) -> None:
     found = {}
     for name, chosen in (("resnet", params.resnet), ("vit", params.vit)):
         runtime = compute.start(device="auto", precision="auto", threads=0, seed=0)
-        backbone = build_backbone(chosen.model, chosen.weights, image_size=images.shape[1], normalize=chosen.normalize)
-        dimensions = feature_size(backbone, chosen.pooling)
-        module = backbone.module.to(runtime.device).to(memory_format=torch.channels_last)
+        embedder = Embedder(chosen, images.shape[1], parts=("pooled",), batch_size=size, runtime=runtime)
+        backbone, module = embedder.backbone, embedder.backbone.module
         pixels = torch.rand(size, 3, *images.shape[1:3]).to(runtime.device, memory_format=torch.channels_last)
         bare_rates, rates = [], []
         with tempfile.TemporaryDirectory() as folder:
             for _ in range(rounds):
                 bare_rates.append(bare(module, pixels, runtime, max(1, len(images) // size)))
                 started = time.perf_counter()
-                with new_array(Path(folder) / "features.npy", (len(images), dimensions), np.float32) as features:
-                    extract_features(
-                        backbone, images, features, pooling=chosen.pooling, runtime=runtime, batch_size=size
-                    )
+                shape = (len(images), *embedder.shapes["pooled"])
+                with new_array(Path(folder) / "features.npy", shape, np.float32) as features:
+                    embedder.embed_into(images, {"pooled": features})
                 rates.append(len(images) / (time.perf_counter() - started))
         found[name] = {"bare": max(bare_rates), "extract": max(rates), "share": max(rates) / max(bare_rates)}
         print(

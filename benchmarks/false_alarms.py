@@ -21,15 +21,15 @@ from typing import Any
 import numpy as np
 
 from iad import compute, paths
+from iad.config import Params, load_params
 from iad.data.arrays import build_arrays
 from iad.data.originals import write_originals
 from iad.data.sources import load_pictures
 from iad.decision.thresholds import STRATEGIES, Threshold, is_anomalous, set_threshold
 from iad.detectors.knn.search import knn_scores, leave_one_out_scores
 from iad.errors import IadError
-from iad.features.backbone import build_backbone, extract_features, feature_size
+from iad.features.embedder import Embedder
 from iad.io import open_array
-from iad.config import Params, load_params
 from iad.report.tables import as_markdown
 
 HEADER = ["data", "strategy", "scheme", "n", "promised", "realised", "above promise", "95 % limit"]
@@ -60,10 +60,8 @@ def good_features(
         images = open_array(files[2])[good]
     tested = np.asarray(manifest["split"])[good] == "test"
     for chosen in (params.resnet, params.vit):
-        network = build_backbone(chosen.model, chosen.weights, image_size=size, normalize=chosen.normalize)
-        features = np.empty((len(images), feature_size(network, chosen.pooling)), np.float32)
-        extract_features(network, images, features, pooling=chosen.pooling, runtime=runtime, batch_size=32)
-        yield network.name, features, tested
+        embedder = Embedder(chosen, size, parts=("pooled",), runtime=runtime)
+        yield embedder.backbone.name, embedder.embed(images)["pooled"], tested
 
 
 def outcomes(

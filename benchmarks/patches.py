@@ -19,18 +19,16 @@ from typing import Any
 import numpy as np
 
 from iad import compute, paths
+from iad.config import load_params
 from iad.data.manifest import read_manifest, rows_of
 from iad.decision.thresholds import is_anomalous, set_threshold
 from iad.detectors.aggregation import aggregate_maps
 from iad.detectors.patch.memory_bank import MemoryBank
 from iad.detectors.patch.scores import draw_pictures
-from iad.features.backbone import build_backbone, extract_features, feature_size
-from iad.features.depth import drop_unused
-from iad.features.patches import PatchWriter, patch_shape
-from iad.features.rotation import Orientation, Turned, orientations
+from iad.features.embedder import Embedder
+from iad.features.rotation import Orientation, Oriented, orientations
 from iad.io import open_array
 from iad.metrics.image import auroc, confusion
-from iad.config import load_params
 from iad.report.tables import as_markdown
 from iad.statistics.bootstrap import bootstrap_intervals
 from iad.statistics.comparison import delong
@@ -41,7 +39,7 @@ LAYERS = {"resnet": [(1,), (2,), (3,), (2, 3)], "vit": [(3,), (5,), (7,), (9,), 
 SCORES = [(1, 0.0), (3, 0.0), (3, 0.25), (3, 0.5), (5, 0.0), (5, 0.25), (10, 0.0)]  # worst places, share of the median
 HEADER = ["backbone", "option", "AUROC [95 %]", "F1", "false alarms", "misses"]
 WARM_UP, TIMED = 3, 20
-AS_TAKEN = Orientation(0, mirrored=False)
+AS_TAKEN = Orientation(0, flipped=False)
 
 
 class Case:
@@ -52,37 +50,23 @@ class Case:
         self.manifest, self.images = read_manifest(paths.MANIFEST), open_array(paths.IMAGES)
         self.train, self.test = rows_of(self.manifest, "train"), rows_of(self.manifest, "test")
         self.left_out = draw_pictures(len(self.train), self.params.patch.calibration, self.params.seed)
-        chosen = getattr(self.params, section)
-        self.pooling, self.kept = chosen.pooling, chosen.patches
-        self.backbone = build_backbone(
-            chosen.model, chosen.weights, image_size=self.images.shape[1],
-            normalize=chosen.normalize, quantize=chosen.quantize,
-        )  # fmt: skip
+        self.chosen = getattr(self.params, section)
         wanted = self.params.compute
         self.runtime = compute.start(
             device=wanted.device, precision=wanted.precision, threads=wanted.threads, seed=self.params.seed
         )
 
-    def shape(self, layers: Sequence[int]) -> tuple[int, int, int]:
-        """Grid and length of patch features."""
-        return patch_shape(self.backbone.module, self.backbone.name, self.backbone.image_size, layers)
+    def embedder(self, layers: Sequence[int], batch_size: int) -> Embedder:
+        """Of the patches of these layers, of whole pictures."""
+        patches = self.chosen.patches.model_copy(update={"layers": tuple(layers), "tile": 0})
+        options = self.chosen.model_copy(update={"patches": patches, "depth": None})
+        size = self.images.shape[1]
+        return Embedder(options, size, parts=("patches",), batch_size=batch_size, runtime=self.runtime)
 
-    def extract(
-        self,
-        rows: np.ndarray,
-        layers: Sequence[int],
-        shape: tuple[int, int, int],
-        size: int,
-        batch_size: int,
-        orientation: Orientation = AS_TAKEN,
-    ) -> np.ndarray:
-        """Patch features of pictures, float16 `(K, h, w, D)`; `size` is that of a pooled feature."""
-        patches = np.empty((len(rows), *shape), np.float16)
-        features = np.empty((len(rows), size), np.float32)
-        extract_features(
-            self.backbone, Turned(self.images, rows, orientation), features, pooling=self.pooling, runtime=self.runtime,
-            batch_size=batch_size, patches=PatchWriter(patches, layers, self.kept.neighbourhood),
-        )  # fmt: skip
+    def extract(self, embedder: Embedder, rows: np.ndarray, orientation: Orientation = AS_TAKEN) -> np.ndarray:
+        """Patch embeddings of pictures, float16 `(K, h, w, D)`."""
+        patches = np.empty((len(rows), *embedder.shapes["patches"]), np.float16)
+        embedder.embed_into(Oriented(self.images, rows, orientation), {"patches": patches})
         return patches
 
     def judge(self, option: str, calibration: np.ndarray, test: np.ndarray) -> list[str]:
@@ -156,8 +140,8 @@ def layers() -> list[list[str]]:
     for section, choices in LAYERS.items():
         case = Case(section)
         for chosen in choices:
-            size, batch_size = feature_size(case.backbone, case.pooling), case.params.compute.batch_size
-            patches = case.extract(np.arange(len(case.images)), chosen, case.shape(chosen), size, batch_size)
+            embedder = case.embedder(chosen, case.params.compute.batch_size)
+            patches = case.extract(embedder, np.arange(len(case.images)))
             found = case.distances(patches, MemoryBank(patches[case.train]))
             rows.append(case.judge(f"layers {list(chosen)}", *(scores(maps, 3, 0.25) for maps in found)))
     return rows
@@ -169,15 +153,15 @@ def turns(wanted: Sequence[str]) -> list[list[str]]:
     choices = [one for one in wanted if one not in SOURCES] or TURNS
     for section in [name for name in SOURCES if name in wanted] or SOURCES:
         case, first = Case(section), None
-        labels, given = case.manifest["label"].to_numpy()[case.test], (case.kept.layers, case.shape(case.kept.layers))
-        size, batch_size = feature_size(case.backbone, case.pooling), case.params.compute.batch_size
-        test = case.extract(case.test, *given, size, batch_size)
+        labels = np.asarray(case.manifest["label"])[case.test]
+        embedder = case.embedder(case.chosen.patches.layers, case.params.compute.batch_size)
+        test = case.extract(embedder, case.test)
         laid: dict[Orientation, tuple[np.ndarray, float]] = {}
         for choice in choices:
-            every = orientations(int(choice.removesuffix("m")), mirror=choice.endswith("m"))
+            every = orientations(int(choice.removesuffix("m")), flip=choice.endswith("m"))
             for orientation in [one for one in every if one not in laid]:
                 began = time.process_time()
-                patches = case.extract(case.train, *given, size, batch_size, orientation)
+                patches = case.extract(embedder, case.train, orientation)
                 laid[orientation] = patches, time.process_time() - began
             good, found, searched = case.with_copies([laid[one][0] for one in every], test)
             row = case.judge(f"{choice}: {len(every)} orientations", good, found)
@@ -198,12 +182,10 @@ def picture() -> None:
     for section, source in SOURCES.items():
         case, times = Case(section), []
         bank = MemoryBank(open_array(source / paths.PATCHES)[case.train])
-        case.pooling = "patch_mean"  # which any layer has
-        drop_unused(case.backbone.module, case.backbone.name, case.kept.layers)
-        shape, size = case.shape(case.kept.layers), feature_size(case.backbone, case.pooling)
+        embedder = case.embedder(case.chosen.patches.layers, 1)
         for number in range(WARM_UP + TIMED):
             began = time.perf_counter()
-            patches = case.extract(case.test[number : number + 1], case.kept.layers, shape, size, 1)
+            patches = case.extract(embedder, case.test[number : number + 1])
             scores(bank.distance_maps(patches, k=1, title="one"), 3, 0.25)
             times.append(1000 * (time.perf_counter() - began))
         side, wide = case.images.shape[1], bank.search.bank.shape

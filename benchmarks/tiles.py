@@ -14,7 +14,7 @@ import resource
 import shutil
 import sys
 import tempfile
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
 
@@ -24,12 +24,11 @@ from PIL import Image
 from ruamel.yaml import YAML
 
 from iad import compute
+from iad.config import load_params
 from iad.data import carpet
 from iad.detectors.patch.memory_bank import MemoryBank
-from iad.features.backbone import Backbone, build_backbone, extract_features, feature_size
-from iad.features.patches import PatchWriter, patch_shape
-from iad.features.tiling import Tiles, place_tiles
-from iad.config import load_params
+from iad.features.embedder import Embedder
+from iad.features.tiling import Tiles
 from iad.report.tables import as_markdown
 
 WIDTH, HEIGHT = 4096, 3000
@@ -192,28 +191,27 @@ def seams() -> None:
     carpet.MOST_THREADS = THREADS * SIZE // WIDTH
     images = np.stack([carpet.draw(0, 0, index, SIZE, None)[0] for index in range(SEAM_TRAIN + SEAM_TEST)])
     chosen = load_params().resnet
-    whole = build_backbone(chosen.model, chosen.weights, image_size=SIZE, normalize=chosen.normalize)
-    tiled = replace(whole, image_size=TILE)
-    layers, neighbourhood = chosen.patches.layers, chosen.patches.neighbourhood
+    runtime = compute.start(device="cpu", precision="auto", threads=0, seed=0)
 
-    def extract(backbone: Backbone, tiles: Tiles | None) -> np.ndarray:
-        height, _, length = patch_shape(backbone.module, backbone.name, backbone.image_size, layers)
-        side = tiles.grid(height) if tiles else height
-        patches = np.zeros((len(images), side, side, length if tiles is None else 2 * length), np.float32)
-        features = np.empty((len(images), feature_size(backbone, chosen.pooling)), np.float32)
-        runtime = compute.start(device="cpu", precision="auto", threads=0, seed=0)
-        extract_features(
-            backbone, images, features, pooling=chosen.pooling, runtime=runtime, batch_size=4,
-            patches=PatchWriter(patches, layers, neighbourhood), tiles=tiles,
-        )  # fmt: skip
+    def embedder_of(tile: int, overlap: float) -> Embedder:
+        patches = chosen.patches.model_copy(update={"tile": tile, "overlap": overlap})
+        options = chosen.model_copy(update={"patches": patches})
+        return Embedder(options, SIZE, parts=("patches",), batch_size=4, runtime=runtime)
+
+    def extract(embedder: Embedder, columns: int) -> np.ndarray:
+        height, width, length = embedder.shapes["patches"]
+        patches = np.zeros((len(images), height, width, columns * length), np.float32)
+        embedder.embed_into(images, {"patches": patches})
         return patches
 
-    expected = extract(whole, None)
-    places, _, length = patch_shape(tiled.module, tiled.name, TILE, layers)
+    expected = extract(embedder_of(0, 0.0), 1)
     rows = []
     for overlap in OVERLAPS:
-        tiles = place_tiles(SIZE, TILE, overlap, places, section="resnet")
-        found = extract(tiled, BothWays(tiles.side, tiles.origins))
+        tiled = embedder_of(TILE, overlap)
+        tiles, length = tiled.tiles, tiled.shapes["patches"][2]
+        places = expected.shape[1] * TILE // SIZE  # along a side of a tile
+        tiled.tiles = BothWays(tiles.side, tiles.origins)
+        found = extract(tiled, 2)
         ways = {"nearest centre": found[..., :length], "mixed": found[..., length:]}
         for name, patches in ways.items() if overlap else [("side by side", ways["nearest centre"])]:
             text = f"{len(tiles.origins)} x {len(tiles.origins)}, {name}"

@@ -116,7 +116,11 @@ def start(*, device: str, precision: str, threads: int, seed: int | None = None)
 
 
 def usable_cores() -> int:
-    """The number of CPU cores this process may run on."""
+    """The number of CPU cores this process may run on.
+
+    >>> usable_cores() >= 1
+    True
+    """
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1

@@ -14,13 +14,14 @@ from pydantic import BaseModel, Field, ValidationError, create_model, model_vali
 from pydantic_core import PydanticCustomError
 
 from iad.data.sources import source_options
-from iad.decision.options import Threshold
+from iad.decision import Threshold
 from iad.detectors import autoencoder, detector_names, hybrid, options_of, section_of
 from iad.errors import IadError, close_to, unknown
-from iad.features.options import Backbone, CnnBackbone, VitBackbone
+from iad.features import Backbone, CnnBackbone, VitBackbone
 from iad.options import Count, Name, Section, Share
 from iad.paths import PARAMS
-from iad.report.options import Costs, Evaluate
+from iad.report import Costs, Evaluate
+from iad.words import and_more
 
 if TYPE_CHECKING:
     from ruamel.yaml.error import YAMLError
@@ -224,8 +225,8 @@ def parse_params(values: Any, origin: str) -> Params:
         raise IadError(f"{origin}: {first_problem(error)}") from None
     missing = list(_left_out(params))
     if missing:
-        more = f" (and {len(missing) - 1} more)" if len(missing) > 1 else ""
-        raise IadError(f"{origin}: '{missing[0]}' is missing; add it (every parameter must be given){more}")
+        others = and_more(len(missing) - 1)
+        raise IadError(f"{origin}: '{missing[0]}' is missing; add it (every parameter must be given){others}")
     return params
 
 
@@ -256,7 +257,7 @@ def first_problem(error: ValidationError) -> str:
     else:
         rule = first["msg"][0].lower() + first["msg"][1:]
         text = f"{key} = {first['input']!r}: {rule}"
-    return text + (f" (and {others} more)" if others else "")
+    return text + and_more(others)
 
 
 def _left_out(model: BaseModel, key: str = "") -> Iterator[str]:

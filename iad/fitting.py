@@ -15,19 +15,18 @@ from iad.bundle import Bundle, CalibrationSet, PictureSet
 from iad.compute import resolve
 from iad.config import first_problem
 from iad.data.decode import decode
-from iad.data.memory import prepare
-from iad.data.pictures import PictureFile, find
-from iad.decision.options import Threshold
+from iad.data.pictures import PictureFile, find, prepare
+from iad.decision import Threshold
 from iad.decision.thresholds import option_names, set_threshold
 from iad.detectors import HYBRID, detector_class, detector_names, options_of
 from iad.detectors.base import Detector, Embeddings
 from iad.detectors.calibrate import Calibration, calibrate
 from iad.errors import IadError, unknown
-from iad.features.options import CnnBackbone, VitBackbone
+from iad.features import CnnBackbone, VitBackbone
 from iad.fitted import Fitted
 from iad.options import Section
 from iad.predictor import Predictor
-from iad.report.options import Evaluate
+from iad.report import Evaluate
 from iad.report.overlay import red_scale
 from iad.versions import installed
 

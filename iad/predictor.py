@@ -13,8 +13,7 @@ from PIL import Image
 
 from iad.bundle import Bundle, read_bundle, write_bundle
 from iad.data.decode import decode
-from iad.data.memory import prepare
-from iad.data.pictures import PictureFile, find
+from iad.data.pictures import PictureFile, find, prepare
 from iad.decision.conformal import p_values
 from iad.decision.thresholds import is_anomalous
 from iad.detectors import detector_class
@@ -166,7 +165,8 @@ class Predictor:
         return compute.resolve(device=device, precision=self.bundle.origin["precision"])
 
     def _embedder(self, reads: str, device: str, weights: str) -> Embedder:
-        from iad.features.embedder import PARTS, Embedder
+        from iad.features.embedder import Embedder
+        from iad.features.embeddings import PARTS
 
         parts = {part for part in PARTS if part in self._sources[reads]}
         if "pooled" in parts:

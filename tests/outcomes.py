@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from iad.decision.thresholds import is_anomalous
-from iad.report.outcome import Outcome
+from iad.report.inputs import Outcome
 from iad.report.summary import Summary, summarize
 
 

@@ -21,10 +21,11 @@ EXTRACTS = {"extract_resnet", "extract_vit", "extract@further"}
 EDITS = {
     # what parses, writes and refuses
     "a parameter that no stage reads, in its model": ("iad/config.py", set()),
-    "the description of a parameter of the report": ("iad/report/options.py", set()),
-    "the description of a parameter of the threshold": ("iad/decision/options.py", set()),
+    "the description of a parameter of the report": ("iad/report/__init__.py", set()),
+    "the description of a parameter of the threshold": ("iad/decision/__init__.py", set()),
     "a refusal's text": ("iad/errors.py", set()),
     "a refusal's text about files": ("iad/io.py", set()),
+    "how a number and its noun are written": ("iad/words.py", set()),
     "the look of a bar": ("iad/progress.py", set()),
     "a command's help": ("iad/cli.py", set()),
     "a preset": ("presets/offline.yaml", set()),
@@ -44,7 +45,7 @@ EDITS = {
     "how pictures are decoded": ("iad/data/decode.py", {"download", "preprocess"}),
     # features
     "how weights are found": ("iad/features/weights.py", EXTRACTS),
-    "the default of a further backbone": ("iad/features/options.py", {"extract@further"}),
+    "the default of a further backbone": ("iad/features/__init__.py", {"extract@further"}),
     # detectors
     "the autoencoder's network": ("iad/detectors/autoencoder/network.py", {"train_ae", "score@ae"}),
     "one classical detector": ("iad/detectors/lof/detector.py", {"score@lof"}),

@@ -24,7 +24,7 @@ STAGE_ORDER = tuple(stage.__name__ for stage in STAGES)
 
 ROOMS = (
     # what everybody needs
-    "errors", "options", "paths", "progress", "io", "compute", "versions",
+    "errors", "words", "options", "paths", "progress", "io", "compute", "versions",
     # vectors to neighbours, pictures to vectors, both to scores
     "neighbors", "data", "datacheck", "features", "detectors",
     # scores to verdicts, verdicts to figures
@@ -44,8 +44,6 @@ LIBRARY = ARRAYS | {"datacheck", "features"}  # these say nothing; they show bar
 MAX_FUNCTION, MAX_FILE, MAX_STAGE, MAX_FOLDER = 40, 300, 20, 12
 ROOMY = {  # folders of more files, and the one job that all of them share
     "iad": "rooms of one file, in the order of ROOMS",
-    "iad/data": "pictures of a source to arrays",
-    "iad/report": "what evaluate writes and iad results prints: a file per table or figure",
 }
 
 

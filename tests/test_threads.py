@@ -8,9 +8,9 @@ import torch
 
 from iad.detectors.autoencoder.network import build_autoencoder
 from iad.detectors.patch.coreset import greedy_coreset
+from iad.features import Backbone
 from iad.features.backbone import build_backbone
 from iad.features.embedder import Embedder
-from iad.features.options import Backbone
 from iad.neighbors.exact import ExactSearch
 from tests.process_state import process_state, unusual_settings
 

@@ -6,8 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from iad.report.named import named
-from iad.report.tables import as_text
+from iad.words import as_text, named
 
 if TYPE_CHECKING:  # these import what computes, which `iad bundle show` does not need
     from iad.bundle import Bundle

@@ -12,6 +12,7 @@ from zipfile import BadZipFile, ZipFile
 
 import numpy as np
 
+from iad.compute import usable_cores
 from iad.data.decode import FULL_16BIT, decode, decode_mask
 from iad.errors import IadError
 from iad.io import new_array
@@ -110,7 +111,8 @@ def _fill(array: np.ndarray, rows: np.ndarray, read: Callable[[int], np.ndarray]
         return len(block)
 
     blocks = [rows[start : start + BLOCK] for start in range(0, len(rows), BLOCK)]
-    with _row_writer(array) as write, _pool(threads) as pool, bar(title, len(rows)) as shown:
+    workers = ThreadPoolExecutor(threads or usable_cores())
+    with _row_writer(array) as write, workers as pool, bar(title, len(rows)) as shown:
         try:
             for done in pool.map(fill_block, blocks):
                 shown.update(done)
@@ -134,12 +136,6 @@ def _row_writer(array: np.ndarray) -> Iterator[Callable[[int, np.ndarray], None]
                 file.write(np.ascontiguousarray(pixels).data)
 
         yield write
-
-
-def _pool(threads: int) -> ThreadPoolExecutor:
-    from iad.compute import usable_cores  # while it imports PyTorch, only here
-
-    return ThreadPoolExecutor(threads or usable_cores())
 
 
 def _read(archive: ZipFile, name: str) -> bytes:

@@ -105,7 +105,7 @@ def _check_content(image: Image.Image, name: str) -> None:
         raise IadError(f"{name}: animated or many-paged ({frames} frames); save one frame as its own picture")
     if image.mode == "CMYK":
         raise IadError(f"{name}: CMYK colours, which are for print; save it as RGB")
-    if image.mode not in (*GREY_MODES, *COLOUR_MODES, *ALPHA_MODES) and not is_16bit_grey(image):
+    if not has_known_pixels(image):
         raise IadError(f"{name}: pixels of kind '{image.mode}' are not read; save it as 8- or 16-bit grey or as RGB")
 
 
@@ -131,6 +131,15 @@ def damaged(name: str, error: Exception) -> IadError:
     """
     reason = " ".join(str(error).split()) or type(error).__name__
     return IadError(f"{name}: cut short or damaged ({reason}); copy the picture again or delete it")
+
+
+def has_known_pixels(image: Image.Image) -> bool:
+    """Whether the pixels are of a kind that is read: grey, RGB, either with transparency, or 16-bit grey.
+
+    >>> has_known_pixels(Image.new("RGBA", (2, 2))), has_known_pixels(Image.new("F", (2, 2)))
+    (True, False)
+    """
+    return image.mode in (*GREY_MODES, *COLOUR_MODES, *ALPHA_MODES) or is_16bit_grey(image)
 
 
 def is_16bit_grey(image: Image.Image) -> bool:

@@ -18,6 +18,7 @@ from iad.data.manifest import GOOD, Label, Picture, split_good
 from iad.data.tree import find_pictures, read_bytes
 from iad.errors import IadError
 from iad.progress import say
+from iad.words import counted
 
 MASKS = "ground_truth"
 BAD = "bad"
@@ -171,7 +172,7 @@ def _check_complete(folder: Path, pictures: list[Picture], masks: Mapping[str, s
     bare = [picture.image_id for picture in defective if picture.mask is None]
     if masks and bare:
         say(
-            f"{folder}: {len(bare)} of {len(defective)} defective pictures have no mask, such as {bare[0]}; "
+            f"{folder}: {len(bare)} of {counted(len(defective), 'defective picture')} have no mask, such as {bare[0]}; "
             "pixel metrics leave them out"
         )
 

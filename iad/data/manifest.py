@@ -12,6 +12,7 @@ import numpy as np
 
 from iad.errors import IadError
 from iad.io import read_table, write_table
+from iad.words import counted
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -145,7 +146,7 @@ def summary(manifest: Mapping[str, Any] | pd.DataFrame) -> str:
     counts = {split: len(rows_of(manifest, split)) for split in SPLITS}
     parts = [f"{count} {split}" for split, count in counts.items() if count]
     defective = int((np.asarray(manifest["label"]) == Label.ANOMALOUS).sum())
-    return f"{len(manifest['split'])} pictures ({', '.join(parts)} of which {defective} defective)"
+    return f"{counted(len(manifest['split']), 'picture')} ({', '.join(parts)} of which {defective} defective)"
 
 
 def _check_row(picture: Picture) -> None:

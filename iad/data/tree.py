@@ -10,6 +10,7 @@ from pathlib import Path
 from iad.data.formats import FORMAT_OF_SUFFIX, FORMATS, UNREAD_SUFFIXES
 from iad.errors import IadError
 from iad.progress import say
+from iad.words import counted
 
 CLUTTER = frozenset({"thumbs.db", "desktop.ini", "__macosx"})
 
@@ -45,7 +46,8 @@ def find_pictures(folder: Path) -> dict[str, Path]:
         else:
             found[image_id] = path
     if others:
-        say(f"{folder}: {len(others)} files that are not pictures passed over, such as {others[0]}")
+        strange = counted(len(others), "file that is not a picture", "files that are not pictures")
+        say(f"{folder}: {strange} passed over, such as {others[0]}")
     return dict(sorted(found.items()))
 
 

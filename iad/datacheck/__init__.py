@@ -13,8 +13,7 @@ from iad.datacheck.confounds import check_confounds, separations
 from iad.datacheck.copies import check_copies
 from iad.datacheck.counts import check_counts
 from iad.datacheck.findings import Finding
-from iad.datacheck.single import check_single, is_blank
-from iad.datacheck.statistics import Statistics, measure
+from iad.datacheck.pictures import Statistics, check_pictures, is_blank, measure
 from iad.io import open_array, write_json
 
 if TYPE_CHECKING:
@@ -66,7 +65,7 @@ def check_data(
     findings = [
         *check_copies(manifest, statistics.grids, ~is_blank(statistics)),
         *check_confounds(manifest, separated),
-        *check_single(manifest, statistics),
+        *check_pictures(manifest, statistics),
         *check_counts(manifest),
     ]
     return findings, _report(manifest, findings, separated)

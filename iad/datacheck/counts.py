@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from iad.datacheck.findings import Finding, counted, percent
+from iad.datacheck.findings import Finding
+from iad.words import counted, percent
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -65,7 +66,8 @@ def _calibrating(split: np.ndarray) -> Iterator[Finding]:
     count = int((split == used).sum())
     if count < FEWEST_CALIBRATING:
         what = f"{counted(count, 'good picture')} ({used}) to set a threshold, fewer than {FEWEST_CALIBRATING}"
-        effect = f"none can promise less than {percent(least_false_alarm_rate(count))} false alarms (1 of {count + 1})"
+        least = percent(round(least_false_alarm_rate(count), 3))
+        effect = f"none can promise less than {least} false alarms (1 of {count + 1})"
         if used == "train":
             effect += (
                 ", and a method that calibrates on a held-out share of them, as the autoencoder does, not even that"
@@ -76,7 +78,7 @@ def _calibrating(split: np.ndarray) -> Iterator[Finding]:
 def _without_masks(defective: pd.DataFrame) -> Iterator[Finding]:
     bare = defective["image_id"][defective["mask"].isna()].tolist()
     if 0 < len(bare) < len(defective):
-        what = f"{len(bare)} of {len(defective)} defective test pictures have no mask"
+        what = f"{len(bare)} of {counted(len(defective), 'defective test picture')} have no mask"
         yield Finding("missing_masks", what, bare, "pixel metrics leave them out", "draw their masks")
 
 

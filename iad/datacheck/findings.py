@@ -6,6 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from iad.words import named
+
 SHOWN = 3
 RECORDED = 100
 
@@ -32,12 +34,11 @@ class Finding:
         """Everything in one line, with the first pictures.
 
         >>> Finding("blank", "4 pictures are blank", ["a", "b", "c", "d"], "they teach nothing", "delete them").line()
-        '4 pictures are blank (a, b, c, ...): they teach nothing; delete them'
+        '4 pictures are blank (a, b, c and 1 more): they teach nothing; delete them'
         """
-        shown = [each if isinstance(each, str) else " = ".join(each) for each in self.pictures[:SHOWN]]
-        shown += ["..."] if len(self.pictures) > SHOWN else []
-        named = f" ({', '.join(shown)})" if shown else ""
-        return f"{self.what}{named}: {self.effect}; {self.advice}"
+        names = [each if isinstance(each, str) else " = ".join(each) for each in self.pictures]
+        concerned = f" ({named(names, SHOWN)})" if names else ""
+        return f"{self.what}{concerned}: {self.effect}; {self.advice}"
 
     def record(self) -> dict[str, Any]:
         """Plain values; of many pictures the first hundred."""
@@ -46,21 +47,3 @@ class Finding:
             "check": self.check, "what": self.what, "count": len(self.pictures), "pictures": pictures,
             "effect": self.effect, "advice": self.advice,
         }  # fmt: skip
-
-
-def counted(count: int, name: str) -> str:
-    """A number and a noun.
-
-    >>> counted(1, "picture"), counted(2, "picture")
-    ('1 picture', '2 pictures')
-    """
-    return f"{count} {name}" if count == 1 else f"{count} {name}s"
-
-
-def percent(share: float) -> str:
-    """A share in percent, to one decimal where that says more.
-
-    >>> percent(0.05), percent(1 / 41)
-    ('5 %', '2.4 %')
-    """
-    return f"{round(100 * share, 1):g} %"

@@ -13,16 +13,15 @@ import numpy as np
 from iad.decision.promises import (
     SCHEMES,
     Threshold,
-    counted,
     exact,
     in_words,
-    percent,
     pictures_for_maximum,
     pictures_needed,
     ranks_within,
     upper_rate_limit,
 )
 from iad.errors import IadError
+from iad.words import counted, percent
 
 
 def p_values(calibration: np.ndarray, scores: np.ndarray) -> np.ndarray:
@@ -170,8 +169,8 @@ def _doubts_of_percentile(n: int, alpha: float) -> tuple[str, ...]:
 
 
 def _too_few(n: int, alpha: float) -> str:
-    verb = "is" if n == 1 else "are"
-    return f"{counted(n, 'calibration picture')} {verb} too few for a false-alarm rate of {percent(alpha)}"
+    pictures = counted(n, "calibration picture is", "calibration pictures are")
+    return f"{pictures} too few for a false-alarm rate of {percent(alpha)}"
 
 
 def _least_alpha(n: int) -> float:

@@ -12,16 +12,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from iad.decision.conformal import conformal, maximum
-from iad.decision.promises import (
-    SCHEMES,
-    UNKNOWN_SCHEME,
-    counted,
-    in_words,
-    percent,
-    pictures_needed,
-    ranks_within,
-)
+from iad.decision.promises import SCHEMES, UNKNOWN_SCHEME, in_words, pictures_needed, ranks_within
 from iad.errors import IadError, unknown
+from iad.words import counted, percent
 
 Maps = Sequence[np.ndarray] | np.ndarray
 

@@ -22,6 +22,7 @@ from fractions import Fraction
 from typing import Any
 
 from iad.errors import IadError, unknown
+from iad.words import counted, percent
 
 CONFIDENCE = 0.95  # of every `rate_limit`
 
@@ -214,21 +215,3 @@ def exact(value: float) -> Fraction:
     (29, 28)
     """
     return Fraction(repr(float(value)))
-
-
-def percent(share: float) -> str:
-    """Write a share as a percentage, three digits.
-
-    >>> percent(0.0495)
-    '4.95 %'
-    """
-    return f"{100 * share:.3g} %"
-
-
-def counted(number: int, noun: str) -> str:
-    """A number with its noun, which gets an s unless there is one of it.
-
-    >>> counted(1, "picture"), counted(20, "calibration picture")
-    ('1 picture', '20 calibration pictures')
-    """
-    return f"{number} {noun}{'' if number == 1 else 's'}"

@@ -12,7 +12,7 @@ import torch
 
 from iad.compute import own_random_numbers
 from iad.errors import IadError, unknown
-from iad.features.options import Backbone
+from iad.features import Backbone
 from iad.features.quantization import quantize_layers
 from iad.features.weights import OTHER_WAYS, State, cached_file, fingerprint, hub_reachable, load_weights
 
@@ -91,6 +91,19 @@ def build_backbone(
     return FrozenBackbone(
         name, module, tile or image_size, tuple(mean), tuple(std), whole, options.depth, options.quantize
     )
+
+
+def require_weights(backbone: FrozenBackbone, sha256: str) -> None:
+    """Refuse a backbone that was built from other weights than those of this hash.
+
+    Raises:
+        IadError: with the first digits of both.
+    """
+    if backbone.weights_sha256 != sha256:
+        raise IadError(
+            f"made with other weights of {backbone.name} ({sha256[:12]}) than those here "
+            f"({backbone.weights_sha256[:12]}); name the right ones, as file:PATH, or make it again"
+        )
 
 
 def keep_layers(module: torch.nn.Module, name: str, depth: int) -> None:

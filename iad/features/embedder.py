@@ -5,41 +5,35 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from math import isqrt
-from typing import Any, Literal, Self, TypeAlias, TypedDict
+from typing import Any, Self, TypeAlias
 
 import numpy as np
 import torch
 
 from iad import compute
 from iad.errors import IadError
-from iad.features.backbone import FrozenBackbone, build_backbone, drop_unused
-from iad.features.options import Backbone
-from iad.features.patches import blank_pass, join_layers, run_network
-from iad.features.pooling import POOLINGS, Contributions, lack_of_contributions, require_pooling, split_tokens
-from iad.features.rotation import Oriented, orientations
-from iad.features.tiling import Tiles, place_tiles
+from iad.features import Backbone
+from iad.features.backbone import FrozenBackbone, build_backbone, drop_unused, require_weights
+from iad.features.embeddings import (
+    PARTS,
+    POOLINGS,
+    TYPES,
+    Contributions,
+    Embedded,
+    Part,
+    blank_pass,
+    join_layers,
+    lack_of_contributions,
+    require_pooling,
+    run_network,
+    split_tokens,
+)
+from iad.features.views import Oriented, Tiles, orientations, place_tiles
 from iad.features.weights import State
 from iad.progress import bar
 
-Part: TypeAlias = Literal["pooled", "patches", "contributions"]
-PARTS: tuple[Part, ...] = ("pooled", "patches", "contributions")
-TYPES: dict[Part, type[np.floating[Any]]] = {"pooled": np.float32, "patches": np.float16, "contributions": np.float16}
 Pictures: TypeAlias = np.ndarray | Sequence[np.ndarray]
 """Pictures uint8 `(N, S, S, 3)`, RGB; may be memory-mapped, or a sequence that makes each one when asked."""
-
-
-class Embedded(TypedDict):
-    """Embeddings of N pictures, as `iad.detectors.base.Embeddings` takes them; None where a part is not there.
-
-    `pooled` float32 `(N, D)`, `patches` float16 `(N, h, w, D)`, `augmented` float16 `(N, c, h, w, D)`, `contributions`
-    float16 `(N, h, w, D)`, and `pooling`, how `pooled` follows from `contributions`.
-    """
-
-    pooled: np.ndarray | None
-    patches: np.ndarray | None
-    augmented: np.ndarray | None
-    contributions: np.ndarray | None
-    pooling: str
 
 
 class Embedder:
@@ -51,7 +45,7 @@ class Embedder:
     Args:
         options: section `resnet` or `vit` of `params.yaml`, or an entry of `backbones`.
         image_size: side S of the square pictures in pixels.
-        backbone: what `build_backbone` makes of the same; None: it is built here.
+        backbone: what `build_backbone` makes of the same, to be used here alone; None: it is built here.
         parts: which parts are wanted. Without `pooled` and `contributions` the layers behind the last one that patches
             come from are dropped.
         batch_size: pictures or tiles per forward pass.
@@ -131,7 +125,7 @@ class Embedder:
         size = record["image_size"]
         try:
             backbone = build_backbone(options, size, weights=weights, section=section)
-            _require_same(backbone, record["weights_sha256"])
+            require_weights(backbone, record["weights_sha256"])
         except IadError as refusal:
             raise IadError(f"{section}: {refusal}") from None
         backbone = replace(backbone, mean=tuple(record["mean"]), std=tuple(record["std"]))
@@ -142,7 +136,16 @@ class Embedder:
         )  # fmt: skip
 
     def record(self) -> dict[str, Any]:
-        """What `from_record` needs beside the weights, as plain values for a JSON file."""
+        """What `from_record` needs beside the weights, as plain values for a JSON file.
+
+        >>> import timm
+        >>> options = Backbone(model="test_resnet", pooling="avg")
+        >>> state = timm.create_model("test_resnet", num_classes=0).state_dict()
+        >>> embedder = Embedder(options, 64, backbone=build_backbone(options, 64, weights=state))
+        >>> again = Embedder.from_record(embedder.record(), weights=state, device="cpu")
+        >>> again.record() == embedder.record()
+        True
+        """
         options = self.options
         return self.backbone.record() | {
             "image_size": self.image_size, "weights": options.weights, "pooling": options.pooling,
@@ -158,7 +161,7 @@ class Embedder:
             IadError: if they cannot be had any more, or are others by now.
         """
         whole = build_backbone(self.options.model_copy(update={"depth": None, "quantize": "none"}), self.image_size)
-        _require_same(whole, self.backbone.weights_sha256)
+        require_weights(whole, self.backbone.weights_sha256)
         return {name: tensor.numpy() for name, tensor in whole.module.state_dict().items()}
 
     def embed(self, images: Pictures, *, augmented: bool = False) -> Embedded:
@@ -269,7 +272,9 @@ class Embedder:
                     found["contributions"] = self._contributions.of(*tokens)  # (B, T, D)
         with torch.autocast(device, enabled=False):  # the caller's
             if maps:
-                found["patches"] = join_layers(maps, patches.neighbourhood, unit_length=patches.unit_length)  # (B, h, w, D)
+                found["patches"] = join_layers(
+                    maps, patches.neighbourhood, unit_length=patches.unit_length
+                )  # (B, h, w, D)
         return {part: found[part] for part in parts}
 
     def _store(self, part: Part, found: torch.Tensor, start: int, array: np.ndarray) -> None:
@@ -289,11 +294,3 @@ class Embedder:
                 raise IadError(
                     f"pictures: {picture.dtype} of the shape {picture.shape}; give uint8 of the shape {shape}"
                 )
-
-
-def _require_same(backbone: FrozenBackbone, sha256: str) -> None:
-    if backbone.weights_sha256 != sha256:
-        raise IadError(
-            f"made with other weights of {backbone.name} ({sha256[:12]}) than those here "
-            f"({backbone.weights_sha256[:12]}); name the right ones, as file:PATH, or make it again"
-        )

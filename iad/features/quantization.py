@@ -88,6 +88,10 @@ def quantize_rows(values: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
 
     Returns:
         int8 `(M, K)` in [-127, 127], and float32 `(M, 1)`; their product is within half a scale of `values`.
+
+    >>> integers, scale = quantize_rows(torch.tensor([[0.5, -1.0], [0.0, 0.0]]))
+    >>> integers.tolist(), round(float(scale[0, 0]) * 127, 6)
+    ([[64, -127], [0, 0]], 1.0)
     """
     values = values.float()
     largest = torch.maximum(values.amax(1, keepdim=True), values.amin(1, keepdim=True).neg_())
@@ -99,6 +103,9 @@ def quantize_layers(module: nn.Module) -> int:
     """Put integers in place of every linear layer and plain 1x1 convolution of a network; return how many.
 
     Other convolutions, norms and attention stay as they are.
+
+    >>> quantize_layers(nn.Sequential(nn.Linear(8, 8), nn.Conv2d(3, 4, 1), nn.Conv2d(3, 4, 3)))
+    2
     """
     changed = 0
     for name, child in module.named_children():

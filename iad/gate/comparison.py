@@ -15,8 +15,8 @@ from iad.gate.git import baseline, commits_behind, read_here, revision_files
 from iad.gate.promise import Promise, promise_check
 from iad.gate.results import MethodResults, Results, read_results
 from iad.gate.rule import Check, compare, relabelled_check
-from iad.report.named import counted, named
-from iad.statistics.verdicts import Verdicts
+from iad.metrics.confusion import Verdicts
+from iad.words import counted, named
 
 HERE = "the working tree"
 PREFIXED_IDS = {"elpv"}  # sources whose picture ids name the category, so that categories may be compared
@@ -197,8 +197,9 @@ def _note_coverage(
         )
     if paired < least * len(former.scores):
         found.failures.append(
-            f"of {counted(len(former.scores), 'test picture')} only {paired} with the same label "
-            f"{'is' if paired == 1 else 'are'} here, less than gate.common = {least:g}: another test set"
+            f"of {counted(len(former.scores), 'test picture')} only "
+            f"{counted(paired, 'with the same label is', 'with the same label are')} here, less than "
+            f"gate.common = {least:g}: another test set"
         )
 
 

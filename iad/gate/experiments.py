@@ -8,8 +8,7 @@ from iad.errors import IadError, unknown
 from iad.gate.git import commit_of, experiments, read_here, revision_files
 from iad.gate.results import Results, read_results
 from iad.report.categories import TITLES, categories_csv, categories_legend, categories_rows, category_cells
-from iad.report.named import SHOWN, counted
-from iad.report.tables import as_markdown, as_text
+from iad.words import SHOWN, as_markdown, as_text, counted
 
 WORKSPACE = "workspace"  # as DVC calls the working tree among experiments
 STYLES = {"text": as_text, "markdown": as_markdown}

@@ -36,8 +36,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from iad.decision.promises import SCHEMES, percent
+from iad.decision.promises import SCHEMES
 from iad.gate.rule import Check
+from iad.words import percent
 
 if TYPE_CHECKING:
     from iad.config import Gate
@@ -169,10 +170,11 @@ def promise_check(method: str, before: MethodResults | None, after: MethodResult
     Returns:
         None where the threshold here records no rate, or no test picture is good.
     """
-    promise, verdicts = Promise.of_record(after.threshold), after.verdicts
-    if promise is None or not verdicts.good:
+    promise, counts = Promise.of_record(after.threshold), after.verdicts.confusion
+    rate = counts.false_alarm_rate
+    if promise is None or rate is None:
         return None
-    rate, former = verdicts.false_alarms / verdicts.good, _former_rate(before)
+    former = before.verdicts.confusion.false_alarm_rate if before else None
     old_excess, slack = 0.0, options.tolerated.verdicts
     if before is not None and former is not None:
         old_excess = former - (Promise.of_record(before.threshold) or promise).rate
@@ -182,12 +184,6 @@ def promise_check(method: str, before: MethodResults | None, after: MethodResult
         after=f"{100 * rate:.1f} %",
         change=f"{100 * (rate - promise.rate):+.1f} points",
         evidence=str(promise),
-        loss=rate - promise.rate, p=promise.p(verdicts.false_alarms, verdicts.good),
+        loss=rate - promise.rate, p=promise.p(counts.false_positives, counts.normal),
         tolerated=old_excess + slack if old_excess > 0 else 0.0, warned=slack, limit=math.inf,
     )  # fmt: skip
-
-
-def _former_rate(before: MethodResults | None) -> float | None:
-    if before is None or not before.verdicts.good:
-        return None
-    return before.verdicts.false_alarms / before.verdicts.good

@@ -7,8 +7,7 @@ from collections.abc import Iterable, Sequence
 from iad.gate.comparison import HERE, Comparison
 from iad.gate.promise import MEASURE as PROMISE
 from iad.gate.rule import Finding, Ruling, judge
-from iad.report.named import counted
-from iad.report.tables import as_padded_markdown
+from iad.words import as_markdown, counted
 
 HEADER = ("method", "measure", "before", "here", "change", "evidence", "p (Holm)", "ruling")
 
@@ -42,7 +41,7 @@ def gate_report(found: Comparison, significance: float) -> tuple[str, bool]:
 
 def table(findings: Sequence[Finding]) -> str:
     """All findings, one row each."""
-    return as_padded_markdown(HEADER, [_row(finding) for finding in findings])
+    return as_markdown(HEADER, [_row(finding) for finding in findings], padded=True)
 
 
 def reasons(findings: Iterable[Finding], ruling: Ruling) -> list[str]:

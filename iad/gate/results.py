@@ -18,9 +18,9 @@ from iad import paths
 from iad.config import yaml_problem
 from iad.errors import IadError
 from iad.gate.git import Reader
-from iad.metrics.image import auroc, confusion, rank
+from iad.metrics.confusion import Verdicts
+from iad.metrics.image import auroc, rank
 from iad.options import flat
-from iad.statistics.verdicts import Verdicts
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -58,11 +58,11 @@ class MethodResults:
         'misses is 1, but the scores give 0'
         """
         verdicts = self.verdicts
-        counted, area = confusion(verdicts.gt_label, verdicts.rejected), auroc(verdicts.gt_label, verdicts.pred_score)
+        counts, area = verdicts.confusion, auroc(verdicts.gt_label, verdicts.pred_score)
         found = {
             "auroc": None if area is None else round(area, METRICS_DIGITS),
-            "misses": counted.false_negatives if counted.anomalous else None,
-            "false_alarms": counted.false_positives if counted.normal else None,
+            "misses": counts.false_negatives if counts.anomalous else None,
+            "false_alarms": counts.false_positives if counts.normal else None,
         }
         for name, value in found.items():
             if self.metrics.get(name) != value:

@@ -21,10 +21,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from iad.metrics.image import auroc, average_precision, both_classes, confusion
+from iad.metrics.confusion import Verdicts
+from iad.metrics.image import auroc, average_precision, both_classes
 from iad.statistics.bootstrap import bootstrap_samples
 from iad.statistics.comparison import Difference, delong, holm, mcnemar, paired_bootstrap
-from iad.statistics.verdicts import Verdicts
 
 if TYPE_CHECKING:
     from iad.config import Gate
@@ -192,7 +192,7 @@ def _bounds_of_verdicts(options: Gate) -> tuple[float, float, float]:
 
 def _point(verdicts: Verdicts) -> dict[str, float]:
     labels, scores = verdicts.gt_label, verdicts.pred_score
-    found = (auroc(labels, scores), average_precision(labels, scores), confusion(labels, verdicts.rejected).f1)
+    found = (auroc(labels, scores), average_precision(labels, scores), verdicts.confusion.f1)
     return {name: value or 0.0 for name, value in zip(("AUROC", "AP", "F1"), found, strict=True)}
 
 

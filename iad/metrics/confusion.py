@@ -1,8 +1,10 @@
-"""Verdicts counted against the truth: of pictures against their labels, of pixels against their masks."""
+"""Verdicts, and how they count against the truth: of pictures against their labels, of pixels against their masks."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
 
 import numpy as np
 
@@ -87,6 +89,49 @@ def confusion(gt_label: np.ndarray, rejected: np.ndarray) -> Confusion:
         false_negatives=int((anomalous & ~rejected).sum()),
         true_negatives=int((~anomalous & ~rejected).sum()),
     )
+
+
+@dataclass(frozen=True, eq=False)
+class Verdicts:
+    """Labels, scores and verdicts of the same N test pictures.
+
+    Attributes:
+        gt_label: int64 `(N,)`, 0 normal, 1 anomalous.
+        pred_score: float64 `(N,)`, higher = more anomalous.
+        rejected: bool `(N,)`, true where the method calls the picture anomalous.
+    """
+
+    gt_label: np.ndarray
+    pred_score: np.ndarray
+    rejected: np.ndarray
+
+    @classmethod
+    def of_table(cls, table: Any) -> Verdicts:
+        """Take the columns `label`, `score` and `rejected` of a table, such as a DataFrame of scores.
+
+        >>> Verdicts.of_table({"label": [0, 1], "score": [0.2, 0.9], "rejected": [False, True]}).confusion.recall
+        1.0
+        """
+        return cls(
+            np.asarray(table["label"], dtype=np.int64),
+            np.asarray(table["score"], dtype=np.float64),
+            np.asarray(table["rejected"], dtype=bool),
+        )
+
+    @cached_property
+    def confusion(self) -> Confusion:
+        """The verdicts counted against the labels."""
+        return confusion(self.gt_label, self.rejected)
+
+    def equals(self, other: Verdicts) -> bool:
+        """Whether every label, score and verdict is the same, in the same order.
+
+        >>> one = Verdicts(np.array([0, 1]), np.array([0.2, 0.9]), np.array([False, True]))
+        >>> one.equals(one), one.equals(Verdicts(one.gt_label, one.pred_score, ~one.rejected))
+        (True, False)
+        """
+        mine, others = ((verdicts.gt_label, verdicts.pred_score, verdicts.rejected) for verdicts in (self, other))
+        return all(np.array_equal(*pair) for pair in zip(mine, others, strict=True))
 
 
 @dataclass(frozen=True)

@@ -13,12 +13,6 @@ from dataclasses import dataclass
 import numpy as np
 
 from iad.errors import IadError
-from iad.metrics.confusion import Confusion, DefectRecall, confusion, recall_per_defect
-
-__all__ = [  # verdicts are counted in a module of their own
-    "BestF1", "Confusion", "Counts", "DefectRecall", "Ranking", "auroc", "auroc_of", "average_precision",
-    "average_precision_of", "best_f1", "both_classes", "confusion", "f1_of", "rank", "recall_per_defect",
-]  # fmt: skip
 
 
 @dataclass(frozen=True)

@@ -16,6 +16,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from iad.errors import IadError
+from iad.words import and_more, counted
 
 BATCH_PIXELS = 1 << 23  # good pixels sorted at once: 32 MB of float32, twice while they are joined
 
@@ -106,9 +107,10 @@ class PixelPictures:
         """
         defect: np.ndarray = np.asarray(self.gt_mask[row]) != 0
         if not self.gt_label[row] and defect.any():
+            marked = counted(int(defect.sum()), "pixel")
             raise IadError(
-                f"{self.origin}: the mask of {self.name(row)} marks {int(defect.sum())} pixels, but the picture is "
-                "labelled good; correct the mask or the label"
+                f"{self.origin}: the mask of {self.name(row)} marks {marked}, but the picture is labelled good; correct "
+                "the mask or the label"
             )
         return defect
 
@@ -215,9 +217,9 @@ def _defect_pixels(pictures: PixelPictures) -> tuple[np.ndarray, np.ndarray, np.
         elif pictures.gt_label[row]:
             empty.append(row)
     if empty and owners:
-        more = f" (and {len(empty) - 1} more)" if len(empty) > 1 else ""
+        others = and_more(len(empty) - 1)
         raise IadError(
-            f"{pictures.origin}: the mask of {pictures.name(empty[0])} marks no pixel{more}, but the picture is "
+            f"{pictures.origin}: the mask of {pictures.name(empty[0])} marks no pixel{others}, but the picture is "
             "labelled anomalous; give it a mask that marks its defect, or leave the picture out"
         )
     if not owners:

@@ -44,6 +44,11 @@ class ExactSearch:
     Raises:
         IadError: if the bank is empty, not float32, or holds a value that is not finite or beyond 1e15; or if the card
             has no room for it.
+
+    >>> bank = np.float32([[0, 0], [3, 4], [6, 8]])
+    >>> distances, rows = ExactSearch(bank).search(np.float32([[3, 3]]), 2)
+    >>> distances.round(3).tolist(), rows.tolist()
+    ([[1.0, 4.243]], [[1, 0]])
     """
 
     def __init__(self, bank: np.ndarray, *, low_precision: bool = True, device: str = "cpu") -> None:

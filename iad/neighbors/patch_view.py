@@ -30,6 +30,11 @@ class PatchView:
 
     Raises:
         IadError: if the arrays are of another type or do not fit together.
+
+    >>> patches, copies = np.zeros((9, 4, 4, 8), np.float16), np.zeros((2, 3, 4, 4, 8), np.float16)
+    >>> view = PatchView(patches, np.array([7, 2]), copies=copies)
+    >>> view.shape, view.rows, view.read(100, 200).shape
+    ((2, 16, 4, 8), 128, torch.Size([28, 8]))
     """
 
     def __init__(

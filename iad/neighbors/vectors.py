@@ -64,6 +64,10 @@ def full_precision(device: str) -> Iterator[torch.dtype]:
 
     That is float32, or float64 where the process lets PyTorch compute float32 products with fewer bits (TF32, bf16).
     Nothing is set: such settings hold for all threads.
+
+    >>> with torch.autocast("cpu", dtype=torch.bfloat16), full_precision("cpu") as dtype:
+    ...     (torch.ones(2, 2) @ torch.ones(2, 2)).dtype, dtype
+    (torch.float32, torch.float32)
     """
     # entering autocast takes microseconds
     with torch.autocast(device, enabled=False) if torch.is_autocast_enabled(device) else nullcontext():
@@ -99,6 +103,9 @@ def fast_product(rows: torch.Tensor, queries: torch.Tensor) -> torch.Tensor:
     """Products of float32 `(n, D)` and `(M, D)`, float32 `(n, M)`; of float64 queries, by way of float64.
 
     On a CPU they are oneDNN's where there are any, mostly the fastest.
+
+    >>> fast_product(torch.tensor([[1.0, 2.0]]), torch.tensor([[3.0, 4.0], [0.0, 1.0]]))
+    tensor([[11.,  2.]])
     """
     if queries.dtype == torch.float64:
         found = torch.empty(len(rows), len(queries), dtype=torch.float32, device=rows.device)

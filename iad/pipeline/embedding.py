@@ -2,16 +2,25 @@
 
 from __future__ import annotations
 
+from contextlib import ExitStack
 from pathlib import Path
+
+import numpy as np
 
 from iad import paths
 from iad.compute import start
 from iad.config import Params
 from iad.data.manifest import read_manifest, rows_of
-from iad.features.extract import write_embeddings
-from iad.features.options import Backbone
-from iad.io import open_array
+from iad.features import Backbone
+from iad.features.embedder import Embedder
+from iad.features.embeddings import TYPES, Part
+from iad.io import new_array, open_array, write_json
 from iad.progress import say
+from iad.words import counted
+
+FILES: dict[Part, str] = {
+    "pooled": paths.FEATURES, "patches": paths.PATCHES, "contributions": paths.CONTRIBUTIONS,
+}  # fmt: skip
 
 
 def embed_pictures(params: Params, options: Backbone, folder: Path, *, section: str) -> None:
@@ -24,12 +33,58 @@ def embed_pictures(params: Params, options: Backbone, folder: Path, *, section: 
         section: where the options stand in `params.yaml`.
 
     Raises:
-        IadError: as `iad.features.embedder.Embedder` does.
+        IadError: as `iad.features.embedder.Embedder` does; nothing is written then.
     """
     chosen = params.compute
     runtime = start(device=chosen.device, precision=chosen.precision, threads=chosen.threads)
     images, train = open_array(paths.IMAGES), rows_of(read_manifest(paths.MANIFEST), "train")
-    made = write_embeddings(
-        options, images, train, folder, section=section, batch_size=chosen.batch_size, runtime=runtime
-    )
-    say(f"{folder.relative_to(paths.STAGES)}: {made}")
+    embedder = Embedder(options, images.shape[1], batch_size=chosen.batch_size, runtime=runtime, section=section)
+    write_embeddings(embedder, images, train, folder)
+    say(f"{folder.relative_to(paths.STAGES)}: {_made(embedder, len(images), len(train))}")
+
+
+def write_embeddings(embedder: Embedder, images: np.ndarray, train: np.ndarray, folder: Path) -> None:
+    """Write every part that a backbone gives, the augmented patches of training pictures, and the record.
+
+    A file of an earlier run whose part is not there any more is removed.
+
+    Args:
+        embedder: set up for pictures of this size.
+        images: uint8 `(N, S, S, 3)`; may be memory-mapped.
+        train: int64 `(K,)`, rows of the training pictures.
+        folder: where to; made if it is not there.
+    """
+    with ExitStack() as stack:  # all files appear when all are complete
+        arrays: dict[Part, np.ndarray] = {
+            part: stack.enter_context(
+                new_array(folder / FILES[part], (len(images), *embedder.shapes[part]), TYPES[part])
+            )
+            for part in embedder.parts
+        }
+        embedder.embed_into(images, arrays)
+        _write_augmented(embedder, images, train, folder / paths.AUGMENTED)
+    for part in FILES.keys() - {*embedder.parts}:
+        (folder / FILES[part]).unlink(missing_ok=True)
+    write_json(folder / paths.BACKBONE_RECORD, embedder.record() | {"runtime": embedder.runtime.record()})
+
+
+def _write_augmented(embedder: Embedder, images: np.ndarray, train: np.ndarray, path: Path) -> None:
+    if not (copies := _copies(embedder)):
+        path.unlink(missing_ok=True)
+        return
+    with new_array(path, (len(train), copies, *embedder.shapes["patches"]), TYPES["patches"]) as array:
+        embedder.augment_into(images, train, array)
+
+
+def _copies(embedder: Embedder) -> int:
+    """How many rotated and flipped copies of each training picture are embedded."""
+    return len(embedder.orientations) - 1 if "patches" in embedder.parts else 0
+
+
+def _made(embedder: Embedder, pictures: int, train: int) -> str:
+    tiles = f", {embedder.tiles.count} tiles each" if embedder.tiles.count > 1 else ""
+    copies = _copies(embedder) * train
+    augmented = f", {counted(copies, 'augmented copy', 'augmented copies')} of training pictures" if copies else ""
+    how = f"{embedder.backbone.name}, {embedder.runtime.precision}{tiles}{augmented}"
+    lacks = f"; no maps of kNN methods: {embedder.lacks}" if embedder.lacks else ""
+    return f"{counted(pictures, 'picture')} -> {embedder.shapes['pooled'][0]} numbers each ({how}){lacks}"

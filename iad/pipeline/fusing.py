@@ -77,12 +77,14 @@ def score_hybrid(params: Params, method: str) -> None:
     test = manifest.iloc[rows_of(manifest, "test")]
     order = places_of(tested, np.asarray(test["image_id"]), str(source / paths.TEST_SCORES))
     write_scores(method, known, of_members(np.arange(len(known)), calibration), test, said.take(order))
-    members = _of(record, "detector", "tail", "map_tail")
+    scales = ("detector", "tail", "map_tail")
+    members = {member: {name: found[name] for name in scales} for member, found in record.items()}
+    models = {member: found["model"] for member, found in record.items()}
     parts = {
         "detector": {"name": spec.detector, **options.model_dump(mode="json"), "members": members},
-        "model": {"name": " + ".join(record), "members": _of(record, "model")},
-        "runtime": _of(record, "runtime"),
-    }  # fmt: skip
+        "model": {"name": " + ".join(record), "members": models},
+        "runtime": {member: found["runtime"] for member, found in record.items()},
+    }
     write_json(paths.SCORE / method / paths.PROVENANCE, {"method": method, "reads": spec.reads, **parts})
 
 
@@ -121,8 +123,3 @@ def _fused(hybrid: Hybrid, source: Path, file: str) -> tuple[np.ndarray, Predict
     table, maps = read_table(source / file), source / FILES[file]
     scores = np.stack([np.asarray(table[f"{paths.EVIDENCE}{member}"]) for member in hybrid.options.members])
     return np.asarray(table["image_id"]), hybrid.fuse(scores, open_array(maps) if maps.is_file() else None)
-
-
-def _of(record: Mapping[str, Any], *names: str) -> dict[str, Any]:
-    only = names[0] if len(names) == 1 else None
-    return {member: found[only] if only else {name: found[name] for name in names} for member, found in record.items()}

@@ -6,11 +6,12 @@ from dataclasses import asdict
 
 from iad import paths
 from iad.config import Params
-from iad.decision.promises import counted, shared_scheme
+from iad.decision.promises import shared_scheme
 from iad.decision.thresholds import option_names, set_threshold
 from iad.errors import unknown
 from iad.io import read_table, write_json
 from iad.progress import say
+from iad.words import counted
 
 
 def write_threshold(params: Params, method: str) -> None:

@@ -17,6 +17,7 @@ from iad.detectors.autoencoder.training import Epoch
 from iad.io import replacing, write_csv, write_json, write_table
 from iad.pipeline.inputs import pictures_of
 from iad.progress import say
+from iad.words import counted
 
 
 def train_network(params: Params) -> None:
@@ -40,9 +41,8 @@ def train_network(params: Params) -> None:
     write_table(paths.AE_HELD_OUT, pd.DataFrame(rows, columns=["image_id", "share"]))
     write_json(paths.AE_RECORD, detector.training_record() | {"runtime": runtime.record()})
     best = min((epoch.validation_loss for epoch in detector.history), default=float("nan"))
-    say(
-        f"train_ae: {len(detector.history)} epochs on {len(shares.train)} pictures, best early-stopping loss {best:.5f}"
-    )
+    epochs, pictures = counted(len(detector.history), "epoch"), counted(len(shares.train), "picture")
+    say(f"train_ae: {epochs} on {pictures}, best early-stopping loss {best:.5f}")
 
 
 def write_history(history: list[Epoch]) -> None:

@@ -10,10 +10,10 @@ from dataclasses import dataclass
 import numpy as np
 
 from iad.errors import unknown
-from iad.metrics.image import auroc, average_precision, both_classes, confusion
-from iad.report.named import counted
+from iad.metrics.confusion import Verdicts
+from iad.metrics.image import auroc, average_precision, both_classes
 from iad.statistics.bootstrap import bootstrap_samples, intervals_of, percentile_interval
-from iad.statistics.verdicts import Verdicts
+from iad.words import counted
 
 TITLES = {
     "auroc": "AUROC", "average_precision": "AP", "f1": "F1", "precision": "precision", "recall": "recall",
@@ -63,7 +63,7 @@ def metric_of(verdicts: Verdicts, metric: str) -> float | None:
         return auroc(verdicts.gt_label, verdicts.pred_score)
     if metric == "average_precision":
         return average_precision(verdicts.gt_label, verdicts.pred_score)
-    value: float | None = getattr(confusion(verdicts.gt_label, verdicts.rejected), metric)
+    value: float | None = getattr(verdicts.confusion, metric)
     return value
 
 
@@ -164,7 +164,7 @@ def categories_legend(metric: str, categories: int, *, draws: int, confidence: f
 
 def _tested(methods: Mapping[str, Verdicts]) -> str:
     verdicts = next(iter(methods.values()), None)
-    return "" if verdicts is None else f"{verdicts.good} + {len(verdicts.gt_label) - verdicts.good}"
+    return "" if verdicts is None else f"{verdicts.confusion.normal} + {verdicts.confusion.anomalous}"
 
 
 def _samples(verdicts: Verdicts, draws: int, seed: int) -> dict[str, np.ndarray]:

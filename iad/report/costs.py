@@ -17,8 +17,8 @@ from iad.decision.costs import (
 )
 from iad.metrics.curves import operating_points
 from iad.metrics.image import both_classes
-from iad.report.options import Costs
-from iad.report.outcome import Outcome
+from iad.report import Costs
+from iad.report.inputs import Outcome
 from iad.report.summary import Summary
 from iad.statistics.bootstrap import interval_of_rates
 
@@ -81,8 +81,8 @@ def costs_of(
 
 def deployed(outcome: Outcome, prices: Prices) -> OperatingPoint:
     """The threshold in use, and what it does to 1,000 parts of the line."""
-    counted = outcome.confusion
-    return operating_point(outcome.threshold["value"], counted.recall or 0.0, counted.false_alarm_rate or 0.0, prices)
+    counts = outcome.confusion
+    return operating_point(outcome.threshold["value"], counts.recall or 0.0, counts.false_alarm_rate or 0.0, prices)
 
 
 def _cheapest(outcome: Outcome, prices: Prices, limit: float) -> OperatingPoint | None:

@@ -1,40 +1,53 @@
-"""The whole report of a run: every method measured, every table and figure written by one call each."""
+"""The whole report of a run: every method measured, every table and figure written by one call each.
+
+What earlier runs left of methods that `params.yaml` no longer lists is dealt with too: own files go, those of other
+stages are told of.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+import shlex
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
 
 import numpy as np
 
 from iad import paths
+from iad.errors import IadError
 from iad.io import read_json, write_csv, write_json
 from iad.metrics.curves import Curve, precision_recall_curve, roc_curve
 from iad.progress import track
+from iad.report import Costs, Evaluate
 from iad.report.costs import costs_note, costs_of, prices_of
-from iad.report.csv_files import (
-    comparisons_frame,
-    costs_frame,
-    curves_frame,
-    losses_frame,
-    scores_frame,
-)
 from iad.report.drawings import (
     draw_confusion,
     draw_costs,
     draw_false_alarms,
+    draw_gallery,
     draw_histogram,
     draw_misses,
     draw_overview,
     write_figure,
 )
-from iad.report.gallery import draw_gallery
-from iad.report.inputs import Images, Masks, read_outcome
-from iad.report.leftovers import leftover_note, remove_own
+from iad.report.inputs import Images, Masks, Outcome, read_outcome
 from iad.report.localization import Localization, localization_notes, localize
-from iad.report.options import Costs, Evaluate
-from iad.report.outcome import Outcome
 from iad.report.pairs import compare_methods
-from iad.report.summary import Summary, report_of, summarize
+from iad.report.summary import (
+    Summary,
+    comparisons_frame,
+    costs_frame,
+    curves_frame,
+    losses_frame,
+    report_of,
+    scores_frame,
+    summarize,
+)
+from iad.words import counted
+
+OWN = (  # what `evaluate` writes for each method
+    (paths.METRICS, ".json"), (paths.SCORES_CSV, ".csv"), (paths.HISTOGRAMS, ".png"), (paths.CONFUSION, ".png"),
+    (paths.MISSES, ".png"), (paths.FALSE_ALARMS, ".png"), (paths.GALLERIES, ".png"),
+)  # fmt: skip
 
 
 def write_report(methods: Collection[str], chosen: Evaluate, costs: Costs, seed: int) -> list[str]:
@@ -113,12 +126,50 @@ def curves_of(
     return {method: points for method, points in found.items() if points is not None}
 
 
+def remove_own(methods: Collection[str]) -> None:
+    """Remove what the run before wrote for methods that are no longer listed, and nothing else.
+
+    Its report names them. DVC removes all that a stage wrote before it runs, the report too, so this is for a run by
+    hand.
+
+    Args:
+        methods: those that are listed.
+    """
+    for method in _reported():
+        if method not in methods:
+            for folder, ending in OWN:
+                (folder / f"{method}{ending}").unlink(missing_ok=True)
+
+
+def leftover_note(methods: Collection[str]) -> str | None:
+    """The line that names folders of other stages for methods that are no longer listed; None where there are none.
+
+    `evaluate` depends on the folders of all methods as a whole, so that what lies there too changes its record. It may
+    be a result that somebody wants to keep, so nothing is deleted.
+
+    Args:
+        methods: those that are listed.
+    """
+    found = [
+        shlex.quote(folder.as_posix())
+        for room in (paths.SCORE, paths.THRESHOLD)
+        for folder in sorted(room.glob("*/"))
+        if folder.name not in methods
+    ]
+    if not found:
+        return None
+    return (
+        f"left over, of no method in {paths.PARAMS}: {', '.join(found)}; {paths.LOCK} records evaluate with that, "
+        f"other than in a fresh clone; to remove it: rm -r {' '.join(found)}"
+    )
+
+
 def one_class_note(outcome: Outcome) -> str | None:
     """The line that says which metrics are missing, where all test pictures are of one class."""
-    counted = outcome.confusion
-    if counted.normal and counted.anomalous:
+    counts = outcome.confusion
+    if counts.normal and counts.anomalous:
         return None
-    kind, lost = ("good", "recall and misses") if counted.normal else ("defective", "false alarms")
+    kind, lost = ("good", "recall and misses") if counts.normal else ("defective", "false alarms")
     return (
         f"{outcome.method}: all {len(outcome.gt_label)} test pictures are {kind}, so AUROC, AP, F1, precision, {lost} "
         "are left out; add pictures of the other class"
@@ -127,6 +178,15 @@ def one_class_note(outcome: Outcome) -> str | None:
 
 def closing_line(outcomes: Sequence[Outcome]) -> str:
     """What was evaluated, and how to see the results."""
-    number = len(outcomes[0].gt_label)
-    names, pictures = ", ".join(outcome.method for outcome in outcomes), "picture" if number == 1 else "pictures"
-    return f"evaluate: {names} on {number} test {pictures}; see `iad results`"
+    names = ", ".join(outcome.method for outcome in outcomes)
+    return f"evaluate: {names} on {counted(len(outcomes[0].gt_label), 'test picture')}; see `iad results`"
+
+
+def _reported() -> Iterator[str]:
+    """Methods in the report of the run before; none where it is missing, broken, or names what is no file name."""
+    try:
+        report = read_json(paths.REPORT)
+    except IadError:
+        return
+    found = report.get("methods") if isinstance(report, dict) else None
+    yield from (name for name in (found if isinstance(found, dict) else ()) if Path(name).name == name)

@@ -15,13 +15,13 @@ from iad.metrics.confusion import iou, pixel_confusion
 from iad.metrics.localization import FPR_LIMIT, PixelMetrics, metrics_of
 from iad.metrics.pixels import PixelPictures, count_pixels
 from iad.neighbors.rows import RowView
-from iad.report.inputs import Masks, MethodMaps, read_maps
-from iad.report.options import Evaluate
-from iad.report.outcome import Outcome
+from iad.report import Evaluate
+from iad.report.inputs import Masks, MethodMaps, Outcome, read_maps
 from iad.report.overlay import MapScale, red_threshold, usual_value
 from iad.report.summary import rounded
 from iad.statistics.exact import Interval
 from iad.statistics.pixel_bootstrap import grid_counts, pixel_bootstrap_intervals
+from iad.words import and_more, counted
 
 NO_MAPS = "it writes no anomaly maps"
 ORACLE_NOTE = "chosen on the test masks: an upper bound, not a threshold to deploy"
@@ -135,9 +135,8 @@ def why_no_pixels(
     if not (anomalous & has_mask).any():
         return "the data set has no masks of defective test pictures"
     if len(empty := np.flatnonzero(anomalous & has_mask & ~marks)):
-        more = f" (and {len(empty) - 1} more)" if len(empty) > 1 else ""
         return (
-            f"the mask {mask_names[empty[0]]} marks no pixel{more}, but its picture is defective; "
+            f"the mask {mask_names[empty[0]]} marks no pixel{and_more(len(empty) - 1)}, but its picture is defective; "
             "give it a mask that marks the defect, or none"
         )
     return None
@@ -158,8 +157,8 @@ def localization_notes(found: Mapping[str, Mapping[str, Any]]) -> list[str]:
         for name, reason in details.get("absent", {}).items():
             reasons[reason] = f"{reasons[reason]}, {name}" if reason in reasons else name
         if unmasked := details.get("pictures", {}).get("without_mask"):
-            pictures = "picture has" if unmasked == 1 else "pictures have"
-            reasons[f"left out of pixel metrics: {unmasked} defective test {pictures} no mask"] = ""
+            lacking_masks = counted(unmasked, "defective test picture has", "defective test pictures have")
+            reasons[f"left out of pixel metrics: {lacking_masks} no mask"] = ""
         for reason, names in reasons.items():
             lacking.setdefault(f"no {names}: {reason}" if names else reason, []).append(method)
     return [f"{', '.join(methods)}: {line}" for line, methods in lacking.items()]

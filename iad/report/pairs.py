@@ -10,7 +10,7 @@ import numpy as np
 
 from iad.errors import IadError
 from iad.metrics.image import auroc
-from iad.report.outcome import Outcome
+from iad.report.inputs import Outcome
 from iad.statistics.comparison import delong, holm, mcnemar
 
 

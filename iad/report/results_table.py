@@ -8,8 +8,7 @@ from typing import Any
 from iad import paths
 from iad.errors import IadError
 from iad.io import read_json
-from iad.report.named import counted
-from iad.report.tables import as_markdown, as_text
+from iad.words import as_markdown, as_text, counted
 
 RESULTS_HEADER = (
     "method", "backbone", "AUROC", "AP", "F1", "precision", "recall", "threshold", "false alarms", "misses",
@@ -75,7 +74,7 @@ def comparison_table(report: Mapping[str, Any]) -> tuple[str, Sequence[str], lis
     title = (
         f"Differences on the same pictures, real or noise: {counted(len(found), 'test')}, Holm-corrected p at most "
         f"{1 - report['confidence']:.3g} is real."
-        + (f" {hidden} more {_pairs(hidden)} in the report." if hidden else "")
+        + (f" {counted(hidden, 'more pair is', 'more pairs are')} in the report." if hidden else "")
     )
     interval = f"AUROC difference [{100 * report['confidence']:g} %]"
     header = ("method", "against", interval, "misses of one alone", "false alarms of one alone")
@@ -147,10 +146,6 @@ def localization_note(report: Mapping[str, Any]) -> str | None:
     found = [details.get("pixels", {}) for details in report["methods"].values()]
     reasons = {pixels.get("left_out") for pixels in found if "threshold" in pixels}
     return None if None in reasons or not reasons else f"No pixel metrics: {'; '.join(sorted(map(str, reasons)))}."
-
-
-def _pairs(count: int) -> str:
-    return "pair is" if count == 1 else "pairs are"
 
 
 def _localization_row(method: str, pixels: Mapping[str, Any]) -> list[str]:

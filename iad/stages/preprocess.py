@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from iad.paths import DATA_REPORT, IMAGES, MANIFEST, MASKS, ORIGINALS, RAW_MANIFEST
 from iad.progress import say
+from iad.words import counted
 
 
 def preprocess() -> None:
@@ -20,4 +21,4 @@ def preprocess() -> None:
     write_manifest(MANIFEST, manifest)
     for finding in check_files(ORIGINALS, manifest, IMAGES, DATA_REPORT, threads=threads):
         say(f"warning: {finding.line()}")
-    say(f"preprocess: {len(manifest)} pictures at {size} x {size} px, {'with' if masked else 'no'} masks")
+    say(f"preprocess: {counted(len(manifest), 'picture')} at {size} x {size} px, {'with' if masked else 'no'} masks")

@@ -12,7 +12,8 @@ from typing import Any
 
 import numpy as np
 
-from iad.metrics.image import Ranking, auroc, auroc_of, average_precision_of, both_classes, confusion, f1_of, rank
+from iad.metrics.confusion import confusion
+from iad.metrics.image import Ranking, auroc, auroc_of, average_precision_of, both_classes, f1_of, rank
 from iad.statistics.exact import Interval, clopper_pearson, interval_from_rates, perfect_auroc_interval
 
 CHUNK_WEIGHTS = 2_000_000  # draws x pictures held at once: 16 MB per int64 array

@@ -16,7 +16,8 @@ from iad.commands.gate import gate
 from iad.decision.thresholds import is_anomalous
 from iad.errors import IadError
 from iad.io import write_csv, write_json
-from iad.metrics.image import auroc, confusion
+from iad.metrics.confusion import confusion
+from iad.metrics.image import auroc
 from tests.conftest import commit, environment, run, set_params
 from tests.helpers import ROOT, load_pipeline
 from tests.scored import list_methods

@@ -88,7 +88,7 @@ def test_only_the_cores_that_this_process_may_use_decode(tmp_path, monkeypatch):
             super().__init__(count)
 
     monkeypatch.setattr(arrays, "ThreadPoolExecutor", Pool)
-    monkeypatch.setattr("iad.compute.usable_cores", lambda: 3)
+    monkeypatch.setattr("iad.data.arrays.usable_cores", lambda: 3)
     monkeypatch.setattr("os.cpu_count", lambda: 64)
     build(tmp_path, write(tmp_path, make_content(masks=True)))
     assert workers == [3, 3]

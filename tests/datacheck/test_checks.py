@@ -9,10 +9,10 @@ import pandas as pd
 import pytest
 from PIL import Image
 
-from iad.datacheck import statistics
+from iad.datacheck import pictures
 from iad.datacheck.confounds import auroc
+from iad.datacheck.copies import near_copies, perceptual_hashes
 from iad.datacheck.counts import check_counts, half_width, least_false_alarm_rate
-from iad.datacheck.near_copies import near_copies, perceptual_hashes
 from iad.io import read_json
 from iad.metrics import image as metrics
 from tests.datacheck.planted import clean_folder, encoded, findings_of, texture
@@ -182,10 +182,10 @@ def test_only_the_cores_that_this_process_may_use_measure(monkeypatch):
             workers.append(count)
             super().__init__(count)
 
-    monkeypatch.setattr(statistics, "ThreadPoolExecutor", Pool)
-    monkeypatch.setattr("iad.compute.usable_cores", lambda: 3)
+    monkeypatch.setattr(pictures, "ThreadPoolExecutor", Pool)
+    monkeypatch.setattr("iad.datacheck.pictures.usable_cores", lambda: 3)
     monkeypatch.setattr("os.cpu_count", lambda: 64)
-    measured = statistics.measure(np.zeros((2, 64, 64, 3), np.uint8))
+    measured = pictures.measure(np.zeros((2, 64, 64, 3), np.uint8))
     assert workers == [3]
     assert measured.clipped.tolist() == [1.0, 1.0]
 
@@ -203,7 +203,7 @@ def test_products_that_all_look_alike_are_no_copies():
     generator = np.random.default_rng(0)
     grids = np.clip(texture(0)[::4, ::4] + generator.normal(0, 0.6, (50, 32, 32)), 0, 255).astype(np.uint8)
     found = near_copies(grids, np.full(50, True), np.arange(50), np.zeros(50, int), 1)
-    assert (found.partner == -1).all()
+    assert (found == -1).all()
     flat = grids.reshape(50, -1).astype(float)
     assert np.corrcoef(flat).min() > 0.999
 
@@ -223,7 +223,7 @@ def test_near_copies_are_those_of_a_double_loop():
     near = (flat @ flat.T >= 0.999) & (rest @ rest.T >= 0.995) & ~np.eye(300, dtype=bool)
     assert near.sum() == 40
     expected = [[next((j for j in np.flatnonzero(near[i]) if group[j] == g), -1) for g in range(3)] for i in range(300)]
-    assert found.partner.tolist() == expected
+    assert found.tolist() == expected
 
 
 def test_hashes_are_the_signs_of_the_cosine_transform():

@@ -5,7 +5,7 @@ import math
 import numpy as np
 import pytest
 
-from iad.decision.options import Threshold as Section
+from iad.decision import Threshold as Section
 from iad.decision.thresholds import STRATEGIES, is_anomalous, option_names, set_threshold
 from iad.errors import IadError
 

@@ -10,8 +10,8 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from iad.errors import IadError
+from iad.features import Backbone
 from iad.features.backbone import build_backbone, drop_unused, keep_layers
-from iad.features.options import Backbone
 from tests.process_state import process_state, unusual_settings
 
 CNN, VIT = "test_resnet", "test_vit"

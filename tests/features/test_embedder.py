@@ -10,11 +10,12 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from iad.compute import Runtime
+from iad.detectors.base import Embeddings
 from iad.errors import IadError
+from iad.features import Backbone
 from iad.features.backbone import build_backbone
-from iad.features.embedder import PARTS, Embedder
-from iad.features.options import Backbone
-from iad.features.pooling import POOLINGS
+from iad.features.embedder import Embedder
+from iad.features.embeddings import PARTS, POOLINGS
 from tests.process_state import process_state, unusual_settings
 
 IMAGES = np.random.default_rng(0).integers(0, 256, (5, 64, 64, 3), dtype=np.uint8)
@@ -194,6 +195,11 @@ def test_a_class_token_is_refused_where_there_is_none(build, tiny_weights):
 def test_pictures_of_another_kind_are_refused(images, build):
     with pytest.raises(IadError, match=r"^pictures: \w+ of the shape .*; give uint8 of the shape \(64, 64, 3\)$"):
         build(CNN).embed(images)
+
+
+def test_detectors_take_what_is_embedded_as_it_is(build):
+    found = Embeddings(**build(CNN, patches={"rotations": 2}).embed(IMAGES, augmented=True))
+    assert (len(found), found.pooling, found.augmented.shape) == (5, "patch_mean", (5, 1, 8, 8, 80))
 
 
 def test_no_pictures_give_no_embeddings(build):

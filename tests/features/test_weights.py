@@ -15,10 +15,9 @@ from onnx import TensorProto, helper, numpy_helper
 from safetensors.torch import load_file, save_file
 
 from iad.errors import IadError
+from iad.features import Backbone, weights
 from iad.features import backbone as backbones
-from iad.features import weights
 from iad.features.backbone import build_backbone
-from iad.features.options import Backbone
 from iad.features.weights import WHEEL_WEIGHTS, load_weights
 
 

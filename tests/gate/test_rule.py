@@ -6,7 +6,7 @@ from scipy import stats
 
 from iad.config import Gate, Losses
 from iad.gate.rule import Check, compare, judge, relabelled_check
-from iad.statistics.verdicts import Verdicts
+from iad.metrics.confusion import Verdicts
 
 OPTIONS = Gate(tolerated=Losses(ranking=0.01, verdicts=0.02), limit=Losses(ranking=0.05, verdicts=0.1))
 

@@ -8,8 +8,9 @@ from sklearn import metrics as reference
 
 from iad.decision.thresholds import is_anomalous
 from iad.metrics import curves
+from iad.metrics.confusion import confusion
 from iad.metrics.curves import precision_recall_curve, roc_curve
-from iad.metrics.image import auroc, average_precision, both_classes, confusion
+from iad.metrics.image import auroc, average_precision, both_classes
 
 PICTURES = st.lists(st.tuples(st.integers(0, 1), st.integers(0, 12)), min_size=2, max_size=60)
 BOTH = PICTURES.map(lambda rows: (np.array([r[0] for r in rows]), np.array([r[1] for r in rows], dtype=float))).filter(

@@ -8,15 +8,8 @@ from sklearn.metrics import average_precision_score, f1_score, precision_score, 
 
 from iad.decision.thresholds import is_anomalous
 from iad.errors import IadError
-from iad.metrics.image import (
-    auroc,
-    average_precision,
-    best_f1,
-    both_classes,
-    confusion,
-    rank,
-    recall_per_defect,
-)
+from iad.metrics.confusion import confusion
+from iad.metrics.image import auroc, average_precision, best_f1, both_classes, rank
 
 
 def auroc_oracle(labels, scores):
@@ -126,27 +119,6 @@ def test_verdict_metrics_are_those_of_scikit_learn(pictures, threshold):
     assert counted.precision == pytest.approx(precision_score(labels, rejected, zero_division=0))
     assert counted.recall == pytest.approx(recall_score(labels, rejected))
     assert counted.f1 == pytest.approx(f1_score(labels, rejected, zero_division=0))
-
-
-def test_rejecting_every_part_has_a_balanced_accuracy_of_one_half():
-    labels = np.array([1] * 119 + [0] * 41)  # MVTec screw, where this verdict has the study's F1 of 0.8530
-    counted = confusion(labels, np.ones(160, dtype=bool))
-    assert counted.f1 == pytest.approx(0.8530, abs=5e-5)
-    assert (counted.balanced_accuracy, counted.false_alarm_rate) == (0.5, 1.0)
-
-
-def test_confusion_counts_are_laid_out_by_label_and_verdict():
-    labels = np.array([0] * 10 + [1] * 5)
-    rejected = np.array([True] * 3 + [False] * 7 + [True] * 4 + [False])
-    assert confusion(labels, rejected).matrix.tolist() == [[7, 3], [1, 4]]
-
-
-def test_recall_is_counted_for_each_kind_of_defect():
-    labels = np.array([0, 1, 1, 1, 1])
-    defects = np.array(["good", "hole", "cut", "hole", "cut"], dtype=object)
-    found = recall_per_defect(labels, defects, np.array([True, True, False, True, True]))
-    assert list(found) == ["cut", "hole"]
-    assert (found["hole"].recall, found["cut"].recall, found["cut"].pictures) == (1.0, 0.5, 2)
 
 
 @given(BOTH, st.data())

@@ -5,9 +5,9 @@ import pytest
 from sklearn.metrics import balanced_accuracy_score, f1_score, roc_auc_score
 
 from iad.errors import IadError
+from iad.metrics.confusion import Verdicts
 from iad.report.categories import TITLES, Cell, categories_rows, category_cells, metric_of
 from iad.statistics.bootstrap import draw_weights
-from iad.statistics.verdicts import Verdicts
 
 
 def scored(seed, good=20, defective=30, lift=1.5):

@@ -68,8 +68,7 @@ def load(category: str, *, seed: int, path: str | None) -> list[Picture]:  # noq
 
 
 def _from_download(category: str) -> Path:
-    from iad.data.downloads import download_file
-    from iad.data.unpack import unpack_category
+    from iad.data.archives import download_file, unpack_category
 
     folder = _cache() / ARCHIVE_SHA256[:16] / category
     if folder.is_dir():
@@ -82,8 +81,7 @@ def _from_download(category: str) -> Path:
 
 
 def _in_archive(archive: Path, category: str) -> Path:
-    from iad.data.downloads import hash_with_bar
-    from iad.data.unpack import unpack_category
+    from iad.data.archives import hash_with_bar, unpack_category
 
     folder = _cache() / hash_with_bar(archive)[:16] / category
     unpack_category(archive, category, folder)

@@ -11,8 +11,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, LogFormatter, LogLocator, NullFormatter
 
-from iad.report.figures.curves import OperatingPoint
-from iad.report.figures.style import FAINT, MUTED, method_lines, new_figure, note, styled
+from iad.report.figures.style import FAINT, MUTED, Dot, method_lines, new_figure, note, styled
 
 WIDTH, HEIGHT = 1600, 640  # pixels
 RATES = (0, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1)
@@ -38,7 +37,7 @@ class CostLine:
 def cost_curves(
     *,
     curves: Mapping[str, CostLine],
-    deployed: Mapping[str, OperatingPoint],
+    deployed: Mapping[str, Dot],
     by_defect_rate: Mapping[str, CostLine],
     ship_everything: CostLine,
     reject_everything: CostLine,
@@ -77,7 +76,7 @@ def no_costs() -> Figure:
 def _draw_thresholds(
     axes: Axes,
     curves: Mapping[str, CostLine],
-    deployed: Mapping[str, OperatingPoint],
+    deployed: Mapping[str, Dot],
     trivial: tuple[float, float],
     limit: float,
     looks: Mapping[str, Mapping[str, Any]],
@@ -125,7 +124,7 @@ def _draw_defect_rates(
     )
 
 
-def _label(axes: Axes, text: str, point: OperatingPoint, side: str) -> None:
+def _label(axes: Axes, text: str, point: Dot, side: str) -> None:
     shift = (4 if side == "left" else -6, 3)
     axes.annotate(text, point, xytext=shift, textcoords="offset points", ha=side, color=MUTED, fontsize=8)
 

@@ -10,7 +10,7 @@ import io
 from collections.abc import Callable, Iterable
 from functools import wraps
 from itertools import cycle, islice
-from typing import Any, ParamSpec, TypeVar
+from typing import Any, ParamSpec, TypeAlias, TypeVar
 
 import numpy as np
 from matplotlib import rc_context
@@ -18,6 +18,9 @@ from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from PIL import Image
+
+Dot: TypeAlias = tuple[float, float]
+"""Where the threshold in use stands in a panel: its x and its y."""
 
 P = ParamSpec("P")
 R = TypeVar("R")

@@ -67,7 +67,7 @@ def official(archive, monkeypatch):
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(archive.read_bytes())
 
-    monkeypatch.setattr("iad.data.downloads.download_file", download)
+    monkeypatch.setattr("iad.data.archives.download_file", download)
     return calls
 
 

@@ -10,11 +10,9 @@ from matplotlib.text import Text
 from PIL import Image
 
 from iad.metrics.curves import Curve
-from iad.report.figures.confusion import confusion_matrix
-from iad.report.figures.histograms import score_histogram
 from iad.report.figures.overview import ONE_CLASS, Estimate, Examples, overview
-from iad.report.figures.strips import picture_strip
 from iad.report.figures.style import METHOD_COLOURS, method_lines, png
+from iad.report.figures.verdicts import confusion_matrix, picture_strip, score_histogram
 
 PIXELS = np.random.default_rng(0).integers(0, 255, (30, 16, 16, 3), dtype=np.uint8)
 

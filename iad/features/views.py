@@ -1,7 +1,12 @@
-"""Large pictures as overlapping square tiles, each small enough for one pass through a network.
+"""Views of a picture that go through the network one by one: overlapping tiles, and rotated and flipped copies.
 
-Where two tiles overlap, each patch takes the embedding of the tile whose centre is nearest: that one sees most around
-it, and embeddings are neither mixed nor scaled again.
+Tiles are for large pictures. Where two of them overlap, each patch takes the embedding of the tile whose centre is
+nearest: that one sees most around it, and embeddings are neither mixed nor scaled again.
+
+Rotated and flipped copies are for objects that lie in any direction. Quarter turns move pixels and nothing else. Other
+angles are interpolated, and the corners that come from outside the picture are filled by its reflection at the border:
+that is texture as good as the rest, where repeated border pixels would put streaks, which scratches resemble, among
+what a bank takes for good. (torchvision's own rotation fills them with one colour.)
 """
 
 from __future__ import annotations
@@ -9,8 +14,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
+from typing import overload
 
 import numpy as np
+import torch
+from torch.nn.functional import affine_grid, grid_sample
+from torchvision.transforms.v2 import functional
 
 from iad.errors import IadError
 
@@ -42,6 +51,9 @@ class Tiles:
 
         Returns:
             uint8 `(B, side, side, 3)`, a copy.
+
+        >>> Tiles(64, (0, 32)).cut(np.zeros((5, 96, 96, 3), np.uint8), 2, 8).shape
+        (8, 64, 64, 3)
         """
         tiles, read, picture = [], -1, np.empty(0)
         for number in range(start, min(start + most, len(images) * self.count)):
@@ -59,6 +71,11 @@ class Tiles:
             parts: float32 `(B, D)`, pooled embeddings of the tiles from number `start` on.
             start: number of the first tile. Calls must follow each other without a gap.
             pooled: float32 `(N, D)`, of the pictures; filled here.
+
+        >>> pooled = np.empty((1, 1), np.float32)
+        >>> Tiles(64, (0, 32)).pool(np.float32([[1], [2], [3], [6]]), 0, pooled)
+        >>> pooled
+        array([[3.]], dtype=float32)
         """
         for number, part in enumerate(parts, start):
             if number % self.count:
@@ -73,6 +90,11 @@ class Tiles:
             parts: `(B, h, w, D)`, of the tiles from number `start` on.
             start: number of the first tile.
             patches: `(N, H, W, D)`, of the pictures, on the grid that `grid` tells; filled here.
+
+        >>> patches = np.empty((1, 3, 3, 1), int)
+        >>> Tiles(64, (0, 32)).stitch(np.repeat([1, 2, 3, 4], 4).reshape(4, 2, 2, 1), 0, patches)
+        >>> patches[0, :, :, 0].tolist()
+        [[1, 2, 2], [3, 4, 4], [3, 4, 4]]
         """
         rows, columns = self._shares(parts.shape[1]), self._shares(parts.shape[2])
         for number, part in enumerate(parts, start):
@@ -127,6 +149,88 @@ def place_tiles(size: int, side: int, overlap: float, patches: int, *, section: 
     rest, furthest = size // stride - patches, max(1, int(patches * (1 - overlap) + 1e-9))  # in patches
     steps = -(-rest // furthest)
     return Tiles(side, tuple(stride * ((2 * step * rest + steps) // (2 * steps or 1)) for step in range(steps + 1)))
+
+
+@dataclass(frozen=True)
+class Orientation:
+    """How a picture is laid down: flipped left to right first, where it is, then rotated counterclockwise."""
+
+    degrees: float
+    flipped: bool
+
+    def __call__(self, picture: np.ndarray) -> np.ndarray:
+        """The picture in this orientation, uint8 `(S, S, 3)`.
+
+        Args:
+            picture: uint8 `(S, S, 3)`.
+
+        >>> Orientation(90, flipped=False)(np.arange(12, dtype=np.uint8).reshape(2, 2, 3))[0, 0].tolist()
+        [3, 4, 5]
+        """
+        pixels = torch.from_numpy(np.array(picture)).permute(2, 0, 1)  # (3, S, S)
+        pixels = functional.horizontal_flip(pixels) if self.flipped else pixels
+        pixels = rotate(pixels, self.degrees) if self.degrees % 90 else functional.rotate(pixels, self.degrees)
+        return pixels.permute(1, 2, 0).contiguous().numpy()
+
+
+def orientations(rotations: int, *, flip: bool) -> list[Orientation]:
+    """So many directions evenly over the full turn, and with `flip` the same flipped; the first changes nothing.
+
+    >>> [one.degrees for one in orientations(4, flip=False)]
+    [0.0, 90.0, 180.0, 270.0]
+    >>> [(one.degrees, one.flipped) for one in orientations(1, flip=True)]
+    [(0.0, False), (0.0, True)]
+    """
+    return [Orientation(360 * number / rotations, flipped) for flipped in ((False, True) if flip else (False,))
+            for number in range(rotations)]  # fmt: skip
+
+
+def rotate(pixels: torch.Tensor, degrees: float) -> torch.Tensor:
+    """Rotate a picture counterclockwise about its centre: bilinear, reflected at its borders.
+
+    Args:
+        pixels: uint8 `(3, S, S)`.
+        degrees: any angle.
+
+    Returns:
+        uint8 `(3, S, S)`.
+
+    >>> pixels = torch.arange(12, dtype=torch.uint8).view(3, 2, 2)
+    >>> torch.equal(rotate(pixels, 90), torch.rot90(pixels, 1, (1, 2)))
+    True
+    """
+    cosine, sine = float(np.cos(np.deg2rad(degrees))), float(np.sin(np.deg2rad(degrees)))
+    # from locations here to locations there, (x, y)
+    where = torch.tensor([[[cosine, -sine, 0.0], [sine, cosine, 0.0]]], dtype=torch.float32, device="cpu")
+    given = pixels.contiguous().float()[None]  # (1, 3, S, S)
+    grid = affine_grid(where, list(given.shape), align_corners=False)
+    found = grid_sample(given, grid, mode="bilinear", padding_mode="reflection", align_corners=False)
+    return found[0].round().clamp(0, 255).to(torch.uint8)
+
+
+class Oriented(Sequence[np.ndarray]):
+    """Some pictures in one orientation, made when asked for: item i is uint8 `(S, S, 3)`.
+
+    >>> pictures = np.arange(24, dtype=np.uint8).reshape(2, 2, 2, 3)
+    >>> Oriented(pictures, np.array([1]), Orientation(180, flipped=False))[0][0, 0].tolist()
+    [21, 22, 23]
+    """
+
+    def __init__(self, images: np.ndarray | Sequence[np.ndarray], rows: np.ndarray, orientation: Orientation) -> None:
+        """Name the pictures: rows `(K,)` of images uint8 `(N, S, S, 3)`, which may be memory-mapped."""
+        self.images, self.rows, self.orientation = images, rows, orientation
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    @overload
+    def __getitem__(self, number: int) -> np.ndarray: ...
+    @overload
+    def __getitem__(self, number: slice) -> Sequence[np.ndarray]: ...
+    def __getitem__(self, number: int | slice) -> np.ndarray | Sequence[np.ndarray]:
+        if isinstance(number, slice):
+            return Oriented(self.images, self.rows[number], self.orientation)
+        return self.orientation(self.images[self.rows[number]])
 
 
 def _near(side: int, stride: int) -> str:

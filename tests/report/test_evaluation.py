@@ -5,7 +5,7 @@ import json
 import pytest
 
 from iad import paths
-from iad.report.leftovers import OWN, leftover_note, remove_own
+from iad.report.evaluation import OWN, leftover_note, remove_own
 
 OTHERS = (
     (paths.METRICS, "mine.json"), (paths.METRICS, "notes.txt"), (paths.PLOTS, "knn.csv"), (paths.SCORES_CSV, "old.csv"),

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from iad.report.gallery import Pair, defect_examples, good_examples
+from iad.report.drawings import Pair, defect_examples, good_examples
 from tests.outcomes import outcome
 
 
