@@ -33,8 +33,8 @@ from iad.versions import installed
 
 if TYPE_CHECKING:
     from iad.compute import Runtime
+    from iad.data.given import Picture
     from iad.features.embedder import Embedder
-    from iad.predictor import Picture
 
 METHODS = {
     "ae": ("autoencoder", ""), "resnet": ("knn", "resnet"), "vit": ("knn", "vit"), "patch_resnet": ("patch", "resnet"),
@@ -103,7 +103,7 @@ def fit(
     verdict = set_threshold(found.prediction.pred_score, rule["strategy"], rule["options"], scheme=found.scheme)
     split = len(apart) > 0
     calibrating = CalibrationSet(
-        (apart_pictures if split else pictures).pick(found.rows), np.full(len(found.rows), -1) if split else found.rows,
+        (apart_pictures if split else pictures).take(found.rows), np.full(len(found.rows), -1) if split else found.rows,
         found.prediction.pred_score, found.scheme, found.map_scheme,
     )  # fmt: skip
     return Predictor(

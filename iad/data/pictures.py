@@ -9,7 +9,7 @@ from functools import cached_property
 from pathlib import Path
 
 from iad.data.formats import FORMAT_OF_SUFFIX, UNREAD_SUFFIXES
-from iad.data.tree import list_files, read_bytes
+from iad.data.tree import image_id_of, list_files, read_bytes
 from iad.errors import IadError
 
 
@@ -73,7 +73,7 @@ def _at(given: Path) -> list[PictureFile]:
             raise IadError(f"{given}: no picture in this folder; name a folder or files with pictures")
         return found
     if given.is_file():
-        return [PictureFile(given, given.name)]
+        return [PictureFile(given, image_id_of(given, given.parent))]
     raise IadError(f"{given}: no such file or folder; name files or folders with pictures")
 
 
