@@ -156,8 +156,10 @@ def locked(path: Path) -> Iterator[None]:
     users, and for all computers where a shared folder passes locks on. The hidden file stays.
 
     Raises:
-        IadError: if no file can be made beside the bundle.
+        IadError: if there is no such file, or none can be made beside it.
     """
+    if not path.is_file():
+        raise IadError(f"{path}: no such file; {REMEDY}")
     from filelock import FileLock, Timeout
 
     real = path.resolve()

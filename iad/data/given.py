@@ -20,6 +20,8 @@ from iad.errors import IadError
 Picture: TypeAlias = str | os.PathLike[str] | PictureFile | np.ndarray | Image.Image
 """A file or a folder of them by its path; an array uint8 or uint16 (H, W) or uint8 (H, W, 3); or a PIL picture."""
 
+ONE = (str, os.PathLike, PictureFile, np.ndarray, Image.Image)  # the same for isinstance
+
 Errors: TypeAlias = Literal["raise", "return"]
 """What a picture does that cannot be had or read: raise its refusal, or return it."""
 
@@ -103,5 +105,5 @@ def _named(pictures: Picture | Iterable[Picture], errors: Errors) -> Iterator[tu
 
 def _each(pictures: Any) -> Iterable[Any]:
     many = isinstance(pictures, np.ndarray) and pictures.ndim == 4
-    one = isinstance(pictures, Picture) or not isinstance(pictures, Iterable)
+    one = isinstance(pictures, ONE) or not isinstance(pictures, Iterable)
     return [pictures] if one and not many else pictures
