@@ -15,6 +15,7 @@ import numpy as np
 from sklearn.metrics import roc_auc_score
 
 from iad import compute, paths
+from iad.config import Params, load_params
 from iad.data.manifest import split_good
 from iad.detectors.aggregation import aggregate_maps
 from iad.detectors.autoencoder.network import Autoencoder, build_autoencoder, error_maps
@@ -22,7 +23,6 @@ from iad.detectors.autoencoder.reconstruction import anomaly_maps, cell_means, g
 from iad.detectors.autoencoder.training import HeldOut, Training, hold_out, train_autoencoder
 from iad.detectors.knn.search import knn_scores
 from iad.io import open_array, read_table
-from iad.config import Params, load_params
 
 METHODS = {"resnet": paths.EXTRACT_RESNET, "vit": paths.EXTRACT_VIT}
 

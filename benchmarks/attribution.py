@@ -18,6 +18,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from iad.report.tables import as_padded_markdown
 
 from iad import compute, paths
 from iad.config import load_params
@@ -31,7 +32,6 @@ from iad.metrics.image import auroc
 from iad.metrics.localization import pixel_metrics
 from iad.metrics.pixels import PixelPictures
 from iad.neighbors.rows import RowView
-from iad.report.tables import as_padded_markdown
 
 POOLINGS = {"resnet": ("avg", "max"), "vit": ("cls", "patch_mean")}
 HEADER = ["pooling", "map", "image AUROC", "pixel AUROC", "AP", "AUPRO", "inside"]

@@ -17,6 +17,7 @@ from dataclasses import dataclass
 import numpy as np
 import timm
 import torch
+from iad.features.options import Backbone, CnnBackbone, Patches, VitBackbone
 from safetensors.torch import save
 
 from iad import compute, paths
@@ -27,7 +28,6 @@ from iad.detectors.knn.search import Neighbors
 from iad.detectors.patch.memory_bank import MemoryBank
 from iad.features.backbone import build_backbone
 from iad.features.embedder import Embedder
-from iad.features.options import Backbone, CnnBackbone, Patches, VitBackbone
 from iad.features.quantization import Int8Linear, int8_is_fused
 from iad.io import open_array
 from iad.metrics.image import auroc

@@ -11,14 +11,14 @@ import sys
 from pathlib import Path
 
 import numpy as np
+from iad.detectors.classical import DETECTORS, fit_detector
 from sklearn.metrics import roc_auc_score
 
 from iad import paths
+from iad.config import Params, load_params
 from iad.data.manifest import read_manifest, rows_of
-from iad.detectors.classical import DETECTORS, fit_detector
 from iad.detectors.knn.search import knn_scores
 from iad.io import open_array
-from iad.config import Params, load_params
 from iad.statistics.bootstrap import bootstrap_intervals
 
 

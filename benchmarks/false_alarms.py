@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from iad.report.tables import as_markdown
 
 from iad import compute, paths
 from iad.config import Params, load_params
@@ -30,7 +31,6 @@ from iad.detectors.knn.search import knn_scores, leave_one_out_scores
 from iad.errors import IadError
 from iad.features.embedder import Embedder
 from iad.io import open_array
-from iad.report.tables import as_markdown
 
 HEADER = ["data", "strategy", "scheme", "n", "promised", "realised", "above promise", "95 % limit"]
 DRAWS = 2000

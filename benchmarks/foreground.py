@@ -12,6 +12,8 @@ import argparse
 from pathlib import Path
 
 import numpy as np
+from iad.detectors.patch.foreground_scores import foreground_scores
+from iad.report.tables import as_padded_markdown
 from PIL import Image
 
 from iad import paths
@@ -20,17 +22,15 @@ from iad.decision.pixel_thresholds import pixel_threshold_from_good
 from iad.decision.thresholds import is_anomalous, set_threshold
 from iad.detectors.maps import FullMaps
 from iad.detectors.patch.foreground import fit_foreground
-from iad.detectors.patch.foreground_scores import foreground_scores
 from iad.detectors.patch.memory_bank import MemoryBank
 from iad.errors import IadError
 from iad.io import open_array, read_json, read_table
+from iad.metrics.confusion import pixel_confusion
 from iad.metrics.image import auroc, confusion
 from iad.metrics.localization import metrics_of
 from iad.metrics.pixels import PixelPictures, count_pixels
-from iad.metrics.confusion import pixel_confusion
 from iad.neighbors.patch_view import PatchView
 from iad.neighbors.rows import RowView
-from iad.report.tables import as_padded_markdown
 from iad.statistics.bootstrap import bootstrap_intervals
 from iad.statistics.comparison import delong
 from iad.statistics.pixel_bootstrap import grid_counts, pixel_bootstrap_samples

@@ -14,15 +14,15 @@ from itertools import combinations
 from pathlib import Path
 
 import numpy as np
+from iad.report.tables import as_padded_markdown
 
 from iad import paths
+from iad.config import load_params
 from iad.decision.thresholds import set_threshold
 from iad.detectors.hybrid.evidence import TAIL_SHARE, common_pictures, fit_tail, fuse, places_of
 from iad.errors import IadError
 from iad.io import read_table
 from iad.metrics.image import auroc
-from iad.config import load_params
-from iad.report.tables import as_padded_markdown
 from iad.statistics.bootstrap import bootstrap_intervals
 from iad.statistics.comparison import delong
 

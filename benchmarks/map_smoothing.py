@@ -10,17 +10,17 @@ from __future__ import annotations
 import sys
 
 import numpy as np
+from iad.report.tables import as_padded_markdown
 
 from iad import paths
 from iad.data.manifest import read_manifest
 from iad.decision.pixel_thresholds import pixel_threshold_from_good
 from iad.detectors.maps import FullMaps
 from iad.io import open_array, read_table
+from iad.metrics.confusion import pixel_confusion
 from iad.metrics.localization import pixel_metrics
 from iad.metrics.pixels import PixelPictures
-from iad.metrics.confusion import pixel_confusion
 from iad.neighbors.rows import RowView
-from iad.report.tables import as_padded_markdown
 
 SHARES = (0, 0.006, 0.009, 0.012, 0.015, 0.018, 0.022, 0.027)
 THRESHOLDS = (

@@ -17,6 +17,8 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
+from iad.features.rotation import Orientation, Oriented, orientations
+from iad.report.tables import as_markdown
 
 from iad import compute, paths
 from iad.config import load_params
@@ -26,10 +28,8 @@ from iad.detectors.aggregation import aggregate_maps
 from iad.detectors.patch.memory_bank import MemoryBank
 from iad.detectors.patch.scores import draw_pictures
 from iad.features.embedder import Embedder
-from iad.features.rotation import Orientation, Oriented, orientations
 from iad.io import open_array
 from iad.metrics.image import auroc, confusion
-from iad.report.tables import as_markdown
 from iad.statistics.bootstrap import bootstrap_intervals
 from iad.statistics.comparison import delong
 

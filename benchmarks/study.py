@@ -23,15 +23,15 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
+from iad.report.tables import as_markdown
 from PIL import Image
 
 from iad import paths
 from iad.commands.preset import leaves, overlay
+from iad.config import load_params
 from iad.decision.thresholds import is_anomalous, set_threshold
 from iad.io import open_array, read_json, read_table
 from iad.metrics.image import auroc, confusion
-from iad.config import load_params
-from iad.report.tables import as_markdown
 from iad.statistics.bootstrap import bootstrap_intervals
 from iad.statistics.exact import Interval
 

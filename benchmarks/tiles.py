@@ -19,6 +19,8 @@ from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
+from iad.features.tiling import Tiles
+from iad.report.tables import as_markdown
 from memory import peak_mib
 from PIL import Image
 from ruamel.yaml import YAML
@@ -28,8 +30,6 @@ from iad.config import load_params
 from iad.data import carpet
 from iad.detectors.patch.memory_bank import MemoryBank
 from iad.features.embedder import Embedder
-from iad.features.tiling import Tiles
-from iad.report.tables import as_markdown
 
 WIDTH, HEIGHT = 4096, 3000
 THREADS = 170  # along the width: 24 px each

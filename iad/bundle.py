@@ -7,18 +7,35 @@ weights too.
 
 from __future__ import annotations
 
-import hashlib
-import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from pydantic.dataclasses import dataclass
 
+from iad.bundle_parts import (
+    EXACT,
+    BackboneRecord,
+    CalibrationSet,
+    Maps,
+    Origin,
+    PackedValues,
+    PictureSet,
+    Preprocess,
+    Rule,
+)
+from iad.decision.promises import Threshold
 from iad.errors import IadError
-from iad.sealed import read_sealed, write_sealed
+from iad.progress import say
+from iad.sealed import in_one_line, read_sealed, write_sealed
+
+__all__ = [
+    "Bundle", "CalibrationSet", "Maps", "Origin", "PictureSet", "Preprocess", "Rule", "locked", "read_bundle",
+    "write_bundle",
+]  # fmt: skip
 
 if TYPE_CHECKING:
     from iad.compute import Runtime
@@ -27,83 +44,55 @@ if TYPE_CHECKING:
 FORMAT = 1
 SUFFIX = ".iad"
 DETECTOR, CALIBRATION, WEIGHTS = "detector/", "calibration/", "weights/"  # before the names of arrays
-ORIGIN = ("iad", "versions", "revision", "source", "category", "precision")
+KEPT = "kept."  # and, behind CALIBRATION, before the parts that are kept of calibration pictures
 REMEDY = "make one with `iad bundle METHOD`"
 
 
-@dataclass(frozen=True)
-class PictureSet:
-    """Pictures by name and by content: file names, and the SHA-256 of the files' bytes."""
-
-    ids: tuple[str, ...]
-    sha256: tuple[str, ...]
-
-    def __len__(self) -> int:
-        return len(self.ids)
-
-    def pick(self, places: np.ndarray) -> PictureSet:
-        """Those at these places, int64 `(K,)` or bool `(N,)`, in that order."""
-        found = np.arange(len(self))[places].tolist()
-        return PictureSet(tuple(self.ids[place] for place in found), tuple(self.sha256[place] for place in found))
-
-    def __add__(self, other: PictureSet) -> PictureSet:
-        return PictureSet(self.ids + other.ids, self.sha256 + other.sha256)
-
-    def fingerprint(self) -> str:
-        """Hex SHA-256 over the hashes of all pictures, whatever their order and names."""
-        return hashlib.sha256("\n".join(sorted(self.sha256)).encode()).hexdigest()
-
-
-@dataclass(frozen=True, eq=False)
-class CalibrationSet:
-    """Good pictures that set the threshold, and their scores out of sample.
-
-    Attributes:
-        pictures: K of them.
-        rows: int64 `(K,)`, the number of each among the pictures fitted to, or -1 for one that was set apart.
-        scores: float64 `(K,)`, higher = more anomalous.
-        scheme: how the scores came to be out of sample.
-        map_scheme: the same of the maps.
-        kept: what the detector takes of these pictures, by the name of the part, for those of which it has kept too
-            little itself; only in a bundle that is to be extended.
-    """
-
-    pictures: PictureSet
-    rows: np.ndarray
-    scores: np.ndarray
-    scheme: str
-    map_scheme: str
-    kept: Mapping[str, np.ndarray] = field(default_factory=dict)
-
-
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, config=EXACT)
 class Bundle:
     """A fitted method and everything that a verdict needs.
+
+    Plain mappings in place of the smaller records are accepted, and checked.
 
     Attributes:
         packed: values and arrays of the method, as `Fitted.pack` gives them.
         pictures: the good pictures that it was fitted to.
         calibration: what set the threshold.
-        threshold: the threshold, as `iad.decision.promises.Threshold` holds it.
-        rule: `strategy` and `options` that set it, to set it anew.
-        preprocess: `image_size`, `white_16bit` and `max_megapixels`.
+        threshold: the threshold and its promise.
+        rule: how the threshold was set, to set it anew.
+        preprocess: how pictures are prepared.
         embedders: record of each backbone, by the stage that used it; none of a method that looks at pixels.
         weights: tensors of each backbone, where they are inside.
-        maps: `sigma`, `rate`, `usual`, `red` and `promise` of the maps' colours; None of a method without maps.
-        origin: `iad` (version), `versions` of libraries, `revision`, `source` and `category` of the pictures, and the
-            `precision` of a network that is no backbone.
+        maps: the scale of the maps; None of a method without maps.
+        origin: where all this comes from.
+
+    Raises:
+        ValueError: if a value is of another type, or out of range.
+        IadError: if the calibration does not fit together, or is not finite.
     """
 
-    packed: tuple[Mapping[str, Any], Mapping[str, np.ndarray]]
+    packed: tuple[PackedValues, Mapping[str, np.ndarray]]
     pictures: PictureSet
     calibration: CalibrationSet
-    threshold: Mapping[str, Any]
-    rule: Mapping[str, Any]
-    preprocess: Mapping[str, Any]
-    embedders: Mapping[str, Mapping[str, Any]]
+    threshold: Threshold
+    rule: Rule
+    preprocess: Preprocess
+    embedders: Mapping[str, BackboneRecord]
     weights: Mapping[str, Mapping[str, np.ndarray]]
-    maps: Mapping[str, Any] | None
-    origin: Mapping[str, Any]
+    maps: Maps | None
+    origin: Origin
+
+    def __post_init__(self) -> None:
+        """Refuse what no method could have left."""
+        if (most := int(self.calibration.rows.max())) >= len(self.pictures):
+            raise IadError(f"a calibration picture with number {most}, of {len(self.pictures)} pictures")
+        if not np.isfinite(self.threshold.value):
+            raise IadError("the threshold is not finite")
+        sizes = {record["image_size"] for record in self.embedders.values()}
+        if sizes - {self.preprocess.image_size}:
+            raise IadError(f"backbones for pictures of {max(sizes)} px, which are {self.preprocess.image_size} px here")
+        if unused := set(self.weights) - set(self.embedders):
+            raise IadError(f"weights of '{min(unused)}', which is no backbone of it")
 
     @property
     def method(self) -> str:
@@ -116,7 +105,7 @@ class Bundle:
         return bool((self.calibration.rows < 0).all())
 
     def fitted(self, runtime: Runtime | None = None) -> Fitted:
-        """The method; this imports what it computes with."""
+        """The method; this imports what it computes with. See `iad.fitted.unpack`."""
         from iad.fitted import unpack
 
         return unpack(*self.packed, runtime)
@@ -127,14 +116,14 @@ def write_bundle(path: Path, bundle: Bundle) -> str:
     values, arrays = bundle.packed
     found = bundle.calibration
     content = {
-        "format": FORMAT, **bundle.origin, "fitted": values, "pictures": _listed(bundle.pictures),
+        "format": FORMAT, "origin": asdict(bundle.origin), "fitted": values, "pictures": _pairs(bundle.pictures),
         "calibration": {
-            "pictures": _listed(found.pictures), "scheme": found.scheme, "map_scheme": found.map_scheme,
+            "pictures": _pairs(found.pictures), "scheme": found.scheme, "map_scheme": found.map_scheme,
         },
-        "threshold": bundle.threshold, "rule": bundle.rule, "preprocess": bundle.preprocess,
-        "embedders": bundle.embedders, "maps": bundle.maps,
+        "threshold": asdict(bundle.threshold), "rule": asdict(bundle.rule), "preprocess": asdict(bundle.preprocess),
+        "embedders": dict(bundle.embedders), "maps": None if bundle.maps is None else asdict(bundle.maps),
     }  # fmt: skip
-    kept = {"rows": found.rows, "scores": found.scores} | {f"kept.{part}": array for part, array in found.kept.items()}
+    kept = {"rows": found.rows, "scores": found.scores} | {f"{KEPT}{part}": array for part, array in found.kept.items()}
     return write_sealed(
         path, content,
         {f"{DETECTOR}{name}": array for name, array in arrays.items()}
@@ -144,10 +133,10 @@ def write_bundle(path: Path, bundle: Bundle) -> str:
 
 
 def read_bundle(path: Path) -> tuple[Bundle, str]:
-    """Read a bundle and check its hash, which is given too.
+    """Read a bundle and check its hash, which is given too, and that its parts fit together.
 
     Raises:
-        IadError: if the file is missing, no bundle, of another format, cut short or altered.
+        IadError: if the file is missing, no bundle, of another format, cut short or altered, or put together wrongly.
     """
     content, arrays, digest = read_sealed(path, what="bundle", remedy=REMEDY)
     if "format" not in content:
@@ -155,45 +144,65 @@ def read_bundle(path: Path) -> tuple[Bundle, str]:
     if content["format"] != FORMAT:
         found = content["format"]
         raise IadError(f"{path}: a bundle of format {found}, and this version reads format {FORMAT}; update iad")
-    own = _below(arrays, CALIBRATION)
-    weights: dict[str, dict[str, np.ndarray]] = {}
-    for name, array in _below(arrays, WEIGHTS).items():
-        reads, _, tensor = name.rpartition("/")
-        weights.setdefault(reads, {})[tensor] = array
-    found = content["calibration"]
-    return Bundle(
-        packed=(content["fitted"], _below(arrays, DETECTOR)),
-        pictures=_pictures(content["pictures"]),
-        calibration=CalibrationSet(
-            _pictures(found["pictures"]), own["rows"], own["scores"], found["scheme"], found["map_scheme"],
-            _below(own, "kept."),
-        ),
-        threshold=content["threshold"], rule=content["rule"], preprocess=content["preprocess"],
-        embedders=content["embedders"], weights=weights, maps=content["maps"],
-        origin={name: content[name] for name in ORIGIN},
-    ), digest  # fmt: skip
+    with in_one_line(str(path)):
+        return _bundle(content, arrays), digest
 
 
 @contextmanager
 def locked(path: Path) -> Iterator[None]:
     """Hold the only right to change a bundle in place, so that of two changes at once none is lost: the second waits.
 
-    The lock is the operating system's, on a file in its folder for temporary ones, and ends with the process.
-    """
-    from filelock import FileLock
+    The lock is the operating system's, on a hidden file beside the bundle. So it ends with the process, holds for all
+    users, and for all computers where a shared folder passes locks on. The hidden file stays.
 
-    name = hashlib.sha256(str(path.resolve()).encode()).hexdigest()[:32]
-    with FileLock(Path(tempfile.gettempdir()) / f"iad-{name}.lock"):
+    Raises:
+        IadError: if there is no such file, or none can be made beside it.
+    """
+    if not path.is_file():
+        raise IadError(f"{path}: no such file; {REMEDY}")
+    from filelock import FileLock, Timeout
+
+    real = path.resolve()
+    lock = FileLock(real.with_name(f".{real.name}.lock"), mode=0o666)
+    try:
+        lock.acquire(blocking=False)
+    except Timeout:
+        say(f"{path}: another command is changing it; waiting")
+        lock.acquire()
+    except OSError as error:
+        raise IadError(f"{path}: cannot be changed here ({error.strerror}); name another file with --out") from None
+    try:
         yield
+    finally:
+        lock.release()
+
+
+def _bundle(content: Mapping[str, Any], arrays: Mapping[str, np.ndarray]) -> Bundle:
+    given = dict(content)
+    del given["format"]
+    calibration, own = given.pop("calibration"), _below(arrays, CALIBRATION)
+    weights: dict[str, dict[str, np.ndarray]] = {}
+    for name, array in _below(arrays, WEIGHTS).items():
+        reads, _, tensor = name.rpartition("/")
+        weights.setdefault(reads, {})[tensor] = array
+    return Bundle(
+        packed=(given.pop("fitted"), _below(arrays, DETECTOR)),
+        pictures=_pictures(given.pop("pictures")),
+        calibration=CalibrationSet(
+            _pictures(calibration["pictures"]), own["rows"], own["scores"], calibration["scheme"],
+            calibration["map_scheme"], _below(own, KEPT),
+        ),
+        weights=weights, **given,
+    )  # fmt: skip
 
 
 def _below(arrays: Mapping[str, np.ndarray], prefix: str) -> dict[str, np.ndarray]:
     return {name.removeprefix(prefix): array for name, array in arrays.items() if name.startswith(prefix)}
 
 
-def _listed(pictures: PictureSet) -> list[list[str]]:
+def _pairs(pictures: PictureSet) -> list[list[str]]:
     return [list(pair) for pair in zip(pictures.ids, pictures.sha256, strict=True)]
 
 
-def _pictures(listed: Sequence[Sequence[str]]) -> PictureSet:
-    return PictureSet(tuple(one[0] for one in listed), tuple(one[1] for one in listed))
+def _pictures(pairs: Sequence[Sequence[str]]) -> PictureSet:
+    return PictureSet(tuple(name for name, _ in pairs), tuple(sha256 for _, sha256 in pairs))

@@ -7,6 +7,7 @@ only when they run, so that `iad --help` answers at once.
 from __future__ import annotations
 
 import errno
+import io
 import sys
 from typing import Any, NoReturn
 
@@ -71,6 +72,8 @@ def iad() -> None:
 
 def main() -> None:
     """Run the command line; a refusal is one line on standard error and exit code 1, or 2 for wrong usage."""
+    if isinstance(sys.stdout, io.TextIOWrapper):  # a console that cannot show a picture's name shows a replacement
+        sys.stdout.reconfigure(errors="replace")
     try:
         code = app(sys.argv[1:] or ["--help"], prog_name="iad", standalone_mode=False)
     except IadError as error:

@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 
 from iad.bundle import Bundle, CalibrationSet, PictureSet
+from iad.data.given import Given, read_pictures
 from iad.data.pictures import PictureFile
 from iad.decision.thresholds import is_anomalous, set_threshold
 from iad.detectors.base import Embeddings, Extendable
@@ -24,45 +25,49 @@ from iad.fitted import Fitted
 from iad.options import flat
 from iad.predictor import Predictor
 from iad.report.overlay import red_scale
+from iad.sealed import in_one_line
 
-MAY_DIFFER = ("method", "reads")  # names that a user chooses
-OF_A_RECORD = ("weights", "batch_size")  # of a backbone: where and how the same numbers are made
+MAY_DIFFER = ("method", "reads")  # of a fitted method: names that a user chooses
+OF_A_MACHINE = ("weights", "batch_size", "runtime")  # of a backbone: where and how the same numbers are made
 
 
 @dataclass(frozen=True, eq=False)
 class Part:
-    """Pictures that join a detector, and those that calibrate, numbered within the part; without scores."""
+    """Pictures that join a detector, and those that calibrate.
+
+    Attributes:
+        pictures: N that join.
+        calibrating: K that calibrate.
+        rows: int64 `(K,)`, the number of each of these among those that join, or -1 where it is set apart.
+        kept: what is kept of these, as in `CalibrationSet`.
+    """
 
     pictures: PictureSet
-    calibration: CalibrationSet
+    calibrating: PictureSet
+    rows: np.ndarray
+    kept: Mapping[str, np.ndarray]
 
     def without(self, taken: set[str]) -> tuple[Part, np.ndarray]:
-        """The part without pictures of these hashes, and which pictures stay, bool `(N,)`."""
-        stays, calibration = _others(self.pictures, taken), self.calibration
-        free = _others(calibration.pictures, taken)
+        """The part without pictures of these hashes, and which of those that join stay, bool `(N,)`."""
+        stays, free = _others(self.pictures, taken), _others(self.calibrating, taken)
         number = np.cumsum(stays) - 1  # of each picture that stays
-        rows = calibration.rows[free]
-        kept = {name: array[free] for name, array in calibration.kept.items()}
-        left = replace(
-            calibration, pictures=calibration.pictures.pick(free), rows=np.where(rows < 0, rows, number[rows]),
-            scores=calibration.scores[:0], kept=kept,
-        )  # fmt: skip
-        return Part(self.pictures.pick(stays), left), stays
+        rows = self.rows[free]
+        kept = {name: array[free] for name, array in self.kept.items()}
+        rows = np.where(rows < 0, rows, number[rows])
+        return Part(self.pictures.take(stays), self.calibrating.take(free), rows, kept), stays
 
     def join(self, other: Part, most: int, seed: int) -> Part:
         """Both, the other's pictures after these; at most so many calibrate (0: all), unless they are set apart."""
-        here, there = self.calibration, other.calibration
-        one, two = np.arange(len(here.pictures)), np.arange(len(there.pictures))
-        if (np.concatenate([here.rows, there.rows]) >= 0).all():
+        one, two = np.arange(len(self.rows)), np.arange(len(other.rows))
+        if (np.concatenate([self.rows, other.rows]) >= 0).all():
             one, two = _thinned((len(one), len(self.pictures)), (len(two), len(other.pictures)), most, seed)
-        rows = there.rows[two]
-        joined = replace(
-            here, pictures=here.pictures.pick(one) + there.pictures.pick(two),
-            rows=np.concatenate([here.rows[one], np.where(rows < 0, rows, rows + len(self.pictures))]),
-            scores=here.scores[:0],
-            kept={name: np.concatenate([array[one], there.kept[name][two]]) for name, array in here.kept.items()},
-        )  # fmt: skip
-        return Part(self.pictures + other.pictures, joined)
+        rows = other.rows[two]
+        return Part(
+            self.pictures + other.pictures,
+            self.calibrating.take(one) + other.calibrating.take(two),
+            np.concatenate([self.rows[one], np.where(rows < 0, rows, rows + len(self.pictures))]),
+            {name: np.concatenate([array[one], other.kept[name][two]]) for name, array in self.kept.items()},
+        )
 
 
 @dataclass(frozen=True, eq=False)
@@ -71,15 +76,15 @@ class Added:
 
     Attributes:
         bundle: the new one.
-        new: pictures that were added.
-        known: pictures that were in the bundle before, or came twice.
-        suspects: pictures among the new ones that the old bundle would have rejected.
+        new: paths of pictures that were added.
+        known: of pictures that were in the bundle before, or came twice.
+        suspects: of those among the new ones that the old bundle would have rejected.
     """
 
     bundle: Bundle
-    new: list[PictureFile]
-    known: list[PictureFile]
-    suspects: list[PictureFile]
+    new: list[str]
+    known: list[str]
+    suspects: list[str]
 
 
 def add_pictures(predictor: Predictor, found: Sequence[PictureFile]) -> Added:
@@ -92,40 +97,43 @@ def add_pictures(predictor: Predictor, found: Sequence[PictureFile]) -> Added:
     Raises:
         IadError: if a picture cannot be read, the method takes no more pictures, or the bundle kept too little.
     """
-    bundle = predictor.bundle
+    bundle, how = predictor.bundle, predictor.bundle.preprocess
     detector = extendable(bundle, predictor.fitted, predictor.origin)
-    new, known = _unknown(found, _taken(bundle))
+    new, known = _unknown(list(read_pictures(found, how.image_size, **how.limits)), _taken(bundle))
     if not new:
-        return Added(bundle, [], known, [])
-    embeddings = predictor.embed_good(np.stack([predictor.prepare(one) for one in new]))
+        return Added(bundle, [], _paths(known), [])
+    embeddings = predictor.embed_good(np.stack([one.pixels for one in new if one.pixels is not None]))
     odd = is_anomalous(detector.predict(embeddings).pred_score, predictor.threshold)
-    pictures = PictureSet(tuple(one.name for one in new), tuple(one.sha256 for one in new))
+    pictures = PictureSet(tuple(one.image_id for one in new), tuple(one.sha256 for one in new))
     drawn = draw_pictures(len(new), detector.most_calibrating, detector.seed)
     drawn = drawn[:0] if bundle.set_apart else drawn
     kept = {name: np.asarray(getattr(embeddings, name))[drawn] for name in bundle.calibration.kept}
-    calibration = replace(bundle.calibration, pictures=pictures.pick(drawn), rows=drawn, kept=kept)
-    joined = _part(bundle).join(Part(pictures, calibration), detector.most_calibrating, detector.seed)
+    part = Part(pictures, pictures.take(drawn), drawn, kept)
+    joined = _part(bundle).join(part, detector.most_calibrating, detector.seed)
     after = _calibrated(bundle, predictor.fitted, detector.add(embeddings), joined, predictor.origin)
-    return Added(after, new, known, [one for one, suspect in zip(new, odd, strict=True) if suspect])
+    return Added(after, _paths(new), _paths(known), _paths([new[row] for row in np.flatnonzero(odd)]))
 
 
 def merge_bundles(bundles: Mapping[str, Bundle], origin: str) -> Bundle:
     """Merge bundles of the same parameters, by file; a picture that several hold counts once.
 
+    Args:
+        bundles: two or more; the merged one has the first one's origin, backbone weights and names.
+        origin: the new file, for refusals.
+
     Raises:
         IadError: naming what differs between two of them, or if their method cannot be merged.
     """
     (first_name, first), *others = bundles.items()
-    fitted = first.fitted()
-    detector = extendable(first, fitted, first_name)
-    joined, taken, more = _part(first), _taken(first), []
     for name, other in others:
         require_same(first, other, first_name, name)
+    (fitted, detector), *rest = (_opened(bundle, name) for name, bundle in bundles.items())
+    joined, taken, more = _part(first), _taken(first), []
+    for (_, other), (_, theirs) in zip(others, rest, strict=True):
         part, stays = _part(other).without(taken)
         taken |= _taken(other)
         joined = joined.join(part, detector.most_calibrating, detector.seed)
         if stays.any():
-            theirs = extendable(other, other.fitted(), name)
             more.append(theirs if stays.all() else theirs.drop(stays))
     return _calibrated(first, fitted, detector.merge(more), joined, origin)
 
@@ -163,46 +171,51 @@ def require_same(first: Bundle, other: Bundle, first_name: str, other_name: str)
 
 
 def _settings(bundle: Bundle) -> dict[str, Any]:
+    """Everything that makes a score, or a promise."""
     fitted = {name: value for name, value in bundle.packed[0].items() if name not in (*MAY_DIFFER, "state", "members")}
     records = [
-        {name: value for name, value in one.items() if name not in OF_A_RECORD} for one in bundle.embedders.values()
+        {name: value for name, value in one.items() if name not in OF_A_MACHINE} for one in bundle.embedders.values()
     ]
-    maps = {name: bundle.maps[name] for name in ("sigma", "rate")} if bundle.maps else {}
+    maps = {"sigma": bundle.maps.sigma, "rate": bundle.maps.rate} if bundle.maps else {}
     calibrating = "pictures set apart" if bundle.set_apart else "pictures of the bundle"
     return {
-        **fitted, "preprocess": bundle.preprocess, "backbone": records[0] if records else {}, "threshold": bundle.rule,
-        "maps": maps, "calibration": calibrating,
+        **fitted, "preprocess": asdict(bundle.preprocess), "backbone": records[0] if records else {},
+        "threshold": asdict(bundle.rule), "maps": maps, "calibration": calibrating,
     }  # fmt: skip
+
+
+def _opened(bundle: Bundle, name: str) -> tuple[Fitted, Extendable[Any]]:
+    with in_one_line(name):
+        fitted = bundle.fitted()
+        return fitted, extendable(bundle, fitted, name)
 
 
 def _calibrated(bundle: Bundle, fitted: Fitted, detector: Extendable[Any], part: Part, origin: str) -> Bundle:
     """The bundle of this detector and these pictures, with threshold and scale set anew."""
-    found, apart = part.calibration, bundle.set_apart
-    embeddings = Embeddings(**found.kept) if found.kept else detector.recall(found.rows)
-    if embeddings is None:
-        raise IadError(f"{origin}: keeps too little of its calibrating pictures to score them again")
-    try:
-        said = detector.predict(embeddings, leave_out=None if apart else found.rows)
-    except IadError as refusal:
-        raise IadError(f"{origin}: {refusal}") from None
-    scheme, map_scheme = found.scheme, found.map_scheme
+    apart = bool((part.rows < 0).all())
+    with in_one_line(origin):
+        embeddings = Embeddings(**part.kept) if part.kept else detector.recall(part.rows)
+        if embeddings is None:
+            raise IadError("keeps too little of its calibrating pictures to score them again")
+        found = detector.predict(embeddings, leave_out=None if apart else part.rows)
+    scheme, map_scheme = bundle.calibration.scheme, bundle.calibration.map_scheme
     if not apart:
         scheme, map_scheme = (left_out_scheme(falls) for falls in (detector.only_falls, detector.map_only_falls))
-    rule, maps = bundle.rule, bundle.maps
-    threshold = set_threshold(said.pred_score, rule["strategy"], rule["options"], scheme=scheme, origin=origin)
-    if maps is not None and said.anomaly_map is not None:
-        size = bundle.preprocess["image_size"]
-        scale = red_scale(said.anomaly_map, size, maps["sigma"], maps["rate"], map_scheme, origin=origin)
-        maps = {"sigma": maps["sigma"], "rate": maps["rate"], **scale}
+    rule, maps, size = bundle.rule, bundle.maps, bundle.preprocess.image_size
+    threshold = set_threshold(found.pred_score, rule.strategy, rule.options, scheme=scheme, origin=origin)
+    if maps is not None and found.anomaly_map is not None:
+        scale = red_scale(found.anomaly_map, size, maps.sigma, maps.rate, map_scheme, origin=origin)
+        maps = replace(maps, **scale)
     return replace(
-        bundle, packed=replace(fitted, detector=detector).pack(), pictures=part.pictures,
-        calibration=replace(found, scores=said.pred_score, scheme=scheme, map_scheme=map_scheme),
-        threshold=asdict(threshold) | {"warnings": list(threshold.warnings)}, maps=maps,
+        bundle, packed=replace(fitted, detector=detector).pack(), pictures=part.pictures, threshold=threshold,
+        calibration=CalibrationSet(part.calibrating, part.rows, found.pred_score, scheme, map_scheme, part.kept),
+        maps=maps,
     )  # fmt: skip
 
 
 def _part(bundle: Bundle) -> Part:
-    return Part(bundle.pictures, bundle.calibration)
+    found = bundle.calibration
+    return Part(bundle.pictures, found.pictures, found.rows, found.kept)
 
 
 def _taken(bundle: Bundle) -> set[str]:
@@ -210,13 +223,17 @@ def _taken(bundle: Bundle) -> set[str]:
     return set(bundle.pictures.sha256) | set(bundle.calibration.pictures.sha256)
 
 
-def _unknown(found: Sequence[PictureFile], taken: set[str]) -> tuple[list[PictureFile], list[PictureFile]]:
+def _unknown(found: Sequence[Given], taken: set[str]) -> tuple[list[Given], list[Given]]:
     """Those that are new, each once, and the others."""
     new, known, seen = [], [], set(taken)
     for one in found:
         (known if one.sha256 in seen else new).append(one)
         seen.add(one.sha256)
     return new, known
+
+
+def _paths(pictures: Sequence[Given]) -> list[str]:
+    return [str(one.path or one.image_id) for one in pictures]
 
 
 def _others(pictures: PictureSet, taken: set[str]) -> np.ndarray:

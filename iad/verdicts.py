@@ -1,149 +1,229 @@
-"""Verdicts as files: a table, and each picture under the colours of its map."""
+"""Pictures inspected with a bundle, and verdicts as files: a table, and each picture under the colours of its map."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+import json
+import math
+import os
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any
 
 from iad.data.pictures import PictureFile, find
 from iad.errors import IadError
-from iad.io import replacing
+from iad.io import replacing, write_csv, write_table
+from iad.outputs import require_file, require_folder
+from iad.progress import track
 
 if TYPE_CHECKING:
     import pandas as pd
 
+    from iad.bundle import Bundle
     from iad.predictor import Verdict
 
 COLUMNS = ("image_id", "path", "score", "p_value", "rejected", "known", "error")
-WRITERS = {".csv": "CSV", ".jsonl": "JSON lines", ".parquet": "Parquet"}
+KINDS = {".csv": "CSV", ".jsonl": "JSON lines", ".parquet": "Parquet"}
 LONGEST = 2000  # pixels on the longer side of what is shown
 
 
+@dataclass(frozen=True, eq=False)
+class Inspection:
+    """What inspecting pictures came to.
+
+    Attributes:
+        verdicts: one per picture, without maps, in the order of the pictures.
+        threshold: of the bundle.
+        undrawn: why a picture has no overlay, a line each; that it could not be read is told by its verdict.
+    """
+
+    verdicts: list[Verdict]
+    threshold: float
+    undrawn: list[str]
+
+
 def inspect(
-    bundle: Path, pictures: Sequence[Path], *, out: Path | None = None, maps: Path | None = None, weights: str = "",
-    device: str = "auto",
-) -> tuple[list[Verdict], float]:  # fmt: skip
+    bundle: Path, places: Sequence[Path], *, out: Path | None = None, maps: Path | None = None, force: bool = False,
+    weights: str = "", device: str = "auto",
+) -> Inspection:  # fmt: skip
     """Inspect pictures with a bundle and write what is asked for; a picture that cannot be read is passed over.
 
     Args:
         bundle: a file of `iad bundle`.
-        pictures: files, or folders of them.
+        places: files with pictures, or folders of them; one that is named twice counts once.
         out: a table of verdicts, of which kind its suffix says.
         maps: a folder for each picture under the colours of its map.
+        force: whether outputs that are there already are replaced.
         weights: as in `iad.predictor.Predictor`.
         device: as in `iad.predictor.Predictor`.
 
-    Returns:
-        The verdicts, without maps, and the threshold.
-
     Raises:
-        IadError: before anything is written, if a place is not there, or an output would take the place of an input.
+        IadError: before anything is computed, if a place is not there, or an output must not or cannot be written.
     """
     from iad.predictor import load
 
-    found = find(pictures)
-    if out is not None:
-        require_writable(out, [bundle, *(one.path for one in found)])
-    files = {} if maps is None else overlay_files(maps, found, [bundle, *pictures])
+    found = find_each(places)
+    overlays = _require_outputs(found, [bundle, *places], out, maps, force=force)
     inspector = load(bundle, device=device, weights=weights)
-    scale, verdicts = inspector.bundle.maps, []
-    if files and scale is None:
+    if overlays and inspector.bundle.maps is None:
         raise IadError(f"{bundle}: {inspector.method} gives no maps; leave --maps out")
-    for verdict in inspector.predict(found, maps=bool(files), errors="return"):
-        if verdict.path in files and not verdict.error and scale is not None:
-            write_overlay(files[verdict.path], verdict, inspector.bundle.preprocess, scale)
+    verdicts, undrawn = [], []
+    stream = inspector.predict([one.file for one in found], maps=bool(overlays), errors="return")
+    for verdict in track(stream, f"inspecting with {bundle.name}", total=len(found)):
+        if verdict.path in overlays and not verdict.error:
+            undrawn += _draw(overlays[verdict.path], verdict, inspector.bundle)
         verdicts.append(verdict.without_map())
     if out is not None:
         write_verdicts(out, verdicts)
-    return verdicts, inspector.threshold
+    return Inspection(verdicts, inspector.threshold, undrawn)
+
+
+@dataclass(frozen=True)
+class Found:
+    """A picture, and the place that was named for it."""
+
+    file: PictureFile
+    place: Path
+
+    @property
+    def path(self) -> Path:
+        """Of the picture."""
+        return self.file.path
+
+
+def find_each(places: Sequence[Path]) -> list[Found]:
+    """The pictures at all places, in their order; one that several name belongs to the first of them.
+
+    Raises:
+        IadError: as `iad.data.pictures.find` does.
+    """
+    found: dict[str, Found] = {}
+    for place in places:
+        for file in find(place):
+            found.setdefault(os.path.abspath(file.path), Found(file, place))  # noqa: PTH100  # links stay links
+    return list(found.values())
+
+
+def require_kind(out: Path) -> None:
+    """Refuse a table of a kind that nobody writes.
+
+    Raises:
+        IadError: naming the kinds.
+    """
+    if out.suffix.lower() not in KINDS:
+        known = ", ".join(f"{suffix} ({name})" for suffix, name in KINDS.items())
+        raise IadError(f"{out}: what kind of table is '{out.suffix}'? Use one of {known}")
 
 
 def verdict_table(verdicts: Iterable[Verdict]) -> pd.DataFrame:
-    """One row per picture: `image_id`, `path`, `score`, `p_value`, `rejected`, `known` and `error`."""
+    """One row per picture: `image_id`, `path`, `score`, `p_value`, `rejected`, `known` and `error`.
+
+    `path` is that of the file as it was named, which no other row has; missing for pictures without a file.
+    """
     import pandas as pd
 
-    rows = [
-        (one.image_id, None if one.path is None else one.path.as_posix(), one.pred_score, one.p_value, one.rejected,
-         one.known, one.error)
-        for one in verdicts
-    ]  # fmt: skip
-    return pd.DataFrame(rows, columns=list(COLUMNS))
+    return pd.DataFrame([_row(one) for one in verdicts], columns=list(COLUMNS))
 
 
-def require_writable(out: Path, inputs: Sequence[Path]) -> None:
-    """Refuse a table that no writer knows, or that would take the place of an input.
+def write_verdicts(out: Path, verdicts: Sequence[Verdict]) -> None:
+    """Write a table as CSV, JSON lines or Parquet, by the suffix of the file; it appears when it is complete.
+
+    Scores keep all their digits in each of them. A score that is missing is empty in CSV, and null in the others.
+    """
+    match out.suffix.lower():
+        case ".csv":
+            write_csv(out, verdict_table(verdicts))
+        case ".jsonl":
+            lines = (json.dumps(_without_nan(_row(one)), ensure_ascii=False, allow_nan=False) for one in verdicts)
+            with replacing(out) as part:
+                part.write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
+        case _:
+            write_table(out, verdict_table(verdicts))
+
+
+def overlay_names(found: Sequence[Found]) -> list[Path]:
+    """The file of each picture's overlay, below the folder for them: as the picture lies below its own.
+
+    Of several folders, the overlays of each lie in one of its name.
 
     Raises:
-        IadError: naming the suffixes, or the input.
+        IadError: if two pictures would share one.
     """
-    if out.suffix.lower() not in WRITERS:
-        known = ", ".join(f"{suffix} ({name})" for suffix, name in WRITERS.items())
-        raise IadError(f"{out}: what kind of table is '{out.suffix}'? Use one of {known}")
-    if (aliased := next((one for one in inputs if one.resolve() == out.resolve()), None)) is not None:
-        raise IadError(f"{out}: is an input itself ({aliased}); name another file")
+    several = len({one.place for one in found if one.place != one.path}) > 1
+    names: dict[Path, Path] = {}
+    for one in found:
+        folder = one.place.resolve().name if several and one.place != one.path else ""
+        name = folder / PurePosixPath(one.file.name).with_suffix(".png")
+        if (other := names.setdefault(Path(name), one.path)) != one.path:
+            raise IadError(f"{other} and {one.path} would share the overlay {name}; inspect them one by one")
+    return list(names)
 
 
-def write_verdicts(out: Path, verdicts: Iterable[Verdict]) -> None:
-    """Write a table as CSV, JSON lines or Parquet, by the suffix of the file; it appears when it is complete."""
-    table = verdict_table(verdicts)
-    with replacing(out) as part:
-        match out.suffix.lower():
-            case ".csv":
-                table.to_csv(part, index=False, lineterminator="\n")
-            case ".jsonl":
-                table.to_json(part, orient="records", lines=True, double_precision=15, force_ascii=False)
-            case _:
-                table.to_parquet(part, index=False)
-
-
-def overlay_files(folder: Path, found: Sequence[PictureFile], inputs: Sequence[Path]) -> dict[Path, Path]:
-    """The file of each picture's overlay, by the picture's own.
+def write_overlay(file: Path, verdict: Verdict, bundle: Bundle) -> None:
+    """Write a picture in grey under its map, PNG: blue below the threshold of its pixels, red from there on.
 
     Args:
-        folder: for the overlays.
-        found: the pictures.
-        inputs: files and folders that the user named.
-
-    Raises:
-        IadError: if two pictures would share one, or the folder is an input, lies in one, or around one.
-    """
-    chosen = folder.resolve()
-    for one in (place.resolve() for place in inputs):
-        if chosen == one or chosen.is_relative_to(one) or one.is_relative_to(chosen):
-            raise IadError(f"{folder}: is an input, or lies in or around one ({one}); name another folder")
-    files: dict[Path, Path] = {}
-    taken: dict[Path, Path] = {}
-    for picture in found:
-        file = folder / PurePosixPath(picture.name).with_suffix(".png")
-        if file in taken:
-            raise IadError(f"{taken[file]} and {picture.path} would share the overlay {file}; inspect them one by one")
-        taken[file] = picture.path
-        files[picture.path] = file
-    return files
-
-
-def write_overlay(file: Path, verdict: Verdict, preprocess: Mapping[str, Any], scale: Mapping[str, Any]) -> None:
-    """Write a picture in grey under its map: blue below the threshold of its pixels, red from there on.
-
-    Args:
-        file: to write, PNG.
+        file: to write.
         verdict: of a picture on disk, with a map.
-        preprocess: of the bundle.
-        scale: of the bundle's maps.
+        bundle: that gave it.
+
+    Raises:
+        IadError: if there is no file, map or scale, or the file cannot be read any more.
     """
     from PIL import Image
 
     from iad.data.decode import decode_to_show
     from iad.data.tree import read_bytes
     from iad.detectors.maps import resized
-    from iad.report.overlay import MapScale, overlay
+    from iad.report.overlay import overlay
 
-    if verdict.path is None or verdict.anomaly_map is None:
-        raise IadError(f"{verdict.image_id}: no file or no map to draw")
-    limits = {name: value for name, value in preprocess.items() if name != "image_size"}
-    picture = decode_to_show(read_bytes(verdict.path), str(verdict.path), LONGEST, **limits)
+    if verdict.path is None or verdict.anomaly_map is None or bundle.maps is None:
+        raise IadError(f"{verdict.name}: no file, no map or no scale to draw")
+    picture = decode_to_show(read_bytes(verdict.path), str(verdict.path), LONGEST, **bundle.preprocess.limits)
     shown = resized(verdict.anomaly_map, picture.shape[0], picture.shape[1])
-    drawn = overlay(picture, shown, MapScale(scale["usual"], scale["red"]))
     with replacing(file) as part:
-        Image.fromarray(drawn).save(part, format="PNG")
+        Image.fromarray(overlay(picture, shown, bundle.maps.scale)).save(part, format="PNG")
+
+
+def _require_outputs(
+    found: Sequence[Found], inputs: Sequence[Path], out: Path | None, maps: Path | None, *, force: bool
+) -> dict[Path, Path]:
+    """Refuse outputs that must not or cannot be written; returns the file of each picture's overlay, if any."""
+    if out is not None:
+        require_kind(out)
+        require_file(out, inputs=[*inputs, *(one.path for one in found)], force=force)
+    if maps is None:
+        return {}
+    require_folder(maps, inputs=inputs, force=force)
+    return {one.path: maps / name for one, name in zip(found, overlay_names(found), strict=True)}
+
+
+def _draw(file: Path, verdict: Verdict, bundle: Bundle) -> list[str]:
+    """Write an overlay, or say in a line why not: the verdicts of all pictures are worth more than it."""
+    try:
+        write_overlay(file, verdict, bundle)
+    except IadError as refusal:
+        return [str(refusal)]
+    return []
+
+
+def _row(one: Verdict) -> dict[str, Any]:
+    path = None if one.path is None else one.path.as_posix()
+    values = (one.image_id, path, one.pred_score, one.p_value, one.rejected, one.known, one.error)
+    return {
+        name: encodable(value) if isinstance(value, str) else value
+        for name, value in zip(COLUMNS, values, strict=True)
+    }  # fmt: skip
+
+
+def encodable(text: str) -> str:
+    r"""A text without the halves of characters that stand for bytes which are no Unicode, as in some files' names.
+
+    >>> encodable("caf\udce9.png")
+    'caf?.png'
+    """
+    return text.encode("utf-8", "replace").decode()
+
+
+def _without_nan(row: dict[str, Any]) -> dict[str, Any]:
+    return {name: None if isinstance(value, float) and math.isnan(value) else value for name, value in row.items()}

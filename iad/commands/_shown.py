@@ -2,36 +2,54 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+import unicodedata
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from iad.words import as_text, named
+from iad.progress import say
+from iad.words import as_text, counted, named
 
 if TYPE_CHECKING:  # these import what computes, which `iad bundle show` does not need
     from iad.bundle import Bundle
     from iad.extend import Added
-    from iad.predictor import Verdict
+    from iad.verdicts import Inspection
+
+UNSHOWN = ("Cc", "Cs")  # Unicode's categories of control characters and of halves of characters
+
+
+def show_lines(lines: Iterable[str]) -> None:
+    r"""Print lines; a character of a name that would steer the terminal, or is none, becomes a question mark.
+
+    >>> show_lines(["a\x1b[2Jb.png"])
+    a?[2Jb.png
+    """
+    for line in lines:
+        say("".join("?" if unicodedata.category(letter) in UNSHOWN else letter for letter in line))
 
 
 def bundle_lines(path: Path, bundle: Bundle, digest: str) -> Iterator[str]:
     """What is in a bundle, a line each."""
-    values, side = bundle.packed[0], bundle.preprocess["image_size"]
-    origin, verdict = bundle.origin, bundle.threshold
-    versions = ", ".join(f"{name} {version}" for name, version in origin["versions"].items())
-    pictures = f"{len(bundle.pictures):,} good ones of {origin['source']}/{origin['category']}"
+    values, side, origin = bundle.packed[0], bundle.preprocess.image_size, bundle.origin
+    threshold, maps, kept = bundle.threshold, bundle.maps, bundle.calibration.kept
+    versions = ", ".join(f"{name} {version}" for name, version in origin.versions.items())
+    pictures = f"{len(bundle.pictures):,} good, {origin.source}/{origin.category}"
+    calibrating = f"{bundle.calibration.scheme} of {threshold.n_calibration} good pictures"
+    size = sum(array.nbytes for array in kept.values()) / 1e6
     rows = [
         ("bundle", f"{path} ({path.stat().st_size / 1e6:.1f} MB), method {bundle.method}"),
         ("detector", f"{values['detector']}: {_options(values['options'])}"),
-        *(("member", _member(name, inner)) for name, inner in values["members"].items()),
+        *(("member", f"{name}, {one['detector']}: {_options(one['options'])}") for name, one in _members(values)),
         ("pictures", f"{pictures}, {bundle.pictures.fingerprint()[:12]}"),
         ("input", f"{side} x {side} px"),
         *(("backbone", _backbone(one, inside=reads in bundle.weights)) for reads, one in bundle.embedders.items()),
-        ("threshold", f"{verdict['value']:.4f} ({verdict['strategy']}), from {verdict['n_calibration']} good pictures"),
-        ("promise", verdict["guarantee"]),
-        *([("maps", f"red from {bundle.maps['red']:.4f} on: {bundle.maps['promise']}")] if bundle.maps else []),
-        *(("warning", text) for text in verdict["warnings"]),
-        ("made by", f"iad {origin['iad']} at {origin['revision'] or 'no revision'}; {versions}"),
+        ("threshold", f"{threshold.value:.4f} ({threshold.strategy}), {calibrating}"),
+        ("promise", threshold.guarantee),
+        *(("warning", text) for text in threshold.warnings),
+        *([("maps", f"red from {maps.red:.4f} on: {maps.promise}")] if maps else []),
+        *([("warning", f"maps: {maps.warning}")] if maps and maps.warning else []),
+        *([("kept", f"{', '.join(kept)} of these pictures, for add and merge ({size:.1f} MB)")] if kept else []),
+        ("made by", f"iad {origin.iad} at {origin.revision or 'no revision'}; {versions}"),
         ("sha256", digest),
     ]  # fmt: skip
     return (f"{name:<10} {text}" for name, text in rows)
@@ -40,49 +58,47 @@ def bundle_lines(path: Path, bundle: Bundle, digest: str) -> Iterator[str]:
 def added_lines(path: Path, before: Bundle, result: Added) -> Iterator[str]:
     """What adding pictures changed."""
     if result.known:
-        names = named([one.name for one in result.known])
-        yield f"{len(result.known)} left out, which the bundle knows already: {names}"
+        yield f"{len(result.known)} left out, which the bundle knows already: {named(result.known)}"
     if not result.new:
-        yield f"{path}: nothing to add; the bundle holds {len(before.pictures):,} pictures as before"
+        yield f"{path}: nothing to add; the bundle holds {counted(len(before.pictures), 'picture')} as before"
         return
     if result.suspects:
-        names = named([one.name for one in result.suspects])
+        names = named(result.suspects)
         yield f"look at {len(result.suspects)} that the bundle would have rejected, and now counts as good: {names}"
     old, new = before.threshold, result.bundle.threshold
-    yield f"{path}: {len(result.new):,} added to {len(before.pictures):,} pictures"
-    yield f"threshold {old['value']:.4f} -> {new['value']:.4f}; {new['guarantee']}"
+    yield f"{path}: {counted(len(result.new), 'picture')} added, {len(result.bundle.pictures):,} now"
+    yield f"threshold {old.value:.4f} -> {new.value:.4f}; {new.guarantee}"
 
 
-def verdict_lines(verdicts: Sequence[Verdict], threshold: float, *, table: bool) -> Iterator[str]:
+def verdict_lines(found: Inspection, *, table: bool) -> Iterator[str]:
     """Score and verdict of each picture, where wanted, and how many are rejected."""
-    read = [one for one in verdicts if not one.error]
+    read = [one for one in found.verdicts if not one.error]
     if table and read:
         rows = [
-            (one.image_id, "rejected" if one.rejected else "passed", f"{one.pred_score:.4f}", f"{one.p_value:.4f}")
+            (one.name, "rejected" if one.rejected else "passed", f"{one.pred_score:.4f}", f"{one.p_value:.4f}")
             for one in read
         ]
-        yield as_text(("picture", "verdict", "score", "p"), rows)
+        yield from as_text(("picture", "verdict", "score", "p"), rows).splitlines()
         yield ""
-    for one in verdicts:
-        if one.error:
-            yield f"not read: {one.error}"
-    if known := [one.image_id for one in read if one.known]:
-        yield f"{len(known)} are pictures that the bundle was made of, so their scores say nothing: {named(known)}"
-    unread = len(verdicts) - len(read)
-    missing = f", {unread} not read" if unread else ""
-    yield f"{sum(one.rejected for one in read)} of {len(read)} rejected (score >= {threshold:.4f}){missing}"
+    yield from (f"not read: {one.error}" for one in found.verdicts if one.error)
+    yield from (f"no overlay: {why}" for why in found.undrawn)
+    if known := [one.name for one in read if one.known]:
+        was = "is a picture" if len(known) == 1 else "are pictures"
+        yield f"{len(known)} {was} that the bundle was made of, so the verdict says nothing: {named(known)}"
+    missing = f", {unread} not read" if (unread := len(found.verdicts) - len(read)) else ""
+    yield f"{sum(one.rejected for one in read)} of {len(read)} rejected (score >= {found.threshold:.4f}){missing}"
+
+
+def _members(values: Mapping[str, Any]) -> Iterable[tuple[str, Mapping[str, Any]]]:
+    members: Mapping[str, Mapping[str, Any]] = values["members"]
+    return members.items()
 
 
 def _backbone(record: Mapping[str, Any], *, inside: bool) -> str:
     depth = "" if record["depth"] is None else f", cut to depth {record['depth']}"
     small = "" if record["quantize"] == "none" else f", {record['quantize']}"
     where = "inside this file" if inside else record["weights"]
-    precision = record["runtime"]["precision"]
-    return f"{record['name']}{depth}{small}, weights {record['weights_sha256'][:12]} ({where}), {precision}"
-
-
-def _member(name: str, values: Mapping[str, Any]) -> str:
-    return f"{name}, {values['detector']}: {_options(values['options'])}"
+    return f"{record['name']}{depth}{small}, weights {record['weights_sha256'][:12]} ({where}), {record['precision']}"
 
 
 def _options(values: Mapping[str, Any]) -> str:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from contextlib import nullcontext
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -18,24 +21,30 @@ class MethodOrCommand(TyperGroup):
     """A group in which what is no command is the name of a method, to be written."""
 
     def resolve_command(self, ctx: Any, args: list[str]) -> Any:
-        """Take an unknown first word for a method."""
-        known = args and (args[0] in self.commands or args[0].startswith("-"))
-        return super().resolve_command(ctx, args if known else [WRITE, *args])
+        """Take an unknown first word for a method, unless what follows shows it to be a command in other letters."""
+        word, more = args[0], args[1:2]
+        if word in self.commands or word.startswith("-"):
+            return super().resolve_command(ctx, args)
+        if more and not more[0].startswith("-") and (close := get_close_matches(word, set(self.commands) - {WRITE}, 1)):
+            ctx.fail(f"No such command '{word}' (there is '{close[0]}')")
+        return super().resolve_command(ctx, [WRITE, *args])
 
 
-app = typer.Typer(cls=MethodOrCommand, add_completion=False, no_args_is_help=True)
+app = typer.Typer(cls=MethodOrCommand, add_completion=False)
 
 File = Annotated[Path, typer.Argument(help="A bundle.", show_default=False)]
-Force = Annotated[bool, typer.Option("--force", help="Replace what is there already.")]
+Force = Annotated[bool, typer.Option("--force", help="Replace what is there already; an input never is.")]
 Weights = Annotated[
     str, typer.Option(help="wheel, hub or file:PATH; without it, the bundle's own, or where they came from.")
 ]
 Device = Annotated[str, typer.Option(help="auto, cpu, cuda or mps.")]
 
 
-@app.callback()
-def bundle() -> None:
+@app.callback(invoke_without_command=True)
+def bundle(context: typer.Context) -> None:
     """Write a fitted method to one file (`iad bundle METHOD`); show, extend or merge such files."""
+    if context.invoked_subcommand is None:
+        typer.echo(context.get_help())
 
 
 @app.command(WRITE)
@@ -53,25 +62,25 @@ def write(
     """Write METHOD, as the last `dvc repro` left it, to one file."""
     from iad import paths
     from iad.bundle import SUFFIX, write_bundle
-    from iad.commands._shown import bundle_lines
+    from iad.commands._shown import bundle_lines, show_lines
     from iad.config import load_params
     from iad.pipeline.bundling import collect
 
     path = out or paths.BUNDLES / f"{method}{SUFFIX}"
-    require_free(path, force)
+    _require_bundle_file(path, force=force)
     found = collect(load_params(), method, with_weights=with_weights, extendable=extendable)
     digest = write_bundle(path, found)
-    say("\n".join(bundle_lines(path, found, digest)))
+    show_lines(bundle_lines(path, found, digest))
 
 
 @app.command()
 def show(file: File) -> None:
     """Check a bundle and say what is in it."""
     from iad.bundle import read_bundle
-    from iad.commands._shown import bundle_lines
+    from iad.commands._shown import bundle_lines, show_lines
 
     found, digest = read_bundle(file)
-    say("\n".join(bundle_lines(file, found, digest)))
+    show_lines(bundle_lines(file, found, digest))
 
 
 @app.command()
@@ -85,46 +94,51 @@ def add(
 ) -> None:
     """Add good pictures to a bundle, and set its threshold anew."""
     from iad.bundle import locked, write_bundle
-    from iad.commands._shown import added_lines
+    from iad.commands._shown import added_lines, show_lines
     from iad.data.pictures import find
     from iad.extend import add_pictures
     from iad.predictor import load
 
-    path = out or file
-    if path.resolve() != file.resolve():
-        require_free(path, force)
-    with locked(path):
+    in_place = out is None or out.resolve() == file.resolve()
+    path = file.resolve() if out is None or in_place else out
+    if not in_place:
+        _require_bundle_file(path, inputs=[file], force=force)
+    found = find(pictures)
+    with locked(file) if in_place else nullcontext():
         predictor = load(file, device=device, weights=weights)
-        result = add_pictures(predictor, find(pictures))
-        if result.new or path.resolve() != file.resolve():
+        result = add_pictures(predictor, found)
+        if result.new or not in_place:
             write_bundle(path, result.bundle)
-    say("\n".join(added_lines(path, predictor.bundle, result)))
+    show_lines(added_lines(out or file, predictor.bundle, result))
 
 
 @app.command()
 def merge(
     files: Annotated[list[Path], typer.Argument(help="Bundles.", show_default=False)],
-    out: Annotated[Path, typer.Option(help="The file to write.")],
+    out: Annotated[Path, typer.Option(help="The file to write.", show_default=False)],
     force: Force = False,
 ) -> None:
     """Merge bundles of different lines or days into one, and set its threshold anew."""
     from iad.bundle import read_bundle, write_bundle
-    from iad.commands._shown import bundle_lines
+    from iad.commands._shown import bundle_lines, show_lines
     from iad.extend import merge_bundles
+    from iad.words import counted
 
     if len(files) < 2:
         raise IadError(f"{files[0]}: only one bundle; name two at least")
-    require_free(out, force)
+    _require_bundle_file(out, inputs=files, force=force)
     bundles = {str(file): read_bundle(file)[0] for file in files}
     merged = merge_bundles(bundles, str(out))
     digest = write_bundle(out, merged)
     twice = sum(len(one.pictures) for one in bundles.values()) - len(merged.pictures)
-    say(f"{len(bundles)} bundles merged; {twice} pictures were in several and count once")
-    say("\n".join(bundle_lines(out, merged, digest)))
+    say(f"{counted(len(bundles), 'bundle')} merged; {counted(twice, 'picture')} in several of them, counted once")
+    show_lines(bundle_lines(out, merged, digest))
 
 
-def require_free(path: Path | None, force: bool) -> None:
-    """Refuse to write over a file, or into a folder that holds something, unless told to."""
-    if path is None or force or not path.exists() or (path.is_dir() and not any(path.iterdir())):
-        return
-    raise IadError(f"{path}: exists already; choose another name, or say --force to replace it")
+def _require_bundle_file(path: Path, *, inputs: Sequence[Path] = (), force: bool) -> None:
+    from iad.bundle import SUFFIX
+    from iad.outputs import require_file
+
+    if path.suffix.lower() != SUFFIX:
+        raise IadError(f"{path}: the name of a bundle ends in {SUFFIX}; name it {path.with_suffix(SUFFIX)}")
+    require_file(path, inputs=inputs, force=force)

@@ -7,8 +7,7 @@ from typing import Annotated
 
 import typer
 
-from iad.commands.bundle import Device, Force, Weights, require_free
-from iad.progress import say
+from iad.commands.bundle import Device, Force, Weights
 
 REJECTED, UNREAD = 3, 4  # exit codes
 
@@ -22,19 +21,23 @@ def predict(
     weights: Weights = "",
     device: Device = "auto",
 ) -> None:
-    """Inspect pictures with a bundle: score, p-value and verdict of each.
+    """Inspect pictures with a bundle: score, p-value and verdict of each, on the screen or in a table (--out).
 
-    A picture that cannot be read is told and passed over. Exit code: 0 if all passed, 3 if one or more were rejected,
-    4 if none was but one or more could not be read; 1 if nothing could be inspected, 2 for wrong usage.
+    A picture that cannot be read is told and passed over.
+
+    Exit code:
+    0 - every picture passed
+    3 - one or more were rejected
+    4 - none was rejected, but one or more could not be read
+    1 - refused: nothing was inspected
+    2 - the command was written wrongly
     """
-    from iad.commands._shown import verdict_lines
+    from iad.commands._shown import show_lines, verdict_lines
     from iad.verdicts import inspect
 
-    for place in (out, maps):
-        require_free(place, force)
-    verdicts, threshold = inspect(bundle, pictures, out=out, maps=maps, weights=weights, device=device)
-    say("\n".join(verdict_lines(verdicts, threshold, table=out is None)))
-    if any(one.rejected for one in verdicts):
+    found = inspect(bundle, pictures, out=out, maps=maps, force=force, weights=weights, device=device)
+    show_lines(verdict_lines(found, table=out is None))
+    if any(one.rejected for one in found.verdicts):
         raise typer.Exit(REJECTED)
-    if any(one.error for one in verdicts):
+    if any(one.error for one in found.verdicts):
         raise typer.Exit(UNREAD)

@@ -70,7 +70,7 @@ def list_files(folder: Path) -> Iterator[tuple[str, Path]]:
         ['camera 1/b.png']
     """
     for path in _walk(folder, folder.resolve()):
-        yield _image_id(path, folder), path
+        yield image_id_of(path, folder), path
 
 
 def read_bytes(path: Path) -> bytes:
@@ -110,7 +110,12 @@ def _check_link(path: Path, base: Path) -> None:
         raise IadError(f"{path}: a link to a folder or to nothing ({target}); put a copy in its place")
 
 
-def _image_id(path: Path, folder: Path) -> str:
+def image_id_of(path: Path, folder: Path) -> str:
+    """The id of a file in a folder, see `list_files`.
+
+    Raises:
+        IadError: for a name that is not Unicode.
+    """
     image_id = unicodedata.normalize("NFC", path.relative_to(folder).as_posix())
     try:
         image_id.encode()

@@ -4,24 +4,24 @@ from __future__ import annotations
 
 import subprocess
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
-from ruamel.yaml import YAML
 
 from iad import paths
-from iad.bundle import Bundle, CalibrationSet, PictureSet
+from iad.bundle import Bundle, CalibrationSet, Maps, Origin, PictureSet, Preprocess, Rule
 from iad.config import Params
 from iad.data.manifest import read_manifest, rows_of
-from iad.decision.thresholds import option_names
+from iad.decision.promises import Threshold, shared_scheme
+from iad.decision.thresholds import option_names, set_threshold
 from iad.detectors.base import Embeddings, Extendable
 from iad.errors import IadError, unknown
 from iad.fitted import Fitted, read_fitted
 from iad.io import open_array, read_json, read_table
 from iad.options import flat
 from iad.pipeline.inputs import read_embeddings, read_record
+from iad.report.overlay import red_scale
 from iad.versions import installed
 
 
@@ -40,32 +40,29 @@ def collect(params: Params, method: str, *, with_weights: bool = False, extendab
     if method not in params.methods:
         raise unknown("method", method, params.methods)
     fitted, manifest = read_fitted(method), read_manifest(paths.MANIFEST)
-    reads = sorted(fitted.sources())
-    require_ran(("preprocess", *(_stage(one) for one in reads), *_scores(fitted), f"threshold@{method}"))
-    folder, strategy = paths.SCORE / method, params.threshold.strategy
-    records = {one: read_record(one) for one in reads}
-    table = read_table(folder / paths.CALIBRATION_SCORES)
-    embedders = {one: record for one, record in records.items() if "weights_sha256" in record}
+    records = {reads: read_record(reads) for reads in sorted(fitted.sources())}
+    require_ran(("preprocess", *map(_stage, records), *_scores(fitted), f"threshold@{method}"))
+    require_fitted(params, fitted)
+    require_same_input(fitted, records)
+    calibration = _calibration(fitted, manifest, extendable=extendable)
+    embedders = {reads: record for reads, record in records.items() if "weights_sha256" in record}
+    rule = _rule(params)
     return Bundle(
         packed=fitted.pack(),
         pictures=_named(manifest, rows_of(manifest, "train")),
-        calibration=_calibration(fitted, manifest, table, extendable=extendable),
-        threshold=read_json(paths.THRESHOLD / method / paths.THRESHOLD_FILE),
-        rule={
-            "strategy": strategy,
-            "options": {name: getattr(params.threshold, name) for name in option_names(strategy)},
-        },
-        preprocess={
-            "image_size": params.preprocess.image_size, "white_16bit": params.preprocess.white_16bit,
-            "max_megapixels": params.data.max_megapixels,
-        },
+        calibration=calibration,
+        threshold=_threshold(method, calibration, rule),
+        rule=rule,
+        preprocess=Preprocess(
+            params.preprocess.image_size, params.preprocess.white_16bit, params.data.max_megapixels
+        ),
         embedders=embedders,
-        weights={one: _weights(record, one) for one, record in embedders.items()} if with_weights else {},
-        maps=_scale(params, folder, str(table["map_scheme"].iloc[0])),
-        origin={
-            **installed(), "revision": revision(), "source": params.data.source, "category": params.data.category,
-            "precision": _precision(fitted),
-        },
+        weights={reads: _weights(record, reads) for reads, record in embedders.items()} if with_weights else {},
+        maps=_maps(params, method, calibration.map_scheme),
+        origin=Origin(
+            **installed(), revision=revision(), source=params.data.source, category=params.data.category,
+            precision=_precision(fitted),
+        ),
     )  # fmt: skip
 
 
@@ -77,15 +74,54 @@ def require_ran(stages: tuple[str, ...]) -> None:
     """
     if not paths.LOCK.is_file():
         return
+    from ruamel.yaml import YAML
+
     yaml = YAML(typ="safe")
     now, ran = yaml.load(paths.PARAMS), yaml.load(paths.LOCK).get("stages", {})
     for stage in stages:
         then = ran.get(stage, {}).get("params", {}).get(paths.PARAMS.name, {})
         for key, value in flat(then).items():
             if (here := _at(now, key)) != value:
-                raise IadError(
-                    f"{paths.PARAMS}: {key} is {here}, but the results of {stage} are of {value}; run `dvc repro`"
-                )
+                raise _older(key, here, stage, value)
+
+
+def require_fitted(params: Params, fitted: Fitted) -> None:
+    """Refuse a method that was fitted with other parameters than those of `params.yaml`, whoever ran its stage.
+
+    Raises:
+        IadError: naming the key and both values.
+    """
+    spec, stage = params.methods[fitted.method], f"score@{fitted.method}"
+    options = params.options(spec.params).model_dump(mode="json")
+    wanted = {"seed": params.seed, f"methods.{fitted.method}.reads": spec.reads}
+    wanted |= flat({spec.params: options})
+    found = {"seed": fitted.detector.seed, f"methods.{fitted.method}.reads": fitted.reads}
+    found |= flat({spec.params: fitted.detector.options.model_dump(mode="json")})
+    for key, value in wanted.items():
+        if found.get(key) != value:
+            raise _older(key, value, stage, found.get(key))
+    for member in fitted.members:
+        require_fitted(params, member)
+
+
+def require_same_input(fitted: Fitted, records: Mapping[str, Mapping[str, Any]]) -> None:
+    """Refuse a method that was fitted to the output of another network than the one that is there now.
+
+    Args:
+        fitted: the method.
+        records: what each stage says of the network that it used, by the stage.
+
+    Raises:
+        IadError: naming what differs.
+    """
+    for one in fitted.members or (fitted,):
+        then = flat(read_json(paths.SCORE / one.method / paths.PROVENANCE)["model"])
+        now = flat({key: value for key, value in records[one.reads].items() if key != "runtime"})
+        if differs := next((key for key in {**then, **now} if then.get(key) != now.get(key)), None):
+            raise IadError(
+                f"{paths.SCORE / one.method}: was fitted to other output of {one.reads} than is there now ({differs}); "
+                "run `dvc repro`"
+            )
 
 
 def revision() -> str | None:
@@ -100,11 +136,31 @@ def revision() -> str | None:
     return f"{commit}+" if changed else commit
 
 
-def _precision(fitted: Fitted) -> str:
-    """In which precision networks computed that are no backbone, and so have no record."""
-    own = next((member for member in fitted.members if member.detector.takes == "pixels"), fitted)
-    runtime = read_json(paths.SCORE / own.method / paths.PROVENANCE)["runtime"]
-    return str(runtime.get("precision", "auto"))
+def _older(key: str, here: Any, stage: str, then: Any) -> IadError:
+    return IadError(f"{paths.PARAMS}: {key} is {here}, but the results of {stage} are of {then}; run `dvc repro`")
+
+
+def _rule(params: Params) -> Rule:
+    chosen = params.threshold
+    return Rule(chosen.strategy, {name: getattr(chosen, name) for name in option_names(chosen.strategy)})
+
+
+def _threshold(method: str, calibration: CalibrationSet, rule: Rule) -> Threshold:
+    """The threshold that the stage set, which must be the one that follows from the scores that are there now."""
+    path = paths.THRESHOLD / method / paths.THRESHOLD_FILE
+    found = set_threshold(calibration.scores, rule.strategy, rule.options, scheme=calibration.scheme, origin=str(path))
+    written = read_json(path)
+    if (written.get("strategy"), written.get("value")) != (found.strategy, found.value):
+        raise IadError(f"{path}: is not the threshold of the scores and parameters that are here now; run `dvc repro`")
+    return found
+
+
+def _precision(fitted: Fitted) -> str | None:
+    """In which precision a network computed that is no backbone, and so has no record; None if there is none."""
+    own = next((one for one in (fitted, *fitted.members) if one.detector.takes == "pixels"), None)
+    if own is None:
+        return None
+    return str(read_json(paths.SCORE / own.method / paths.PROVENANCE)["runtime"]["precision"])
 
 
 def _stage(reads: str) -> str:
@@ -116,42 +172,48 @@ def _scores(fitted: Fitted) -> list[str]:
     return [*members, *([_stage(fitted.reads)] if members else []), f"score@{fitted.method}"]
 
 
-def _calibration(fitted: Fitted, manifest: pd.DataFrame, table: pd.DataFrame, *, extendable: bool) -> CalibrationSet:
+def _calibration(fitted: Fitted, manifest: pd.DataFrame, *, extendable: bool) -> CalibrationSet:
+    path = paths.SCORE / fitted.method / paths.CALIBRATION_SCORES
+    table = read_table(path)
     place = {image_id: row for row, image_id in enumerate(manifest["image_id"])}
+    if absent := [image_id for image_id in table["image_id"] if image_id not in place]:
+        raise IadError(f"{path}: no picture '{absent[0]}' in {paths.MANIFEST}; run `dvc repro`")
     rows = np.array([place[image_id] for image_id in table["image_id"]], dtype=np.int64)
     number = {row: one for one, row in enumerate(rows_of(manifest, "train").tolist())}
-    scheme, map_scheme = (str(table[name].iloc[0]) for name in ("scheme", "map_scheme"))
-    members = np.array([number.get(row, -1) for row in rows.tolist()], dtype=np.int64)
-    kept = _kept(fitted, manifest, rows, members) if extendable else {}
-    return CalibrationSet(_named(manifest, rows), members, np.asarray(table["score"]), scheme, map_scheme, kept)
+    fitted_to = np.array([number.get(row, -1) for row in rows.tolist()], dtype=np.int64)
+    scheme, map_scheme = (shared_scheme(table[name], str(path)) for name in ("scheme", "map_scheme"))
+    kept = _kept(fitted, manifest, rows, fitted_to) if extendable else {}
+    return CalibrationSet(_named(manifest, rows), fitted_to, np.asarray(table["score"]), scheme, map_scheme, kept)
 
 
-def _kept(fitted: Fitted, manifest: pd.DataFrame, rows: np.ndarray, members: np.ndarray) -> dict[str, np.ndarray]:
+def _kept(fitted: Fitted, manifest: pd.DataFrame, rows: np.ndarray, fitted_to: np.ndarray) -> dict[str, np.ndarray]:
     """What the detector takes of the calibrating pictures, unless it can recall all of them itself."""
     detector = fitted.detector
     if not isinstance(detector, Extendable):
         raise IadError(f"{fitted.method}: {fitted.kind} takes no more pictures once fitted; leave --extendable out")
-    if (members >= 0).all() and detector.recall(members[:1]) is not None:
+    if (fitted_to >= 0).all() and detector.recall(fitted_to[:1]) is not None:
         return {}
     return parts_of(read_embeddings(fitted.reads, manifest).take(rows), detector.takes)
 
 
 def parts_of(embeddings: Embeddings, takes: str) -> dict[str, np.ndarray]:
-    """The arrays that a detector looks at, by name."""
+    """The arrays that a detector looks at, by name.
+
+    >>> list(parts_of(Embeddings(pooled=np.zeros((1, 2)), patches=np.zeros((1, 1, 1, 2))), "pooled"))
+    ['pooled']
+    """
     names = ("pooled", "contributions") if takes == "pooled" else (takes,)
     found = {name: getattr(embeddings, name) for name in names}
     return {name: np.asarray(part) for name, part in found.items() if part is not None}
 
 
-def _scale(params: Params, folder: Path, map_scheme: str) -> dict[str, Any] | None:
-    path = folder / paths.CALIBRATION_MAPS
+def _maps(params: Params, method: str, map_scheme: str) -> Maps | None:
+    path = paths.SCORE / method / paths.CALIBRATION_MAPS
     if not path.is_file():
         return None
-    from iad.report.overlay import red_scale
-
     sigma, rate = params.evaluate.map_sigma, params.evaluate.red_rate
-    found = red_scale(open_array(path), params.preprocess.image_size, sigma, rate, map_scheme, origin=str(path))
-    return {"sigma": sigma, "rate": rate, **found}
+    scale = red_scale(open_array(path), params.preprocess.image_size, sigma, rate, map_scheme, origin=str(path))
+    return Maps(sigma, rate, **scale)
 
 
 def _weights(record: Mapping[str, Any], origin: str) -> dict[str, np.ndarray]:

@@ -4,14 +4,14 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-
-from iad import paths
-from iad.data.manifest import read_manifest
 from iad.detectors.classical import DETECTORS
 from iad.detectors.folds import draw_folds
+
+from iad import paths
+from iad.config import load_params
+from iad.data.manifest import read_manifest
 from iad.errors import IadError
 from iad.io import read_json, read_table
-from iad.config import load_params
 from iad.stages.score import score
 from tests.helpers import expand, read_yaml, record_reads
 from tests.prepared import write_features, write_prepared

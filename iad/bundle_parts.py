@@ -1,0 +1,214 @@
+"""What a bundle is made of: pictures, calibration, preparation, rule, colours, origin, backbones. Each is checked."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import field
+from typing import Annotated, Any, Literal
+
+import numpy as np
+from pydantic import AfterValidator, ConfigDict, Field, TypeAdapter
+from pydantic.dataclasses import dataclass
+
+from iad.decision.promises import SCHEMES
+from iad.errors import IadError, unknown
+from iad.fitted import Packed
+from iad.report.overlay import MapScale
+
+LARGEST_SIDE = 4096  # pixels of a prepared picture: a file cannot ask for more memory than that
+
+EXACT = ConfigDict(arbitrary_types_allowed=True, extra="forbid")
+Real = Annotated[float, Field(allow_inf_nan=False)]
+Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+Count = Annotated[int, Field(ge=1)]
+Side = Annotated[int, Field(ge=1, le=LARGEST_SIDE)]
+
+
+def _known_scheme(scheme: str) -> str:
+    if scheme not in SCHEMES:
+        raise ValueError(str(unknown("scheme of calibration", scheme, SCHEMES)))
+    return scheme
+
+
+Scheme = Annotated[str, AfterValidator(_known_scheme)]
+
+
+@dataclass(frozen=True, config=EXACT)
+class PictureSet:
+    """Pictures by name and by content: file names, and the SHA-256 of the files' bytes.
+
+    >>> both = PictureSet(("a.png",), ("0",)) + PictureSet(("b.png",), ("1",))
+    >>> both.take(np.array([1])).ids
+    ('b.png',)
+    """
+
+    ids: tuple[str, ...]
+    sha256: tuple[str, ...]
+
+    def __len__(self) -> int:
+        return len(self.ids)
+
+    def take(self, rows: np.ndarray) -> PictureSet:
+        """The pictures of these rows, int64 `(K,)` or bool `(N,)`, in that order."""
+        found = np.arange(len(self))[rows].tolist()
+        return PictureSet(tuple(self.ids[row] for row in found), tuple(self.sha256[row] for row in found))
+
+    def __add__(self, other: PictureSet) -> PictureSet:
+        return PictureSet(self.ids + other.ids, self.sha256 + other.sha256)
+
+    def fingerprint(self) -> str:
+        """Hex SHA-256 over the hashes of all pictures, whatever their order and names."""
+        return hashlib.sha256("\n".join(sorted(self.sha256)).encode()).hexdigest()
+
+
+@dataclass(frozen=True, eq=False, config=EXACT)
+class CalibrationSet:
+    """Good pictures that set the threshold, and their scores out of sample.
+
+    Attributes:
+        pictures: K of them.
+        rows: int64 `(K,)`, the number of each among the pictures fitted to, or -1 for one that was set apart.
+        scores: float64 `(K,)`, higher = more anomalous.
+        scheme: how the scores came to be out of sample.
+        map_scheme: the same of the maps.
+        kept: what the detector takes of these pictures, by the name of the part, for those of which it has kept too
+            little itself; only in a bundle that is to be extended.
+    """
+
+    pictures: PictureSet
+    rows: np.ndarray
+    scores: np.ndarray
+    scheme: Scheme
+    map_scheme: Scheme
+    kept: Mapping[str, np.ndarray] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        """Refuse what no method could have left."""
+        rows, scores, shape = self.rows, self.scores, (len(self.pictures),)
+        if not self.pictures:
+            raise IadError("no calibration picture")
+        if rows.dtype != np.int64 or rows.shape != shape or rows.min() < -1 or (rows.min() < 0 <= rows.max()):
+            raise IadError(f"numbers of calibration pictures that are no numbers of {shape[0]} pictures")
+        if scores.dtype != np.float64 or scores.shape != shape or not np.isfinite(scores).all():
+            raise IadError(f"calibration scores that are not {shape[0]} finite numbers")
+        if bad := [name for name, array in self.kept.items() if array.shape[:1] != shape]:
+            raise IadError(f"'{bad[0]}' kept of other calibration pictures than those that it names")
+
+
+@dataclass(frozen=True, config=EXACT)
+class Preprocess:
+    """How pictures are prepared, as in `params.yaml`: sections `preprocess` and `data`."""
+
+    image_size: Side
+    white_16bit: Annotated[int, Field(ge=255, le=65535)]
+    max_megapixels: Positive
+
+    @property
+    def limits(self) -> dict[str, Any]:
+        """What `iad.data.decode.decode` is told beside the size."""
+        return {"white_16bit": self.white_16bit, "max_megapixels": self.max_megapixels}
+
+
+@dataclass(frozen=True, config=EXACT)
+class Rule:
+    """How the threshold was set: a key of `iad.decision.thresholds.STRATEGIES`, and a value for each of its options."""
+
+    strategy: str
+    options: dict[str, Real]
+
+
+@dataclass(frozen=True, config=EXACT)
+class Maps:
+    """What the colours of anomaly maps mean, and what they promise.
+
+    Attributes:
+        sigma: of the Gaussian that smooths maps, as a share of the picture's side.
+        rate: share of good pictures that may show any red, as it was asked for.
+        usual: value that is usual on good pictures, where blue begins.
+        red: pixels with `value >= red` are red.
+        promise: what that promises, in words.
+        promised_rate: as in `iad.decision.pixel_thresholds.PixelThreshold`; so are the following.
+        guaranteed: whether the promise is proven.
+        scheme: how maps of the calibration pictures were made.
+        pictures: how many they are.
+        warning: why it promises less than was asked for.
+    """
+
+    sigma: Annotated[float, Field(ge=0, le=1)]
+    rate: Annotated[float, Field(gt=0, lt=1)]
+    usual: Real
+    red: Real
+    promise: str
+    promised_rate: Real | None
+    guaranteed: bool
+    scheme: Scheme
+    pictures: int
+    warning: str | None
+
+    @property
+    def scale(self) -> MapScale:
+        """The colours."""
+        return MapScale(self.usual, self.red)
+
+
+@dataclass(frozen=True, config=EXACT)
+class Origin:
+    """Where a bundle comes from.
+
+    Attributes:
+        iad: version of this package.
+        versions: of the libraries that compute, by name.
+        revision: commit of the project, with `+` behind it where files differed; None outside of Git.
+        source: of the pictures, as in `params.yaml`.
+        category: of the pictures.
+        precision: in which a network computes that is no backbone; None where there is none.
+    """
+
+    iad: str | None
+    versions: dict[str, str]
+    revision: str | None
+    source: str
+    category: str
+    precision: Literal["auto", "fp32", "bf16"] | None
+
+
+@dataclass(frozen=True, config=EXACT)
+class _Record:
+    """A backbone, as `iad.features.embedder.Embedder.record` gives it."""
+
+    name: str
+    weights: str
+    weights_sha256: str
+    image_size: Side
+    mean: tuple[Real, Real, Real]
+    std: tuple[Positive, Positive, Positive]
+    depth: Count | None
+    quantize: str
+    pooling: str
+    attribution: bool
+    dimensions: Count
+    patches: dict[str, Any]
+    precision: Literal["fp32", "bf16"]
+    batch_size: Annotated[int, Field(ge=1, le=65536)]
+    runtime: dict[str, Any]
+
+
+_RECORD = TypeAdapter(_Record)
+
+
+def _known_record(record: Mapping[str, Any]) -> Mapping[str, Any]:
+    _RECORD.validate_python(dict(record))
+    return record
+
+
+def _known_values(values: dict[str, Any]) -> dict[str, Any]:
+    Packed.model_validate(values)
+    return values
+
+
+PackedValues = Annotated[dict[str, Any], AfterValidator(_known_values)]
+"""The values of a fitted method, as `iad.fitted.Fitted.pack` gives them."""
+
+BackboneRecord = Annotated[Mapping[str, Any], AfterValidator(_known_record)]
+"""What `iad.features.embedder.Embedder.record` gives, as it is."""

@@ -1,0 +1,174 @@
+"""Pictures as people hand them over, one after the other: files, folders, arrays, PIL pictures; named and prepared."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal, TypeAlias
+
+import numpy as np
+from PIL import Image, ImageOps
+
+from iad.data.decode import FULL_16BIT, decode, flatten
+from iad.data.formats import damaged, has_known_pixels, is_16bit_colour
+from iad.data.pictures import PictureFile, find
+from iad.errors import IadError
+
+Picture: TypeAlias = str | os.PathLike[str] | PictureFile | np.ndarray | Image.Image
+"""A file or a folder of them by its path; an array uint8 or uint16 (H, W) or uint8 (H, W, 3); or a PIL picture."""
+
+ONE = (str, os.PathLike, PictureFile, np.ndarray, Image.Image)  # the same for isinstance
+
+Errors: TypeAlias = Literal["raise", "return"]
+"""What a picture does that cannot be had or read: raise its refusal, or return it."""
+
+
+@dataclass(frozen=True, eq=False)
+class Given:
+    """One picture that was handed over.
+
+    Attributes:
+        image_id: its path below the folder that was named, its file's name, or its number among those given.
+        path: its file, as it was named; None of an array or a PIL picture.
+        pixels: uint8 `(S, S, 3)`, RGB; None where `error` is set.
+        sha256: hex, of the file's bytes; empty of an array or a PIL picture.
+        error: why it cannot be had or read, in one line; else empty.
+    """
+
+    image_id: str
+    path: Path | None
+    pixels: np.ndarray | None
+    sha256: str = ""
+    error: str = ""
+
+
+def read_pictures(
+    pictures: Picture | Iterable[Picture], size: int, *, errors: Errors = "raise", max_megapixels: float,
+    white_16bit: int = FULL_16BIT,
+) -> Iterator[Given]:  # fmt: skip
+    """Read pictures and prepare them as the stage `preprocess` does, each when it is asked for.
+
+    Args:
+        pictures: one or many; of an array `(N, H, W, 3)`, its N pictures.
+        size: S, the side of the results in pixels.
+        errors: what a picture does that cannot be had or read.
+        max_megapixels: the largest accepted picture, in million pixels.
+        white_16bit: the value of a 16-bit grey picture that becomes 255.
+
+    Raises:
+        IadError: with "raise", naming the picture or the place.
+
+    >>> [one.image_id for one in read_pictures(np.zeros((2, 4, 6, 3), np.uint8), 2, max_megapixels=1)]
+    ['0', '1']
+    """
+    for image_id, one in _named(pictures, errors):
+        path = one.path if isinstance(one, PictureFile) else None
+        sha256 = ""
+        try:
+            if isinstance(one, IadError):
+                raise one
+            if isinstance(one, PictureFile):
+                data = one.read()  # once: the next time it may be another file, or gone
+                sha256 = hashlib.sha256(data).hexdigest()
+                pixels = decode(data, str(path), size, max_megapixels=max_megapixels, white_16bit=white_16bit)
+            else:
+                name = f"picture {image_id}"
+                pixels = prepare(one, name, size, max_megapixels=max_megapixels, white_16bit=white_16bit)
+        except IadError as refusal:
+            if errors == "raise":
+                raise
+            yield Given(image_id, path, None, sha256, str(refusal))
+            continue
+        yield Given(image_id, path, pixels, sha256)
+
+
+def prepare(
+    picture: np.ndarray | Image.Image, name: str, size: int, *, max_megapixels: float, white_16bit: int = FULL_16BIT
+) -> np.ndarray:
+    """Resize a picture in memory straight to a square, as `iad.data.decode.decode` does with a file.
+
+    Args:
+        picture: uint8 or uint16 `(H, W)`, uint8 `(H, W, 3)` RGB, or a PIL picture, which is turned upright as its EXIF
+            asks; neither is changed.
+        name: What a refusal calls it.
+        size: S, the side of the result in pixels.
+        max_megapixels: The largest accepted picture, in million pixels.
+        white_16bit: The value of a 16-bit grey picture that becomes 255.
+
+    Returns:
+        uint8 `(S, S, 3)`, RGB.
+
+    Raises:
+        IadError: if it is no picture, empty, too large, cut short, animated, or of another shape, type or kind of
+            pixels.
+
+    >>> prepare(np.full((4, 6), 7, dtype=np.uint8), "x", 2, max_megapixels=1)[0, 0].tolist()
+    [7, 7, 7]
+    """
+    image = _image(picture, name)
+    if not image.width * image.height:
+        raise IadError(f"{name}: an empty picture ({image.width} x {image.height} px)")
+    if image.width * image.height > max_megapixels * 1e6:
+        raise IadError(f"{name}: more than {max_megapixels:g} megapixels; cut or shrink it")
+    if not has_known_pixels(image):
+        raise IadError(f"{name}: pixels of kind '{image.mode}' are not read; convert the picture to grey or RGB")
+    if is_16bit_colour(image) and white_16bit != FULL_16BIT:
+        raise IadError(f"{name}: 16-bit colour is read only where white is {FULL_16BIT}, not {white_16bit}")
+    small = flatten(_upright(image, name), white_16bit).resize((size, size), Image.Resampling.BILINEAR)
+    return np.asarray(small.convert("RGB"))
+
+
+def _named(pictures: Picture | Iterable[Picture], errors: Errors) -> Iterator[tuple[str, Any]]:
+    """Each with its name: a `PictureFile`, something in memory, or the `IadError` of a place that is not there."""
+    for number, one in enumerate(_each(pictures)):
+        if isinstance(one, PictureFile):
+            yield one.name, one
+        elif isinstance(one, str | os.PathLike):
+            try:
+                found = find(Path(one))
+            except IadError as refusal:
+                if errors == "raise":
+                    raise
+                yield str(one), refusal
+                continue
+            yield from ((file.name, file) for file in found)
+        else:
+            yield str(number), one
+
+
+def _each(pictures: Any) -> Iterable[Any]:
+    many = isinstance(pictures, np.ndarray) and pictures.ndim == 4
+    one = isinstance(pictures, ONE) or not isinstance(pictures, Iterable)
+    return [pictures] if one and not many else pictures
+
+
+def _image(picture: Any, name: str) -> Image.Image:
+    if isinstance(picture, Image.Image):
+        return picture
+    if not isinstance(picture, np.ndarray):
+        raise IadError(f"{name}: of the type {type(picture).__name__}; give a path, an array or a PIL picture")
+    grey = picture.ndim == 2 and picture.dtype in (np.uint8, np.uint16)
+    if not grey and not (picture.ndim == 3 and picture.shape[2] == 3 and picture.dtype == np.uint8):
+        raise IadError(
+            f"{name}: an array of {picture.dtype} and the shape {picture.shape}; give uint8 (height, width, 3) in RGB, "
+            "or uint8 or uint16 (height, width)"
+        )
+    if not picture.size:
+        raise IadError(f"{name}: an empty picture ({picture.shape[1]} x {picture.shape[0]} px)")
+    return Image.fromarray(np.ascontiguousarray(picture))
+
+
+def _upright(image: Image.Image, name: str) -> Image.Image:
+    """Decoded, if that was put off, and rotated as EXIF asks."""
+    try:
+        if getattr(image, "n_frames", 1) > 1 and image.format != "MPO":
+            raise IadError(f"{name}: animated or many-paged ({image.n_frames} frames); give one frame")
+        image.load()
+        return ImageOps.exif_transpose(image)
+    except (IadError, MemoryError):
+        raise
+    except Exception as error:  # noqa: BLE001  # Pillow raises nearly anything on damaged content
+        raise damaged(name, error) from None

@@ -1,0 +1,74 @@
+"""Where a command may write: refused before anything is computed if it must not be or cannot be written.
+
+What is there already is replaced only if that is asked for; what is an input is never replaced.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+from tempfile import TemporaryFile
+
+from iad.errors import IadError
+
+
+def require_file(out: Path, *, inputs: Iterable[Path] = (), force: bool = False) -> None:
+    """Refuse a file that cannot be written, is an input, or is there already.
+
+    Args:
+        out: the file.
+        inputs: files that are read.
+        force: whether one that is there may be replaced; an input never is.
+
+    Raises:
+        IadError: saying which, and what to do.
+    """
+    if aliased := next((one for one in inputs if _same(out, one)), None):
+        raise IadError(f"{out}: is an input itself ({aliased}); name another file")
+    if out.is_dir():
+        raise IadError(f"{out}: a folder; name a file")
+    if out.exists() and not force:
+        raise IadError(f"{out}: exists already; choose another name, or say --force to replace it")
+    _require_room(out)
+
+
+def require_folder(out: Path, *, inputs: Iterable[Path] = (), force: bool = False) -> None:
+    """Refuse a folder that cannot be written, is an input, lies in one or around one, or holds something already.
+
+    Args:
+        out: the folder.
+        inputs: files and folders that are read.
+        force: whether files in it may be replaced; never those of an input.
+
+    Raises:
+        IadError: saying which, and what to do.
+    """
+    chosen = out.resolve()
+    for one in inputs:
+        place = one.resolve()
+        if chosen.is_relative_to(place) or place.is_relative_to(chosen):
+            raise IadError(f"{out}: is an input, or lies in or around one ({one}); name another folder")
+    if out.exists() and not out.is_dir():
+        raise IadError(f"{out}: a file; name a folder")
+    if out.is_dir() and not force and any(out.iterdir()):
+        raise IadError(
+            f"{out}: holds files already; choose another folder, or say --force to replace those of one name"
+        )
+    _require_room(out / "x")
+
+
+def _require_room(file: Path) -> None:
+    """Refuse a place where no file can be made, for which one is made without a name and vanishes."""
+    folder = next(one for one in file.absolute().parents if one.exists())
+    try:
+        with TemporaryFile(dir=folder):
+            pass
+    except OSError as error:
+        raise IadError(f"{file}: cannot be written ({folder}: {error.strerror}); choose another place") from None
+
+
+def _same(one: Path, other: Path) -> bool:
+    """Whether both are one file, also through links and whatever the case of letters means here."""
+    if one.exists() and other.exists():
+        return one.samefile(other)
+    return one.resolve() == other.resolve()
