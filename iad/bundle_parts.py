@@ -170,7 +170,7 @@ class Origin:
     revision: str | None
     source: str
     category: str
-    precision: Literal["auto", "fp32", "bf16"] | None
+    precision: Annotated[str, Field(pattern="^(auto|fp32|bf16)$")] | None
 
 
 @dataclass(frozen=True, config=EXACT)

@@ -194,7 +194,7 @@ def _calibrated(bundle: Bundle, fitted: Fitted, detector: Extendable[Any], part:
     """The bundle of this detector and these pictures, with threshold and scale set anew."""
     apart = bool((part.rows < 0).all())
     with in_one_line(origin):
-        embeddings = Embeddings(**part.kept) if part.kept else detector.recall(part.rows)
+        embeddings = Embeddings(**dict[str, Any](part.kept)) if part.kept else detector.recall(part.rows)
         if embeddings is None:
             raise IadError("keeps too little of its calibrating pictures to score them again")
         found = detector.predict(embeddings, leave_out=None if apart else part.rows)
@@ -225,7 +225,9 @@ def _taken(bundle: Bundle) -> set[str]:
 
 def _unknown(found: Sequence[Given], taken: set[str]) -> tuple[list[Given], list[Given]]:
     """Those that are new, each once, and the others."""
-    new, known, seen = [], [], set(taken)
+    new: list[Given] = []
+    known: list[Given] = []
+    seen = set(taken)
     for one in found:
         (known if one.sha256 in seen else new).append(one)
         seen.add(one.sha256)

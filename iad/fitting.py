@@ -43,6 +43,7 @@ BACKBONES = {"resnet": CnnBackbone, "vit": VitBackbone}
 MEMBERS = ("patch_resnet", "patch_vit")  # of a hybrid that names none
 GOOD = ("train/good", "good")  # where a folder has its good pictures, if it has such folders
 APART = "calibration/good"
+MAX_MEGAPIXELS = 100.0  # of a picture: the default of `data.max_megapixels`
 SectionT = TypeVar("SectionT", bound=Section)
 
 
@@ -128,9 +129,7 @@ def _read(given: Any, preprocess: Preprocess) -> tuple[np.ndarray, PictureSet]:
     size = preprocess.image_size
     found = list(read_pictures(given, size, **preprocess.limits))
     pixels = np.array([one.pixels for one in found], dtype=np.uint8).reshape(-1, size, size, 3)
-    hashes = (
-        one.sha256 or hashlib.sha256(square.tobytes()).hexdigest() for one, square in zip(found, pixels, strict=True)
-    )
+    hashes = (one.sha256 or hashlib.sha256(pixels[row].tobytes()).hexdigest() for row, one in enumerate(found))
     return pixels, PictureSet(tuple(one.image_id for one in found), tuple(hashes))
 
 

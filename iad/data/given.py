@@ -164,8 +164,9 @@ def _image(picture: Any, name: str) -> Image.Image:
 def _upright(image: Image.Image, name: str) -> Image.Image:
     """Decoded, if that was put off, and rotated as EXIF asks."""
     try:
-        if getattr(image, "n_frames", 1) > 1 and image.format != "MPO":
-            raise IadError(f"{name}: animated or many-paged ({image.n_frames} frames); give one frame")
+        frames = getattr(image, "n_frames", 1)
+        if frames > 1 and image.format != "MPO":
+            raise IadError(f"{name}: animated or many-paged ({frames} frames); give one frame")
         image.load()
         return ImageOps.exif_transpose(image)
     except (IadError, MemoryError):

@@ -109,8 +109,8 @@ class PixelPictures:
         if not self.gt_label[row] and defect.any():
             marked = counted(int(defect.sum()), "pixel")
             raise IadError(
-                f"{self.origin}: the mask of {self.name(row)} marks {marked}, but the picture is labelled good; correct "
-                "the mask or the label"
+                f"{self.origin}: the mask of {self.name(row)} marks {marked}, but the picture is labelled good; "
+                "correct the mask or the label"
             )
         return defect
 

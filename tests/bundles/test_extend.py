@@ -53,7 +53,7 @@ def named(numbers):
 
 
 def bundle_of(numbers, embeddings=patches_of, *args, apart=None, keep=False, seed=3, detector=None, **options):
-    """A bundle of these pictures; with `apart`, others calibrate it; with `keep`, what is needed to extend a coreset."""
+    """A bundle of these pictures; with `apart`, others calibrate it; with `keep`, a coreset can be extended."""
     made = detector or Patch(PatchOptions(**{**MOSTLY, **options}), seed=seed)
     good, others = embeddings(numbers, *args), None if apart is None else embeddings(apart, *args)
     fitted = made.fit(good, calibrated_apart=apart is not None)
@@ -357,7 +357,7 @@ def test_a_method_that_is_fitted_once_says_so(files):
 
 def test_more_neighbours_than_patches_are_refused_with_the_files_name(files):
     bundle = bundle_of(range(4), k=10)
-    values, arrays = bundle.packed
+    values, _ = bundle.packed
     values["options"]["k"] = 100
     refused(r"^a\.iad: .*100", added, bundle, [7], files)
 
