@@ -2,38 +2,35 @@
 
 Run it after `make repro`, from the repository's top folder:
 python benchmarks/backbones.py [pictures of each split; 0: all] [rounds] [patches: 0 or 1]
-With patches, features of the places are compared too, which takes minutes per variant. Rates are of pooled features of
-one batch, all variants in turn, the fastest round of each. The two networks with random weights have a rate and a size
+With patches, patch embeddings are compared too, which takes minutes per variant. Rates are of pooled embeddings of one
+batch, all variants in turn, the fastest round of each. The two networks with random weights have a rate and a size
 alone. The last line is JSON.
 """
 
 from __future__ import annotations
 
+import argparse
 import json
-import sys
 import tempfile
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import timm
 import torch
+from measuring import Run, command, embedder, machine, with_interval
 from safetensors.torch import save, save_file
 
-from iad import compute, paths
-from iad.data.manifest import read_manifest, rows_of
+from iad import paths
+from iad.compute import start
+from iad.config import Params, load_params
 from iad.detectors.aggregation import aggregate_maps
-from iad.detectors.knn.search import Neighbors
+from iad.detectors.knn.detector import Detector as Knn
 from iad.detectors.patch.memory_bank import MemoryBank
-from iad.features.backbone import Backbone, build_backbone, extract_features, feature_size
-from iad.features.patches import PatchWriter, patch_shape
+from iad.features.embedder import Embedder, Part
+from iad.features.options import Backbone, Patches
 from iad.features.quantization import Int8Linear, int8_is_fused
-from iad.io import open_array
-from iad.metrics.image import auroc
-from iad.config import load_params
-from iad.features.options import CnnBackbone, VitBackbone
-from iad.statistics.bootstrap import bootstrap_intervals
 
 BATCH = 32
 CUT = {"resnet": (4,), "vit": (8, 6)}
@@ -42,33 +39,34 @@ RANDOM = {"vit_tiny_patch16_224": "cls", "mobilevit_s": "avg"}
 
 @dataclass(frozen=True, eq=False)
 class Variant:
-    """One way to run a backbone; `layers` are those of its patch features, empty where there are none."""
+    """One way to run a backbone."""
 
     what: str
-    backbone: Backbone
-    runtime: compute.Runtime
-    pooling: str
-    layers: tuple[int, ...] = ()
-    neighbourhood: int = 1
+    embedder: Embedder
 
 
-def variants_of(section: str, chosen: CnnBackbone | VitBackbone, size: int) -> list[Variant]:
+def variants_of(section: str, params: Params, size: int, *, patches: bool) -> list[Variant]:
     """The backbone of one section in every precision, then cut short."""
+    options = params.options(section)
     settings: list[tuple[str, int | None, str]] = [
         ("fp32", None, "none"),
         ("bf16", None, "none"),
         ("bf16", None, "int8"),
     ]
-    settings += [("bf16", depth, quantize) for depth in CUT[section] for quantize in ("none", "int8")]
+    deep = len(timm.create_model(options.model, pretrained=False, num_classes=0).feature_info)
+    settings += [("bf16", depth, quantize) for depth in CUT[section] if depth < deep for quantize in ("none", "int8")]
+    parts: tuple[Part, ...] = ("pooled", "patches") if patches else ("pooled",)
     made = []
     for precision, depth, quantize in settings:
-        runtime = compute.start(device="cpu", precision=precision, threads=0, seed=0)
-        backbone = build_backbone(
-            chosen.model, chosen.weights, image_size=size, normalize=chosen.normalize, depth=depth, quantize=quantize
-        )
+        runtime = start(device="cpu", precision=precision, threads=0, seed=0)
+        layers = tuple(layer for layer in options.patches.layers if depth is None or layer < depth)
+        kept = Patches(layers=layers, neighbourhood=options.patches.neighbourhood)
+        network = embedder(
+            params, section, size, runtime=runtime, parts=parts, batch_size=BATCH,
+            depth=depth, quantize=quantize, patches=kept, attribution=False,
+        )  # fmt: skip
         what = ("int8" if quantize == "int8" else precision) + (f", depth {depth}" if depth else "")
-        layers = tuple(layer for layer in chosen.patches.layers if depth is None or layer < depth)
-        made.append(Variant(what, backbone, runtime, chosen.pooling, layers, chosen.patches.neighbourhood))
+        made.append(Variant(what, network))
     return made
 
 
@@ -79,96 +77,53 @@ def random_variants(size: int) -> list[Variant]:
         for name, pooling in RANDOM.items():
             save_file(timm.create_model(name, pretrained=False, num_classes=0).state_dict(), f"{folder}/{name}")
             for quantize in ("none", "int8"):
-                runtime = compute.start(device="cpu", precision="bf16", threads=0, seed=0)
-                options: dict[str, Any] = {"image_size": size, "normalize": "model", "quantize": quantize}
-                backbone = build_backbone(name, f"file:{folder}/{name}", **options)
-                made.append(Variant("bf16" if quantize == "none" else "int8", backbone, runtime, pooling))
+                runtime = start(device="cpu", precision="bf16", threads=0, seed=0)
+                options = Backbone(
+                    model=name, weights=f"file:{folder}/{name}", pooling=pooling, quantize=quantize, attribution=False
+                )
+                network = Embedder(options, size, batch_size=BATCH, runtime=runtime)
+                made.append(Variant("bf16" if quantize == "none" else "int8", network))
     return made
-
-
-def features_of(variant: Variant, images: np.ndarray, *, patches: bool) -> tuple[np.ndarray, np.ndarray | None]:
-    """Pooled and patch features."""
-    backbone = variant.backbone
-    pooled = np.empty((len(images), feature_size(backbone, variant.pooling)), np.float32)
-    writer = None
-    if patches and variant.layers:
-        shape = patch_shape(backbone.module, backbone.name, backbone.image_size, variant.layers)
-        writer = PatchWriter(np.empty((len(images), *shape), np.float16), variant.layers, variant.neighbourhood)
-    extract_features(
-        backbone, images, pooled, pooling=variant.pooling, runtime=variant.runtime, batch_size=BATCH, patches=writer
-    )
-    return pooled, None if writer is None else writer.patches
 
 
 def rates(variants: list[Variant], images: np.ndarray, rounds: int) -> list[float]:
     """Pictures per second of each, fastest of the rounds; the first round of all warms up."""
     best = [0.0] * len(variants)
-    for turn in range(rounds + 1):
-        for number, variant in enumerate(variants):
-            features = np.empty((len(images), feature_size(variant.backbone, variant.pooling)), np.float32)
-            options: dict[str, Any] = {"pooling": variant.pooling, "runtime": variant.runtime, "batch_size": BATCH}
+    for number in range(rounds + 1):
+        for place, variant in enumerate(variants):
+            pooled = np.empty((len(images), *variant.embedder.shapes["pooled"]), np.float32)
             started = time.perf_counter()
-            extract_features(variant.backbone, images, features, **options)
-            if turn:
-                best[number] = max(best[number], len(images) / (time.perf_counter() - started))
+            variant.embedder.embed_into(images, {"pooled": pooled})
+            if number:
+                best[place] = max(best[place], len(images) / (time.perf_counter() - started))
     return best
 
 
 def megabytes(variant: Variant) -> dict[str, float]:
     """Size as a safetensors file, and of what is held in memory to run (autocast keeps float32 weights)."""
-    state = {name: tensor.contiguous() for name, tensor in variant.backbone.module.state_dict().items()}
+    backbone = variant.embedder.backbone
+    state = {name: tensor.contiguous() for name, tensor in backbone.module.state_dict().items()}
     held = sum(tensor.nbytes for tensor in state.values())
-    if variant.backbone.quantize == "int8" and int8_is_fused():  # the kernel's own order of the same integers
-        held += sum(layer.weight.nbytes for layer in variant.backbone.module.modules() if isinstance(layer, Int8Linear))
+    if backbone.quantize == "int8" and int8_is_fused():  # the kernel's own order of the same integers
+        held += sum(layer.weight.nbytes for layer in backbone.module.modules() if isinstance(layer, Int8Linear))
     if variant.what.startswith("bf16"):
         state = {name: tensor.bfloat16() if tensor.is_floating_point() else tensor for name, tensor in state.items()}
     return {"file": len(save(state)) / 1e6, "held": held / 1e6}
 
 
-def with_interval(labels: np.ndarray, scores: np.ndarray) -> str:
-    """AUROC and its interval."""
-    scores = scores.astype(np.float64)
-    rejected = scores >= np.median(scores)
-    interval = bootstrap_intervals(labels, scores, rejected, draws=1000, confidence=0.95, seed=0)["auroc"]
-    return f"{auroc(labels, scores):.4f} [{interval.low:.3f}, {interval.high:.3f}]"
-
-
-def accuracy(variant: Variant, images: np.ndarray, test: np.ndarray, labels: np.ndarray, *, patches: bool) -> list[str]:
-    """AUROC of kNN on pooled features, and of the nearest good patches; the pictures that are not tested train."""
-    method, patch = load_params().method, load_params().patch
-    pooled, places = features_of(variant, images, patches=patches)
-    neighbors = Neighbors(
-        pooled[~test], metric=method.metric, standardize=method.standardize, pca=method.pca, index=method.index
-    )
-    found = [with_interval(labels, neighbors.scores(pooled[test], k=method.k, aggregate=method.aggregate))]
-    if places is None:
+def accuracy(variant: Variant, images: np.ndarray, test: np.ndarray, labels: np.ndarray, params: Params) -> list[str]:
+    """AUROC of kNN on pooled embeddings, and of the nearest good patches; the pictures that are not tested train."""
+    embedded = variant.embedder.embed(images)
+    pooled, patches = embedded["pooled"], embedded["patches"]
+    if pooled is None:
+        raise SystemExit(f"{variant.what}: no pooled embeddings")
+    scores = Knn(params.method).fit(pooled[~test]).predict(pooled[test]).pred_score
+    found = [with_interval(labels, scores, draws=1000)]
+    if patches is None:
         return [*found, "-"]
-    maps = MemoryBank(places[~test]).distance_maps(places[test], k=patch.k, title=variant.what)
+    maps = MemoryBank(patches[~test]).distance_maps(patches[test], num_neighbors=params.options("patch").k)
     worst = aggregate_maps(maps, aggregate="max", top_share=0.01)
-    return [*found, with_interval(labels, worst)]
-
-
-def main(pictures: int, rounds: int, patches: bool) -> None:
-    """Print the table."""
-    params, manifest, images = load_params(), read_manifest(paths.MANIFEST), open_array(paths.IMAGES)
-    train, test = (spread(rows_of(manifest, split), pictures) for split in ("train", "test"))
-    shown = images[np.concatenate([train, test])]
-    tested = np.arange(len(shown)) >= len(train)
-    groups = [variants_of("resnet", params.resnet, images.shape[1]), variants_of("vit", params.vit, images.shape[1])]
-    print(f"{len(train)} training and {len(test)} test pictures, {torch.get_num_threads()} threads\n")
-    print("| network | variant | kNN, pooled: AUROC | patches: AUROC | pictures/s | file, MB | held, MB |")
-    print("|---|---|---|---|---|---|---|")
-    kept = []
-    for group in [*groups, random_variants(images.shape[1])]:
-        for variant, rate in zip(group, rates(group, shown[:BATCH], rounds), strict=True):
-            name, size = variant.backbone.name, megabytes(variant)
-            found = ["-", "-"]
-            if name not in RANDOM:
-                found = accuracy(variant, shown, tested, manifest["label"].to_numpy()[test], patches=patches)
-            line = f"{' | '.join(found)} | {rate:.1f} | {size['file']:.1f} | {size['held']:.1f}"
-            print(f"| {name} | {variant.what} | {line} |", flush=True)
-            kept.append({"network": name, "variant": variant.what, "auroc": found, "rate": rate, **size})
-    print(json.dumps(kept))
+    return [*found, with_interval(labels, worst, draws=1000)]
 
 
 def spread(rows: np.ndarray, pictures: int) -> np.ndarray:
@@ -176,6 +131,39 @@ def spread(rows: np.ndarray, pictures: int) -> np.ndarray:
     return rows if pictures == 0 or pictures >= len(rows) else rows[:: -(-len(rows) // pictures)]
 
 
+def options() -> argparse.ArgumentParser:
+    """The command line."""
+    parser = command(__doc__, __file__)
+    parser.add_argument("pictures", nargs="?", type=int, default=0, help="of each split; 0: all (default)")
+    parser.add_argument("rounds", nargs="?", type=int, default=3, help="of timing (default: 3)")
+    parser.add_argument("patches", nargs="?", type=int, choices=(0, 1), default=0, help="default: 0")
+    return parser
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Print the table."""
+    asked = options().parse_args(arguments)
+    params, run = load_params(), Run()
+    images, patches = run.array(paths.IMAGES), bool(asked.patches)
+    train, test = (spread(rows, asked.pictures) for rows in (run.train, run.test))
+    labels, size = np.asarray(run.manifest["label"])[test], images.shape[1]
+    shown = images[np.concatenate([train, test])]
+    tested = np.arange(len(shown)) >= len(train)
+    groups = [variants_of(section, params, size, patches=patches) for section in ("resnet", "vit")]
+    print(machine("torch", "timm"))
+    print(f"{len(train)} training and {len(test)} test pictures, {torch.get_num_threads()} threads\n")
+    print("| network | variant | kNN, pooled: AUROC | patches: AUROC | pictures/s | file, MB | held, MB |")
+    print("|---|---|---|---|---|---|---|")
+    kept = []
+    for group in [*groups, random_variants(size)]:
+        for variant, rate in zip(group, rates(group, shown[:BATCH], asked.rounds), strict=True):
+            name, sizes = variant.embedder.backbone.name, megabytes(variant)
+            found = ["-", "-"] if name in RANDOM else accuracy(variant, shown, tested, labels, params)
+            line = f"{' | '.join(found)} | {rate:.1f} | {sizes['file']:.1f} | {sizes['held']:.1f}"
+            print(f"| {name} | {variant.what} | {line} |", flush=True)
+            kept.append({"network": name, "variant": variant.what, "auroc": found, "rate": rate, **sizes})
+    print(json.dumps(kept))
+
+
 if __name__ == "__main__":
-    given = [int(value) for value in (sys.argv[1:] + ["0", "3", "0"][len(sys.argv) - 1 :])]
-    main(given[0], given[1], bool(given[2]))
+    main()

@@ -1,4 +1,7 @@
-"""What benchmarks share: command lines, the machine's name, a run's results, intervals, and the cost of a process."""
+"""What benchmarks share: command lines, the machine's name, a run's results, intervals, and the cost of a process.
+
+Imports stand in the functions that need them: some scripts measure the memory of their own process.
+"""
 
 from __future__ import annotations
 
@@ -11,7 +14,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -20,20 +23,15 @@ import numpy as np
 
 from iad import paths
 from iad.compute import usable_cores
-from iad.config import Params
-from iad.data.manifest import read_manifest, rows_of
-from iad.decision.thresholds import is_anomalous, set_threshold
-from iad.io import open_array, read_table
-from iad.metrics.confusion import Confusion, confusion
-from iad.metrics.image import auroc
-from iad.statistics.bootstrap import bootstrap_intervals
 
 if TYPE_CHECKING:
     import pandas as pd
 
     from iad.compute import Runtime
+    from iad.config import Params
     from iad.detectors.base import Prediction
     from iad.features.embedder import Embedder, Part
+    from iad.metrics.confusion import Confusion
 
 ROOT = Path(__file__).resolve().parents[1]
 INSTRUCTIONS = {  # widest first, by their names in /proc/cpuinfo
@@ -86,6 +84,8 @@ class Run:
     """
 
     def __init__(self, stages: Path = paths.STAGES) -> None:
+        from iad.data.manifest import read_manifest, rows_of
+
         self.stages = stages
         self.manifest = read_manifest(self.within(paths.MANIFEST))
         self.train, self.test = rows_of(self.manifest, "train"), rows_of(self.manifest, "test")
@@ -97,10 +97,14 @@ class Run:
 
     def array(self, path: Path) -> np.ndarray:
         """An array, memory-mapped."""
+        from iad.io import open_array
+
         return open_array(self.within(path))
 
     def scores(self, method: str, name: str) -> pd.DataFrame:
         """A table of scores of a method: `paths.CALIBRATION_SCORES` or `paths.TEST_SCORES`."""
+        from iad.io import read_table
+
         return read_table(self.within(paths.SCORE / method / name))
 
     def methods(self, name: str) -> list[str]:
@@ -117,7 +121,7 @@ def started(params: Params) -> Runtime:
 
 
 def embedder(
-    params: Params, section: str, image_size: int, *, runtime: Runtime, parts: Collection[Part] = ("pooled",),
+    params: Params, section: str, image_size: int, *, runtime: Runtime, parts: tuple[Part, ...] = ("pooled",),
     batch_size: int = 32, **changes: Any,
 ) -> Embedder:  # fmt: skip
     """The backbone of a section of `params.yaml`, with some of its options changed."""
@@ -138,6 +142,9 @@ def with_interval(
     labels: np.ndarray, scores: np.ndarray, *, draws: int, confidence: float = 0.95, seed: int = 0, digits: int = 4
 ) -> str:
     """AUROC and its bootstrap interval, as a cell of a table; "-" where one class is missing."""
+    from iad.metrics.image import auroc
+    from iad.statistics.bootstrap import bootstrap_intervals
+
     scores = np.asarray(scores, dtype=np.float64)
     if (value := auroc(labels, scores)) is None:
         return "-"
@@ -152,6 +159,9 @@ def verdicts(labels: np.ndarray, calibration: np.ndarray, test: np.ndarray, *, a
     Raises:
         IadError: if there are too few calibration scores for alpha.
     """
+    from iad.decision.thresholds import is_anomalous, set_threshold
+    from iad.metrics.confusion import confusion
+
     found = set_threshold(calibration, "conformal", {"alpha": alpha}, scheme="jackknife", origin="benchmark")
     return confusion(labels, is_anomalous(test, found.value))
 
