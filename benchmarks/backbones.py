@@ -19,7 +19,7 @@ from dataclasses import dataclass
 import numpy as np
 import timm
 import torch
-from measuring import Run, command, embedder, machine, with_interval
+from measuring import Run, command, embedder, layers_of, machine, with_interval
 from safetensors.torch import save, save_file
 
 from iad import paths
@@ -53,8 +53,10 @@ def variants_of(section: str, params: Params, size: int, *, patches: bool) -> li
         ("bf16", None, "none"),
         ("bf16", None, "int8"),
     ]
-    deep = len(timm.create_model(options.model, pretrained=False, num_classes=0).feature_info)
-    settings += [("bf16", depth, quantize) for depth in CUT[section] if depth < deep for quantize in ("none", "int8")]
+    deepest = layers_of(options.model)
+    settings += [
+        ("bf16", depth, quantize) for depth in CUT[section] if depth < deepest for quantize in ("none", "int8")
+    ]
     parts: tuple[Part, ...] = ("pooled", "patches") if patches else ("pooled",)
     made = []
     for precision, depth, quantize in settings:

@@ -131,6 +131,14 @@ def embedder(
     return Embedder(options, image_size, parts=parts, batch_size=batch_size, runtime=runtime, section=section)
 
 
+def layers_of(model: str) -> int:
+    """How many layers a timm model has, as `patches.layers` and `depth` count them."""
+    import timm
+
+    network: Any = timm.create_model(model, pretrained=False, num_classes=0)
+    return len(network.feature_info)
+
+
 def maps_of(prediction: Prediction) -> np.ndarray:
     """The anomaly maps of a prediction that has some."""
     if prediction.anomaly_map is None:
