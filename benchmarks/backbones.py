@@ -2,36 +2,35 @@
 
 Run it after `make repro`, from the repository's top folder:
 python benchmarks/backbones.py [pictures of each split; 0: all] [rounds] [patches: 0 or 1]
-With patches, features of the places are compared too, which takes minutes per variant. Rates are of pooled features of
-one batch, all variants in turn, the fastest round of each. The two networks with random weights have a rate and a size
+With patches, patch embeddings are compared too, which takes minutes per variant. Rates are of pooled embeddings of one
+batch, all variants in turn, the fastest round of each. The two networks with random weights have a rate and a size
 alone. The last line is JSON.
 """
 
 from __future__ import annotations
 
+import argparse
 import json
-import sys
+import tempfile
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import timm
 import torch
-from iad.features.options import Backbone, CnnBackbone, Patches, VitBackbone
-from safetensors.torch import save
+from measuring import Run, command, embedder, layers_of, machine, with_interval
+from safetensors.torch import save, save_file
 
-from iad import compute, paths
-from iad.config import load_params
-from iad.data.manifest import read_manifest, rows_of
+from iad import paths
+from iad.compute import start
+from iad.config import Params, load_params
 from iad.detectors.aggregation import aggregate_maps
-from iad.detectors.knn.search import Neighbors
+from iad.detectors.knn.detector import Detector as Knn
 from iad.detectors.patch.memory_bank import MemoryBank
-from iad.features.backbone import build_backbone
-from iad.features.embedder import Embedder
+from iad.features.embedder import Embedder, Part
+from iad.features.options import Backbone, Patches
 from iad.features.quantization import Int8Linear, int8_is_fused
-from iad.io import open_array
-from iad.metrics.image import auroc
-from iad.statistics.bootstrap import bootstrap_intervals
 
 BATCH = 32
 CUT = {"resnet": (4,), "vit": (8, 6)}
@@ -46,56 +45,59 @@ class Variant:
     embedder: Embedder
 
 
-def variants_of(section: str, chosen: CnnBackbone | VitBackbone, size: int) -> list[Variant]:
+def variants_of(section: str, params: Params, size: int, *, patches: bool) -> list[Variant]:
     """The backbone of one section in every precision, then cut short."""
+    options = params.options(section)
     settings: list[tuple[str, int | None, str]] = [
         ("fp32", None, "none"),
         ("bf16", None, "none"),
         ("bf16", None, "int8"),
     ]
-    settings += [("bf16", depth, quantize) for depth in CUT[section] for quantize in ("none", "int8")]
+    deepest = layers_of(options.model)
+    settings += [
+        ("bf16", depth, quantize) for depth in CUT[section] if depth < deepest for quantize in ("none", "int8")
+    ]
+    parts: tuple[Part, ...] = ("pooled", "patches") if patches else ("pooled",)
     made = []
     for precision, depth, quantize in settings:
-        runtime = compute.start(device="cpu", precision=precision, threads=0, seed=0)
+        runtime = start(device="cpu", precision=precision, threads=0, seed=0)
+        layers = tuple(layer for layer in options.patches.layers if depth is None or layer < depth)
+        kept = Patches(layers=layers, neighbourhood=options.patches.neighbourhood)
+        network = embedder(
+            params, section, size, runtime=runtime, parts=parts, batch_size=BATCH,
+            depth=depth, quantize=quantize, patches=kept, attribution=False,
+        )  # fmt: skip
         what = ("int8" if quantize == "int8" else precision) + (f", depth {depth}" if depth else "")
-        layers = tuple(layer for layer in chosen.patches.layers if depth is None or layer < depth)
-        patches = chosen.patches.model_copy(update={"layers": layers})
-        options = chosen.model_copy(update={"depth": depth, "quantize": quantize, "patches": patches})
-        made.append(Variant(what, Embedder(options, size, batch_size=BATCH, runtime=runtime)))
+        made.append(Variant(what, network))
     return made
 
 
 def random_variants(size: int) -> list[Variant]:
     """Networks by name, with random weights."""
     made = []
-    for name, pooling in RANDOM.items():
-        state = timm.create_model(name, pretrained=False, num_classes=0).state_dict()
-        for quantize in ("none", "int8"):
-            runtime = compute.start(device="cpu", precision="bf16", threads=0, seed=0)
-            options = Backbone(model=name, pooling=pooling, quantize=quantize, patches=Patches(layers=()))
-            embedder = Embedder(
-                options, size, backbone=build_backbone(options, size, weights=state), batch_size=BATCH, runtime=runtime
-            )
-            made.append(Variant("bf16" if quantize == "none" else "int8", embedder))
+    with tempfile.TemporaryDirectory() as folder:
+        for name, pooling in RANDOM.items():
+            save_file(timm.create_model(name, pretrained=False, num_classes=0).state_dict(), f"{folder}/{name}")
+            for quantize in ("none", "int8"):
+                runtime = start(device="cpu", precision="bf16", threads=0, seed=0)
+                options = Backbone(
+                    model=name, weights=f"file:{folder}/{name}", pooling=pooling, quantize=quantize, attribution=False
+                )
+                network = Embedder(options, size, batch_size=BATCH, runtime=runtime)
+                made.append(Variant("bf16" if quantize == "none" else "int8", network))
     return made
-
-
-def pooled_into(variant: Variant, images: np.ndarray) -> np.ndarray:
-    """Pooled embeddings alone."""
-    pooled = np.empty((len(images), *variant.embedder.shapes["pooled"]), np.float32)
-    variant.embedder.embed_into(images, {"pooled": pooled})
-    return pooled
 
 
 def rates(variants: list[Variant], images: np.ndarray, rounds: int) -> list[float]:
     """Pictures per second of each, fastest of the rounds; the first round of all warms up."""
     best = [0.0] * len(variants)
-    for turn in range(rounds + 1):
-        for number, variant in enumerate(variants):
+    for number in range(rounds + 1):
+        for place, variant in enumerate(variants):
+            pooled = np.empty((len(images), *variant.embedder.shapes["pooled"]), np.float32)
             started = time.perf_counter()
-            pooled_into(variant, images)
-            if turn:
-                best[number] = max(best[number], len(images) / (time.perf_counter() - started))
+            variant.embedder.embed_into(images, {"pooled": pooled})
+            if number:
+                best[place] = max(best[place], len(images) / (time.perf_counter() - started))
     return best
 
 
@@ -111,53 +113,19 @@ def megabytes(variant: Variant) -> dict[str, float]:
     return {"file": len(save(state)) / 1e6, "held": held / 1e6}
 
 
-def with_interval(labels: np.ndarray, scores: np.ndarray) -> str:
-    """AUROC and its interval."""
-    scores = scores.astype(np.float64)
-    rejected = scores >= np.median(scores)
-    interval = bootstrap_intervals(labels, scores, rejected, draws=1000, confidence=0.95, seed=0)["auroc"]
-    return f"{auroc(labels, scores):.4f} [{interval.low:.3f}, {interval.high:.3f}]"
-
-
-def accuracy(variant: Variant, images: np.ndarray, test: np.ndarray, labels: np.ndarray, *, patches: bool) -> list[str]:
-    """AUROC of kNN on pooled features, and of the nearest good patches; the pictures that are not tested train."""
-    method, patch = load_params().method, load_params().patch
-    pooled, locations = pooled_into(variant, images), None
-    if patches and "patches" in variant.embedder.parts:
-        locations = np.empty((len(images), *variant.embedder.shapes["patches"]), np.float16)
-        variant.embedder.embed_into(images, {"patches": locations})
-    neighbors = Neighbors(
-        pooled[~test], metric=method.metric, standardize=method.standardize, pca=method.pca, index=method.index
-    )
-    found = [with_interval(labels, neighbors.scores(pooled[test], k=method.k, aggregate=method.aggregate))]
-    if locations is None:
+def accuracy(variant: Variant, images: np.ndarray, test: np.ndarray, labels: np.ndarray, params: Params) -> list[str]:
+    """AUROC of kNN on pooled embeddings, and of the nearest good patches; the pictures that are not tested train."""
+    embedded = variant.embedder.embed(images)
+    pooled, patches = embedded["pooled"], embedded["patches"]
+    if pooled is None:
+        raise SystemExit(f"{variant.what}: no pooled embeddings")
+    scores = Knn(params.method).fit(pooled[~test]).predict(pooled[test]).pred_score
+    found = [with_interval(labels, scores, draws=1000)]
+    if patches is None:
         return [*found, "-"]
-    maps = MemoryBank(locations[~test]).distance_maps(locations[test], k=patch.k, title=variant.what)
+    maps = MemoryBank(patches[~test]).distance_maps(patches[test], num_neighbors=params.options("patch").k)
     worst = aggregate_maps(maps, aggregate="max", top_share=0.01)
-    return [*found, with_interval(labels, worst)]
-
-
-def main(pictures: int, rounds: int, patches: bool) -> None:
-    """Print the table."""
-    params, manifest, images = load_params(), read_manifest(paths.MANIFEST), open_array(paths.IMAGES)
-    train, test = (spread(rows_of(manifest, split), pictures) for split in ("train", "test"))
-    shown = images[np.concatenate([train, test])]
-    tested = np.arange(len(shown)) >= len(train)
-    groups = [variants_of("resnet", params.resnet, images.shape[1]), variants_of("vit", params.vit, images.shape[1])]
-    print(f"{len(train)} training and {len(test)} test pictures, {torch.get_num_threads()} threads\n")
-    print("| network | variant | kNN, pooled: AUROC | patches: AUROC | pictures/s | file, MB | held, MB |")
-    print("|---|---|---|---|---|---|---|")
-    kept = []
-    for group in [*groups, random_variants(images.shape[1])]:
-        for variant, rate in zip(group, rates(group, shown[:BATCH], rounds), strict=True):
-            name, size = variant.embedder.backbone.name, megabytes(variant)
-            found = ["-", "-"]
-            if name not in RANDOM:
-                found = accuracy(variant, shown, tested, manifest["label"].to_numpy()[test], patches=patches)
-            line = f"{' | '.join(found)} | {rate:.1f} | {size['file']:.1f} | {size['held']:.1f}"
-            print(f"| {name} | {variant.what} | {line} |", flush=True)
-            kept.append({"network": name, "variant": variant.what, "auroc": found, "rate": rate, **size})
-    print(json.dumps(kept))
+    return [*found, with_interval(labels, worst, draws=1000)]
 
 
 def spread(rows: np.ndarray, pictures: int) -> np.ndarray:
@@ -165,6 +133,39 @@ def spread(rows: np.ndarray, pictures: int) -> np.ndarray:
     return rows if pictures == 0 or pictures >= len(rows) else rows[:: -(-len(rows) // pictures)]
 
 
+def options() -> argparse.ArgumentParser:
+    """The command line."""
+    parser = command(__doc__, __file__)
+    parser.add_argument("pictures", nargs="?", type=int, default=0, help="of each split; 0: all (default)")
+    parser.add_argument("rounds", nargs="?", type=int, default=3, help="of timing (default: 3)")
+    parser.add_argument("patches", nargs="?", type=int, choices=(0, 1), default=0, help="default: 0")
+    return parser
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Print the table."""
+    asked = options().parse_args(arguments)
+    params, run = load_params(), Run()
+    images, patches = run.array(paths.IMAGES), bool(asked.patches)
+    train, test = (spread(rows, asked.pictures) for rows in (run.train, run.test))
+    labels, size = np.asarray(run.manifest["label"])[test], images.shape[1]
+    shown = images[np.concatenate([train, test])]
+    tested = np.arange(len(shown)) >= len(train)
+    groups = [variants_of(section, params, size, patches=patches) for section in ("resnet", "vit")]
+    print(machine("torch", "timm"))
+    print(f"{len(train)} training and {len(test)} test pictures, {torch.get_num_threads()} threads\n")
+    print("| network | variant | kNN, pooled: AUROC | patches: AUROC | pictures/s | file, MB | held, MB |")
+    print("|---|---|---|---|---|---|---|")
+    kept = []
+    for group in [*groups, random_variants(size)]:
+        for variant, rate in zip(group, rates(group, shown[:BATCH], asked.rounds), strict=True):
+            name, sizes = variant.embedder.backbone.name, megabytes(variant)
+            found = ["-", "-"] if name in RANDOM else accuracy(variant, shown, tested, labels, params)
+            line = f"{' | '.join(found)} | {rate:.1f} | {sizes['file']:.1f} | {sizes['held']:.1f}"
+            print(f"| {name} | {variant.what} | {line} |", flush=True)
+            kept.append({"network": name, "variant": variant.what, "auroc": found, "rate": rate, **sizes})
+    print(json.dumps(kept))
+
+
 if __name__ == "__main__":
-    given = [int(value) for value in (sys.argv[1:] + ["0", "3", "0"][len(sys.argv) - 1 :])]
-    main(given[0], given[1], bool(given[2]))
+    main()

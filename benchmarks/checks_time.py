@@ -7,15 +7,17 @@ are copies in other light, and all 50 must be found. The last line is JSON.
 
 from __future__ import annotations
 
+import argparse
 import json
 import resource
-import sys
 import tempfile
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
+from measuring import command, machine
 from PIL import Image
 
 from iad.datacheck import check_data
@@ -52,8 +54,19 @@ def manifest_of(count: int) -> pd.DataFrame:
     return pd.DataFrame(text | numbers | {"mask": pd.Series([None] * count, dtype="str")})
 
 
-def main(count: int, side: int) -> None:
+def options() -> argparse.ArgumentParser:
+    """The command line."""
+    parser = command(__doc__, __file__)
+    parser.add_argument("pictures", nargs="?", type=int, default=20_000, help="at least 101 (default: 20,000)")
+    parser.add_argument("side", nargs="?", type=int, default=112, help="in pixels (default: 112)")
+    return parser
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
     """Time the two parts and print the line for people, then the one for programs."""
+    asked = options().parse_args(arguments)
+    count, side = asked.pictures, asked.side
+    print(machine("numpy"))
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "images.npy"
         write_pictures(path, count, side)
@@ -76,5 +89,4 @@ def main(count: int, side: int) -> None:
 
 
 if __name__ == "__main__":
-    given = [int(word) for word in sys.argv[1:3]]
-    main(*given, *[20_000, 112][len(given) :])
+    main()

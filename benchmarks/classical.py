@@ -1,65 +1,75 @@
-"""AUROC of the classical detectors beside kNN, on the features of both backbones, with intervals.
+"""AUROC of the classical detectors beside kNN, on the embeddings of both backbones, with intervals.
 
 Run it after `make repro`, from the repository's top folder: python benchmarks/classical.py [folder of stages ...]
-Options are those of params.yaml, features as they are and standardised. The last line is JSON.
+Options are those of params.yaml, embeddings as they are and standardised. The last line is JSON.
 """
 
 from __future__ import annotations
 
+import argparse
 import json
-import sys
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
-from iad.detectors.classical import DETECTORS, fit_detector
-from sklearn.metrics import roc_auc_score
+from measuring import BACKBONES, Run, command, machine, with_interval
 
 from iad import paths
 from iad.config import Params, load_params
-from iad.data.manifest import read_manifest, rows_of
-from iad.detectors.knn.search import knn_scores
-from iad.io import open_array
-from iad.statistics.bootstrap import bootstrap_intervals
+from iad.detectors import detector_class, detector_names, section_of
 
 
-def auroc(labels: np.ndarray, scores: np.ndarray, params: Params) -> str:
-    """AUROC with its interval, as a cell of a Markdown table."""
-    draws, confidence = params.evaluate.bootstrap, params.evaluate.confidence
-    rejected = scores >= np.median(scores)  # no verdict is asked for here
-    intervals = bootstrap_intervals(labels, scores, rejected, draws=draws, confidence=confidence, seed=params.seed)
-    return f"{roc_auc_score(labels, scores):.3f} [{intervals['auroc'].low:.3f}, {intervals['auroc'].high:.3f}]"
+def classical_names() -> list[str]:
+    """Detectors whose options stand in the section `classical`, sorted."""
+    return [name for name in detector_names() if section_of(name).startswith("classical.")]
 
 
-def row(name: str, train: np.ndarray, test: np.ndarray, *, standardize: bool, params: Params) -> np.ndarray:
+def scores_of(name: str, train: np.ndarray, test: np.ndarray, *, standardize: bool, params: Params) -> np.ndarray:
     """Scores of the test pictures by one detector."""
-    if name == "kNN":
-        query = {"k": params.method.k, "metric": params.method.metric, "aggregate": params.method.aggregate}
-        return knn_scores(train, test, standardize=standardize, **query)
-    options = getattr(params.classical, name).model_dump(exclude={"folds", "standardize"})
-    return fit_detector(name, train, standardize=standardize, seed=params.seed, options=options)(test)
+    options: Any = params.options(section_of(name))
+    if "standardize" in type(options).model_fields:
+        options = options.model_copy(update={"standardize": standardize})
+    detector = detector_class(name)(options, seed=params.seed)
+    return detector.fit(train).predict(test).pred_score
 
 
 def table(stages: Path, params: Params) -> dict[str, list[str]]:
     """Print the table of one data set."""
-    manifest = read_manifest(stages / paths.MANIFEST.relative_to(paths.STAGES))
-    train, test = rows_of(manifest, "train"), rows_of(manifest, "test")
-    labels, cells = manifest["label"].to_numpy()[test], {}
-    print(f"\n{len(train)} good pictures train, {len(test)} test\n")
+    run, chosen = Run(stages), params.evaluate
+    cells: dict[str, list[str]] = {}
+    print(f"\n{len(run.train)} good pictures train, {len(run.test)} test\n")
     print("| detector | CNN | CNN, standardised | ViT | ViT, standardised |\n|---|---|---|---|---|")
-    for name in ["kNN", *DETECTORS]:
-        cells[name] = []
-        for folder in (paths.EXTRACT_RESNET, paths.EXTRACT_VIT):
-            features = open_array(stages / folder.name / paths.FEATURES)
+    for name in ["knn", *classical_names()]:
+        title = "kNN" if name == "knn" else name
+        cells[title] = []
+        for folder in BACKBONES.values():
+            pooled = run.array(folder / paths.FEATURES)
             for standardize in (False, True):
                 if name == "zscore" and standardize:
-                    cells[name].append("the same")
+                    cells[title].append("the same")
                     continue
-                scores = row(name, features[train], features[test], standardize=standardize, params=params)
-                cells[name].append(auroc(labels, scores, params))
-        print(f"| `{name}` | {' | '.join(cells[name])} |", flush=True)
+                scores = scores_of(name, pooled[run.train], pooled[run.test], standardize=standardize, params=params)
+                cells[title].append(with_interval(
+                    run.labels, scores, draws=chosen.bootstrap, confidence=chosen.confidence, seed=params.seed, digits=3
+                ))  # fmt: skip
+        print(f"| `{title}` | {' | '.join(cells[title])} |", flush=True)
     return cells
 
 
+def options() -> argparse.ArgumentParser:
+    """The command line."""
+    parser = command(__doc__, __file__)
+    parser.add_argument("folders", nargs="*", type=Path, default=[paths.STAGES], help="of stages (default: stages)")
+    return parser
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Print the table of each folder."""
+    asked, params = options().parse_args(arguments), load_params()
+    print(machine("scikit-learn"))
+    print(json.dumps([table(folder, params) for folder in asked.folders]))
+
+
 if __name__ == "__main__":
-    chosen = load_params()
-    print(json.dumps([table(Path(folder), chosen) for folder in sys.argv[1:] or [paths.STAGES]]))
+    main()

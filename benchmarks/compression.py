@@ -1,26 +1,26 @@
-"""AUROC, memory and query time of kNN with each kind of feature compression.
+"""AUROC, memory and query time of kNN with each kind of compression of the embeddings.
 
 Run it after `make repro`, with the extra iad[faiss], from the repository's top folder:
-python benchmarks/compression.py [rows] [folder of stages]. The first table is of the pictures' own features, the second
+python benchmarks/compression.py [rows] [folder of stages]. The first table is of the pictures' embeddings, the second
 of a generated bank of 200,000 x 384 in 1,000 clusters; there the AUROC is that of telling new pictures of the clusters
 from such with a little noise added. One query at a time, as on a line. The last line is JSON.
 """
 
 from __future__ import annotations
 
+import argparse
 import json
-import sys
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from sklearn.metrics import roc_auc_score
+from measuring import BACKBONES, Run, command, machine
 
 from iad import paths
-from iad.data.manifest import read_manifest, rows_of
 from iad.detectors.knn.search import Neighbors
-from iad.io import open_array
+from iad.metrics.image import auroc
 
 K, QUERIES = 5, 30
 SETTINGS: dict[str, dict[str, Any]] = {
@@ -35,13 +35,12 @@ SETTINGS: dict[str, dict[str, Any]] = {
 
 def megabytes(neighbors: Neighbors) -> float:
     """What has to be kept to answer queries, in MB."""
-    projection = 0 if neighbors.projection is None else neighbors.projection.axes.nbytes
-    index = getattr(neighbors._search, "__self__", None)  # the approximate ones are methods of an index
-    if index is None:
-        return (neighbors._bank.nbytes + projection) / 1e6
-    import faiss
-
-    return (len(faiss.serialize_index(index.index)) + projection) / 1e6
+    projection = neighbors.projection
+    axes = 0 if projection is None else projection.axes.nbytes
+    index = neighbors.state().arrays.get("index")
+    width = neighbors.bank.shape[1] if projection is None else len(projection.axes)
+    rows = neighbors.size * width * np.dtype(np.float32).itemsize if index is None else index.nbytes
+    return (rows + axes) / 1e6
 
 
 def measure(bank: np.ndarray, queries: np.ndarray, setting: dict[str, Any]) -> dict[str, Any]:
@@ -49,11 +48,11 @@ def measure(bank: np.ndarray, queries: np.ndarray, setting: dict[str, Any]) -> d
     start = time.perf_counter()
     neighbors = Neighbors(bank, metric="euclidean", standardize=False, **setting)
     built = time.perf_counter()
-    scores = neighbors.scores(queries, k=K, aggregate="mean")
+    scores = neighbors.nearest(queries, k=K).scores("mean")
     times = []
     for query in queries[: min(QUERIES, len(queries)), None]:
         begin = time.perf_counter()
-        neighbors.scores(query, k=K, aggregate="mean")
+        neighbors.nearest(query, k=K).scores("mean")
         times.append(time.perf_counter() - begin)
     return {
         "scores": scores, "MB": megabytes(neighbors), "fit s": built - start,
@@ -74,23 +73,38 @@ def clusters(rows: int, queries: int, dimensions: int = 384) -> tuple[np.ndarray
     return drawn[:rows], drawn[rows : rows + queries]
 
 
-def main(rows: int, stages: Path) -> None:
-    """Print the table."""
-    manifest = read_manifest(stages / paths.MANIFEST.relative_to(paths.STAGES))
-    train, test = rows_of(manifest, "train"), rows_of(manifest, "test")
-    cases = []
-    for folder in (paths.EXTRACT_RESNET, paths.EXTRACT_VIT):
-        features = open_array(stages / folder.name / paths.FEATURES)
-        cases.append((folder.name, features[train], features[test], manifest["label"].to_numpy()[test]))
+def cases(rows: int, stages: Path) -> list[tuple[str, np.ndarray, np.ndarray, np.ndarray]]:
+    """Name, bank, queries, and labels of the queries."""
+    run = Run(stages)
+    found = []
+    for folder in BACKBONES.values():
+        pooled = run.array(folder / paths.FEATURES)
+        found.append((folder.name, pooled[run.train], pooled[run.test], run.labels))
     bank, good = clusters(rows, 500)
     noise = np.random.default_rng(1).standard_normal(good.shape, dtype=np.float32) / 4
-    cases.append(("generated", bank, np.concatenate([good, good + noise]), np.repeat([0, 1], len(good))))
+    return [*found, ("generated", bank, np.concatenate([good, good + noise]), np.repeat([0, 1], len(good)))]
+
+
+def options() -> argparse.ArgumentParser:
+    """The command line."""
+    parser = command(__doc__, __file__)
+    parser.add_argument("rows", nargs="?", type=int, default=200_000, help="of the generated bank (default: 200,000)")
+    parser.add_argument("folder", nargs="?", type=Path, default=paths.STAGES, help="of stages (default: stages)")
+    return parser
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Print the table."""
+    asked = options().parse_args(arguments)
+    print(f"{machine('numpy', 'faiss-cpu')}\n")
     print("| features | search | AUROC | kept, MB | fit, s | one query, ms |\n|---|---|---|---|---|---|")
     kept = []
-    for case, bank, queries, labels in cases:
+    for case, bank, queries, labels in cases(asked.rows, asked.folder):
         for name, setting in SETTINGS.items():
+            if (setting.get("pca") or 0) > min(bank.shape):
+                continue  # fewer components than that
             found = measure(bank, queries, setting)
-            found["auroc"] = float(roc_auc_score(labels, found.pop("scores")))
+            found["auroc"] = auroc(labels, found.pop("scores")) or 0.0
             line = f"{found['auroc']:.4f} | {found['MB']:.2f} | {found['fit s']:.2f} | {found['query ms']:.2f}"
             print(f"| {case}, {len(bank):,} x {bank.shape[1]} | {name} | {line} |", flush=True)
             kept.append({"features": case, "search": name} | found)
@@ -98,4 +112,4 @@ def main(rows: int, stages: Path) -> None:
 
 
 if __name__ == "__main__":
-    main(int((sys.argv[1:] or ["200000"])[0]), Path((sys.argv[2:] or [paths.STAGES])[0]))
+    main()

@@ -12,13 +12,13 @@ import argparse
 import json
 import os
 import resource
-import subprocess
-import sys
 import tempfile
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
+from measuring import command, machine, private_mib, python, watched
 
 PER_PICTURE, DIMENSIONS = 256, 384
 MIB = 2**20
@@ -40,49 +40,41 @@ def choose(file: Path, share: float) -> None:
     from iad.detectors.patch.memory_bank import MemoryBank
     from iad.neighbors.patch_view import PatchView
 
-    patches, before = np.load(file, mmap_mode="r"), anonymous_mib(os.getpid())
+    patches, before = np.load(file, mmap_mode="r"), private_mib(os.getpid())
     start = time.perf_counter()
-    bank = MemoryBank(PatchView(patches, np.arange(len(patches))[::-1]), coreset=share)
+    bank = MemoryBank(PatchView(patches, np.arange(len(patches))[::-1]), coreset_sampling_ratio=share)
     seconds = round(time.perf_counter() - start, 1)
     print(json.dumps({"kept": len(bank.rows), "seconds": seconds, "before_mib": round(before)}))
 
 
-def anonymous_mib(pid: int) -> float:
-    """RssAnon of a process; 0 once it is gone."""
-    try:
-        status = Path(f"/proc/{pid}/status").read_text()
-    except (FileNotFoundError, ProcessLookupError):
-        return 0.0
-    return max([0.0, *(int(line.split()[1]) / 1024 for line in status.splitlines() if line.startswith("RssAnon"))])
-
-
-def main() -> None:
-    """Write the bank, choose from it, report."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--rows", type=int, default=2_000_000)
-    parser.add_argument("--share", type=float, default=0.001)
+def options() -> argparse.ArgumentParser:
+    """The command line."""
+    parser = command(__doc__, __file__)
+    parser.add_argument("--rows", type=int, default=2_000_000, help="of the bank (default: 2,000,000)")
+    parser.add_argument("--share", type=float, default=0.001, help="of the rows that is kept (default: 0.001)")
     parser.add_argument("--limit", type=int, default=1536, help="MiB of private memory that the process may take")
     parser.add_argument("--choose", type=Path, help=argparse.SUPPRESS)
-    wanted = parser.parse_args()
+    return parser
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Write the bank, choose from it, report."""
+    wanted = options().parse_args(arguments)
     if wanted.choose:
         resource.setrlimit(resource.RLIMIT_DATA, (wanted.limit * MIB, wanted.limit * MIB))
         choose(wanted.choose, wanted.share)
         return
+    print(machine("torch"))
     pictures = -(-wanted.rows // PER_PICTURE)
     with tempfile.TemporaryDirectory() as folder:
-        file, peak = Path(folder) / "patches.npy", 0.0
+        file = Path(folder) / "patches.npy"
         write_bank(file, pictures)
-        command = [sys.executable, __file__, "--choose", str(file), "--limit", str(wanted.limit)]
-        process = subprocess.Popen([*command, "--share", str(wanted.share)], stdout=subprocess.PIPE, text=True)
-        while process.poll() is None:
-            peak = max(peak, anonymous_mib(process.pid))
-            time.sleep(0.01)
-        if process.returncode or process.stdout is None:
-            raise SystemExit(f"the limited process ended with {process.returncode}")
-        found = json.loads(process.stdout.read())
+        words = python(__file__, "--choose", str(file), "--limit", str(wanted.limit), "--share", str(wanted.share))
+        printed, peak = watched(words)
     rows = pictures * PER_PICTURE
     sizes = {f"{kind}_mib": round(rows * DIMENSIONS * size / MIB) for kind, size in (("float16", 2), ("float32", 4))}
-    print(json.dumps({"rows": rows, **sizes, "limit_mib": wanted.limit, **found, "peak_mib": round(peak)}))
+    found = {"rows": rows, **sizes, "limit_mib": wanted.limit, **json.loads(printed), "peak_mib": round(peak)}
+    print(json.dumps(found))
 
 
 if __name__ == "__main__":
