@@ -18,6 +18,8 @@ from typing import Any
 
 import numpy as np
 import torch
+from iad.features.options import Patches
+from iad.report.tables import as_padded_markdown
 from measuring import Run, choose, command, embedder, machine, started
 
 from iad import paths
@@ -25,12 +27,10 @@ from iad.config import load_params
 from iad.detectors.knn.attribution import Parts, attribution_maps
 from iad.detectors.knn.search import Nearest, Neighbors
 from iad.detectors.maps import FullMaps
-from iad.features.options import Patches
 from iad.metrics.image import auroc
 from iad.metrics.localization import pixel_metrics
 from iad.metrics.pixels import PixelPictures
 from iad.neighbors.rows import RowView
-from iad.report.tables import as_padded_markdown
 
 POOLINGS = {"resnet": ("avg", "max"), "vit": ("cls", "patch_mean")}
 HEADER = ["pooling", "map", "image AUROC", "pixel AUROC", "AP", "AUPRO", "inside"]

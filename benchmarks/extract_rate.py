@@ -17,13 +17,13 @@ from typing import Any
 
 import numpy as np
 import torch
+from iad.features.options import Patches
 from measuring import BACKBONES, Run, command, embedder, machine, started
 
 from iad import paths
 from iad.compute import Runtime
 from iad.config import Params, load_params
 from iad.features.embedder import Embedder
-from iad.features.options import Patches
 from iad.io import new_array
 
 TARGET = 0.85

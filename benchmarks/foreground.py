@@ -13,6 +13,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
+from iad.report.tables import as_padded_markdown
 from measuring import Run, command, machine, verdicts, with_interval
 from PIL import Image
 
@@ -29,7 +30,6 @@ from iad.metrics.confusion import pixel_confusion
 from iad.metrics.localization import metrics_of
 from iad.metrics.pixels import PixelPictures, count_pixels
 from iad.neighbors.rows import RowView
-from iad.report.tables import as_padded_markdown
 from iad.statistics.comparison import delong
 from iad.statistics.pixel_bootstrap import grid_counts, pixel_bootstrap_samples
 

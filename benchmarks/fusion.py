@@ -16,13 +16,13 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+from iad.report.tables import as_padded_markdown
 from measuring import Run, command, machine, verdicts, with_interval
 
 from iad import paths
 from iad.config import Params, load_params
 from iad.detectors.hybrid.evidence import TAIL_SHARE, common_pictures, fit_tail, fuse, places_of
 from iad.errors import IadError
-from iad.report.tables import as_padded_markdown
 from iad.statistics.comparison import delong
 
 METHODS = ("ae", "resnet", "vit", "patch_resnet", "patch_vit")

@@ -11,6 +11,7 @@ import argparse
 from collections.abc import Sequence
 
 import numpy as np
+from iad.report.tables import as_padded_markdown
 from measuring import Run, command, machine
 
 from iad import paths
@@ -20,7 +21,6 @@ from iad.metrics.confusion import pixel_confusion
 from iad.metrics.localization import pixel_metrics
 from iad.metrics.pixels import PixelPictures
 from iad.neighbors.rows import RowView
-from iad.report.tables import as_padded_markdown
 
 SHARES = (0, 0.006, 0.009, 0.012, 0.015, 0.018, 0.022, 0.027)
 THRESHOLDS = (

@@ -17,6 +17,8 @@ import time
 from collections.abc import Sequence
 
 import numpy as np
+from iad.features.rotation import Orientation, Oriented, orientations
+from iad.report.tables import as_markdown
 from measuring import BACKBONES, Run, command, embedder, layers_of, machine, started, verdicts, with_interval
 
 from iad import paths
@@ -25,8 +27,6 @@ from iad.detectors.aggregation import aggregate_maps
 from iad.detectors.calibrate import draw_pictures
 from iad.detectors.patch.memory_bank import MemoryBank
 from iad.features.embedder import Embedder
-from iad.features.rotation import Orientation, Oriented, orientations
-from iad.report.tables import as_markdown
 from iad.statistics.comparison import delong
 
 TURNS = ("1", "2m", "4", "4m")
