@@ -23,7 +23,6 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
-from iad.report.tables import as_markdown
 from PIL import Image
 
 from iad import paths
@@ -34,6 +33,7 @@ from iad.io import open_array, read_json, read_table
 from iad.metrics.image import auroc, confusion
 from iad.statistics.bootstrap import bootstrap_intervals
 from iad.statistics.exact import Interval
+from iad.words import as_markdown
 
 HERE = Path(__file__).resolve().parents[1]
 HEADER = [

@@ -19,8 +19,6 @@ from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
-from iad.features.tiling import Tiles
-from iad.report.tables import as_markdown
 from memory import peak_mib
 from PIL import Image
 from ruamel.yaml import YAML
@@ -30,6 +28,8 @@ from iad.config import load_params
 from iad.data import carpet
 from iad.detectors.patch.memory_bank import MemoryBank
 from iad.features.embedder import Embedder
+from iad.features.views import Tiles
+from iad.words import as_markdown
 
 WIDTH, HEIGHT = 4096, 3000
 THREADS = 170  # along the width: 24 px each
