@@ -42,7 +42,7 @@ def project(folder: Path, pictures: int) -> None:
 def options() -> argparse.ArgumentParser:
     """The command line."""
     parser = command(__doc__, __file__)
-    parser.add_argument("pictures", nargs="*", type=int, default=[2000, 20_000], help="30 or more (default: 2000 20000)")
+    parser.add_argument("pictures", nargs="*", type=int, default=[2000, 20_000], help="default: 2000 20000")
     return parser
 
 

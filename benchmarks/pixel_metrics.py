@@ -59,9 +59,9 @@ def bootstrap(pictures: PixelPictures) -> dict[str, Any]:
     counts = count_pixels(pictures)
     started = time.perf_counter()
     grid = grid_counts(pictures, counts)
-    samples = pixel_bootstrap_samples(grid, pictures.labels, draws=DRAWS, seed=0)
+    samples = pixel_bootstrap_samples(grid, pictures.gt_label, draws=DRAWS, seed=0)
     seconds = time.perf_counter() - started
-    on_grid = grid_metrics(grid, np.ones((1, len(pictures.labels))))
+    on_grid = grid_metrics(grid, np.ones((1, len(pictures.gt_label))))
     off = {"pixel_auroc": pixel_auroc(counts), "aupro": aupro(counts)}
     figures = {
         f"{name} grid - exact": float(on_grid[name][0]) - value for name, value in off.items() if value is not None
@@ -75,7 +75,7 @@ def scikit_learn(pictures: PixelPictures) -> dict[str, Any]:
     from sklearn.metrics import roc_auc_score
 
     started = time.perf_counter()
-    area = roc_auc_score(np.asarray(pictures.masks).ravel() != 0, np.asarray(pictures.maps).ravel())
+    area = roc_auc_score(np.asarray(pictures.gt_mask).ravel() != 0, np.asarray(pictures.anomaly_map).ravel())
     return {"auroc": float(area), "seconds": time.perf_counter() - started}
 
 
