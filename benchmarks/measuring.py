@@ -113,6 +113,14 @@ class Run:
         return sorted(path.parent.name for path in self.within(paths.SCORE).glob(f"*/{name}"))
 
 
+def unpack(archive: Path, image_ids: Iterable[str], folder: Path) -> None:
+    """Write some of the pictures that `download` packed as files, called below the folder as in the manifest."""
+    from zipfile import ZipFile
+
+    with ZipFile(archive) as packed:
+        packed.extractall(folder, members=list(image_ids))  # an archive of our own
+
+
 def started(params: Params) -> Runtime:
     """This process set up as a stage would set it up."""
     from iad.compute import start
