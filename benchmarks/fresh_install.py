@@ -6,7 +6,8 @@ It builds the wheel, installs it into a new environment in a temporary folder an
 with an empty cache and without a network as far as pip and the model hub go; so write bundles with
 `iad bundle METHOD --with-weights`. SCORES are the pipeline's, stages/score/METHOD/test.parquet or
 plots/scores/METHOD.csv. PICTURES is a folder below which pictures are called as in SCORES, or
-stages/download/images.zip, of which those in SCORES are taken. The last line is JSON.
+stages/download/images.zip, of which those in SCORES are taken. Sizes are of the files that packages bring, bytecode not among them. The last line is
+JSON.
 """
 
 from __future__ import annotations
@@ -34,6 +35,7 @@ if TYPE_CHECKING:
 
 LARGEST = 8  # packages that are named
 ABSENT = ("dvc", "matplotlib", "onnx", "ruamel.yaml")  # what only the pipeline needs
+FOR_A_CARD = ("nvidia-", "triton", "cuda-")  # what PyTorch brings along on Linux, card or not
 SIZES = """
 import json
 from importlib.metadata import distributions
@@ -66,7 +68,7 @@ def installed(folder: Path) -> Path:
     (wheel,) = folder.glob("*.whl")
     uv("venv", "--quiet", "--python", sys.executable, folder / "env")
     python = folder / "env" / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
-    uv("pip", "install", "--quiet", "--python", python, wheel)
+    uv("pip", "install", "--quiet", "--compile-bytecode", "--python", python, wheel)
     return python
 
 
@@ -102,7 +104,9 @@ def table_of_sizes(sizes: dict[str, float]) -> str:
     named = list(sizes.items())[:LARGEST]
     rows = [[name, f"{size:,.1f}"] for name, size in named]
     rest, total = sum(sizes.values()) - sum(size for _, size in named), sum(sizes.values())
+    card = sum(size for name, size in sizes.items() if name.startswith(FOR_A_CARD))
     rows += [[f"{len(sizes) - len(named)} others", f"{rest:,.1f}"], [f"all {len(sizes)} packages", f"{total:,.1f}"]]
+    rows.append(["of these only for a card", f"{card:,.1f}"])
     return as_markdown(["package", "MB"], rows, padded=True)
 
 
