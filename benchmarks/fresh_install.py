@@ -6,8 +6,8 @@ It builds the wheel, installs it into a new environment in a temporary folder an
 with an empty cache and without a network as far as pip and the model hub go; so write bundles with
 `iad bundle METHOD --with-weights`. SCORES are the pipeline's, stages/score/METHOD/test.parquet or
 plots/scores/METHOD.csv. PICTURES is a folder below which pictures are called as in SCORES, or
-stages/download/images.zip, of which those in SCORES are taken. Sizes are of the files that packages bring, bytecode not among them. The last line is
-JSON.
+stages/download/images.zip, of which those in SCORES are taken. Sizes are of the files that packages bring, bytecode not
+among them. The last line is JSON.
 """
 
 from __future__ import annotations
