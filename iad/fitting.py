@@ -10,7 +10,9 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import numpy as np
 from pydantic import ValidationError
 
-from iad.bundle import Bundle, CalibrationSet, Maps, Origin, PictureSet, Preprocess, Rule
+from iad.bundles.bundle import Bundle, CalibrationSet, Maps, Origin, PictureSet, Preprocess, Rule
+from iad.bundles.fitted import Fitted
+from iad.bundles.predictor import Predictor
 from iad.compute import resolve
 from iad.config import first_problem
 from iad.data.decode import FULL_16BIT
@@ -22,9 +24,7 @@ from iad.detectors.base import Detector, Embeddings
 from iad.detectors.calibrate import Calibration, calibrate
 from iad.errors import IadError, unknown
 from iad.features import CnnBackbone, VitBackbone
-from iad.fitted import Fitted
 from iad.options import Section
-from iad.predictor import Predictor
 from iad.report import Evaluate
 from iad.report.overlay import red_scale
 from iad.versions import installed

@@ -6,7 +6,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from iad.bundle import Bundle, CalibrationSet, PictureSet
+from iad.bundles.bundle import Bundle, CalibrationSet, PictureSet
+from iad.bundles.extend import Part, add_pictures, merge_bundles, require_same
+from iad.bundles.fitted import Fitted
 from iad.data.pictures import find
 from iad.decision.thresholds import set_threshold
 from iad.detectors.base import Embeddings
@@ -19,8 +21,6 @@ from iad.detectors.patch.detector import Detector as Patch
 from iad.detectors.zscore import Options as ZscoreOptions
 from iad.detectors.zscore.detector import Detector as Zscore
 from iad.errors import IadError
-from iad.extend import Part, add_pictures, merge_bundles, require_same
-from iad.fitted import Fitted
 from iad.report.overlay import red_scale
 
 RNG = np.random.default_rng(0)

@@ -2,9 +2,9 @@
 
 import numpy as np
 import pytest
+from iad.detectors.patch.foreground_scores import foreground_scores
 
 from iad.detectors.patch.foreground import Foreground
-from iad.detectors.patch.foreground_scores import foreground_scores
 from iad.detectors.patch.memory_bank import MemoryBank
 from iad.detectors.patch.scores import patch_scores
 
