@@ -124,7 +124,7 @@ def test_pictures_of_another_number_of_features_are_not_compared():
         (4, 49, False, 1, "48 patches of good pictures .*; set patch.k to 48 or less, or add good pictures: 5 are"),
         (4, 37, True, 1, "36 patches of other good .*; set patch.k to 36 or less, or add good pictures: 5 are"),
         (1, 1, True, 1, "0 patches of other good .*; add good pictures: 2 are"),
-        (4, 7, False, 0.1, "5 patches of .*; set .* 5 or less, or raise patch.coreset_sampling_ratio to 1, or .*: 6 are"),
+        (4, 7, False, 0.1, r"5 patches of .*; set .* 5 or less, or raise patch.coreset_\w+ to 1, or .*: 6 are"),
         (1, 13, False, 0.5, "6 patches of .*; set patch.k to 6 or less, or add good pictures: 3 are"),
         (2, 3, True, 0.1, "2 patches of other .*; set .* 2 or less, or raise .* to 1, or add good pictures: 13 are"),
     ],
@@ -146,7 +146,7 @@ def test_more_neighbours_than_patches_are_refused_and_every_remedy_helps(picture
 
 
 def test_a_bank_of_no_picture_is_refused():
-    with pytest.raises(IadError, match="add good pictures$"):
+    with pytest.raises(IadError, match=r"add good pictures$"):
         fit(GOOD[:0])
 
 
