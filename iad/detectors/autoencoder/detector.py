@@ -77,7 +77,7 @@ class Detector(Base[Options]):
         Args:
             good: the pictures; two shares of them are held out.
             calibrated_apart: other pictures will set the threshold, so that one share is enough.
-            on_epoch: called with the history after every epoch.
+            on_epoch: called with the history, once before the first epoch and after each.
 
         Raises:
             IadError: if S is not a multiple of 16, nothing is left to train on, or the training diverges.
@@ -90,6 +90,7 @@ class Detector(Base[Options]):
         network = build_autoencoder(
             self.training.width, self.training.latent_channels, image_size=pixels.shape[1], seed=self.seed
         )
+        on_epoch([])  # nothing is refused any more, but for a training that diverges
         self.network, self.history = train_autoencoder(
             network, pixels, self.shares, self.training, self._runtime, on_epoch, seed=self.seed
         )
