@@ -22,7 +22,7 @@ from iad.detectors.calibrate import Calibration, calibrate
 from iad.errors import unknown
 <<<<<<< HEAD
 =======
-from iad.fitted import Fitted, unpack, write_fitted
+from iad.bundles.fitted import Fitted, unpack, write_fitted
 >>>>>>> detectors
 from iad.io import new_array, write_json, write_table
 from iad.pipeline.inputs import good_embeddings, read_embeddings, read_record, read_trained, require_output
