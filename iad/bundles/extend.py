@@ -102,15 +102,17 @@ def add_pictures(predictor: Predictor, found: Sequence[PictureFile]) -> Added:
     new, known = _unknown(list(read_pictures(found, how.image_size, **how.limits)), _taken(bundle))
     if not new:
         return Added(bundle, [], _paths(known), [])
-    embeddings = predictor.embed_good(np.stack([one.pixels for one in new if one.pixels is not None]))
-    odd = is_anomalous(detector.predict(embeddings).pred_score, predictor.threshold)
+    with in_one_line(predictor.origin):
+        embeddings = predictor.embed_good(np.stack([one.pixels for one in new if one.pixels is not None]))
+        odd = is_anomalous(detector.predict(embeddings).pred_score, predictor.threshold)
+        more = detector.add(embeddings)
     pictures = PictureSet(tuple(one.image_id for one in new), tuple(one.sha256 for one in new))
     drawn = draw_pictures(len(new), detector.most_calibrating, detector.seed)
     drawn = drawn[:0] if bundle.set_apart else drawn
     kept = {name: np.asarray(getattr(embeddings, name))[drawn] for name in bundle.calibration.kept}
     part = Part(pictures, pictures.take(drawn), drawn, kept)
     joined = _part(bundle).join(part, detector.most_calibrating, detector.seed)
-    after = _calibrated(bundle, predictor.fitted, detector.add(embeddings), joined, predictor.origin)
+    after = _calibrated(bundle, predictor.fitted, more, joined, predictor.origin)
     return Added(after, _paths(new), _paths(known), _paths([new[row] for row in np.flatnonzero(odd)]))
 
 
@@ -129,13 +131,15 @@ def merge_bundles(bundles: Mapping[str, Bundle], origin: str) -> Bundle:
         require_same(first, other, first_name, name)
     (fitted, detector), *rest = (_opened(bundle, name) for name, bundle in bundles.items())
     joined, taken, more = _part(first), _taken(first), []
-    for (_, other), (_, theirs) in zip(others, rest, strict=True):
-        part, stays = _part(other).without(taken)
-        taken |= _taken(other)
-        joined = joined.join(part, detector.most_calibrating, detector.seed)
-        if stays.any():
-            more.append(theirs if stays.all() else theirs.drop(stays))
-    return _calibrated(first, fitted, detector.merge(more), joined, origin)
+    with in_one_line(origin):
+        for (_, other), (_, theirs) in zip(others, rest, strict=True):
+            part, stays = _part(other).without(taken)
+            taken |= _taken(other)
+            joined = joined.join(part, detector.most_calibrating, detector.seed)
+            if stays.any():
+                more.append(theirs if stays.all() else theirs.drop(stays))
+        merged = detector.merge(more)
+    return _calibrated(first, fitted, merged, joined, origin)
 
 
 def extendable(bundle: Bundle, fitted: Fitted, origin: str) -> Extendable[Any]:

@@ -134,9 +134,12 @@ def read_fitted(method: str, runtime: Runtime | None = None) -> Fitted:
 def _unpacked(packed: Packed, arrays: Mapping[str, np.ndarray], runtime: Runtime | None) -> Fitted:
     members = tuple(_unpacked(inner, _of(name, arrays), runtime) for name, inner in packed.members.items())
     options = options_of(packed.detector).model_validate(packed.options)
+    if (wanted := getattr(options, "members", ())) != tuple(packed.members):
+        held, named = (", ".join(names) or "none" for names in (packed.members, wanted))
+        raise IadError(f"members of {packed.method}: it holds {held}, and its options name {named}")
     own = State({name: array for name, array in arrays.items() if "/" not in name}, packed.state)
-    given = {"members": {member.method: member.detector for member in members}} if members else {}
-    detector = detector_class(packed.detector).load(options, own, seed=packed.seed, runtime=runtime, **given)
+    inner = {"members": {member.method: member.detector for member in members}} if members else {}
+    detector = detector_class(packed.detector).load(options, own, seed=packed.seed, runtime=runtime, **inner)
     return Fitted(packed.method, packed.detector, packed.reads, detector, members)
 
 

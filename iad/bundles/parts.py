@@ -13,6 +13,7 @@ from pydantic.dataclasses import dataclass
 
 from iad.bundles.fitted import Packed
 from iad.decision.promises import SCHEMES
+from iad.decision.thresholds import option_names
 from iad.errors import IadError, unknown
 from iad.report.overlay import MapScale
 
@@ -116,6 +117,11 @@ class Rule:
 
     strategy: str
     options: dict[str, Real]
+
+    def __post_init__(self) -> None:
+        """Refuse another strategy, or other options."""
+        if set(self.options) != (names := set(option_names(self.strategy))):
+            raise IadError(f"threshold.strategy {self.strategy} takes {sorted(names)}, not {sorted(self.options)}")
 
 
 @dataclass(frozen=True, config=EXACT)

@@ -101,9 +101,9 @@ def add(
 
     in_place = out is None or out.resolve() == file.resolve()
     path = file.resolve() if out is None or in_place else out
-    if not in_place:
-        _require_bundle_file(path, inputs=[file], force=force)
     found = find(pictures)
+    if not in_place:
+        _require_bundle_file(path, inputs=[file, *(one.path for one in found)], force=force)
     with locked(file) if in_place else nullcontext():
         predictor = load(file, device=device, weights=weights)
         result = add_pictures(predictor, found)
