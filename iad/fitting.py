@@ -15,8 +15,8 @@ from iad.bundles.bundle import Bundle, CalibrationSet, Maps, Origin, PictureSet,
 from iad.bundles.fitted import Fitted
 from iad.bundles.predictor import Predictor
 =======
-from iad.bundle import Bundle, CalibrationSet, Maps, Origin, PictureSet, Preprocess, Rule
-from iad.bundle_parts import Side
+from iad.bundles.bundle import Bundle, CalibrationSet, Maps, Origin, PictureSet, Preprocess, Rule
+from iad.bundles.parts import Side
 >>>>>>> bundles
 from iad.compute import resolve
 from iad.config import first_problem
@@ -33,9 +33,9 @@ from iad.features import CnnBackbone, VitBackbone
 <<<<<<< HEAD
 from iad.options import Section
 =======
-from iad.fitted import Fitted
+from iad.bundles.fitted import Fitted
 from iad.options import Count, Section
-from iad.predictor import Predictor
+from iad.bundles.predictor import Predictor
 >>>>>>> bundles
 from iad.report import Evaluate
 from iad.report.overlay import red_scale

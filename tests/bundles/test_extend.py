@@ -11,7 +11,7 @@ from iad.bundles.bundle import Bundle, CalibrationSet, PictureSet
 from iad.bundles.extend import Part, add_pictures, merge_bundles, require_same
 from iad.bundles.fitted import Fitted
 =======
-from iad.bundle import Bundle, CalibrationSet, PictureSet
+from iad.bundles.bundle import Bundle, CalibrationSet, PictureSet
 from iad.data.given import read_pictures
 >>>>>>> bundles
 from iad.data.pictures import find
@@ -105,7 +105,7 @@ def files(tmp_path, monkeypatch):
         for one in read_pictures(found, *args, **options):
             yield replace(one, sha256=f"hash {one.path.stem}")
 
-    monkeypatch.setattr("iad.extend.read_pictures", with_known_hashes)
+    monkeypatch.setattr("iad.bundles.extend.read_pictures", with_known_hashes)
     return lambda numbers: find([tmp_path / f"{number}.png" for number in numbers])
 
 
