@@ -10,14 +10,10 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import numpy as np
 from pydantic import ValidationError
 
-<<<<<<< HEAD
 from iad.bundles.bundle import Bundle, CalibrationSet, Maps, Origin, PictureSet, Preprocess, Rule
 from iad.bundles.fitted import Fitted
-from iad.bundles.predictor import Predictor
-=======
-from iad.bundles.bundle import Bundle, CalibrationSet, Maps, Origin, PictureSet, Preprocess, Rule
 from iad.bundles.parts import Side
->>>>>>> bundles
+from iad.bundles.predictor import Predictor
 from iad.compute import resolve
 from iad.config import first_problem
 from iad.data.decode import FULL_16BIT
@@ -30,13 +26,7 @@ from iad.detectors.base import Detector, Embeddings
 from iad.detectors.calibrate import Calibration, calibrate
 from iad.errors import IadError, unknown
 from iad.features import CnnBackbone, VitBackbone
-<<<<<<< HEAD
-from iad.options import Section
-=======
-from iad.bundles.fitted import Fitted
 from iad.options import Count, Section
-from iad.bundles.predictor import Predictor
->>>>>>> bundles
 from iad.report import Evaluate
 from iad.report.overlay import red_scale
 from iad.versions import installed

@@ -13,12 +13,12 @@ from filelock import FileLock, Timeout
 from pydantic import ValidationError
 
 from iad.bundles.bundle import Bundle, CalibrationSet, PictureSet, locked, read_bundle, write_bundle
+from iad.bundles.fitted import Fitted
 from iad.bundles.parts import Rule
 from iad.decision.thresholds import set_threshold
 from iad.detectors.knn import Options
 from iad.detectors.knn.detector import Detector
 from iad.errors import IadError
-from iad.bundles.fitted import Fitted
 from iad.report.overlay import red_scale
 from tests.bundled import METHODS, WITH_MAPS, reseal
 from tests.helpers import ROOT

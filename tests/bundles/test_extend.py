@@ -6,14 +6,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
-<<<<<<< HEAD
 from iad.bundles.bundle import Bundle, CalibrationSet, PictureSet
 from iad.bundles.extend import Part, add_pictures, merge_bundles, require_same
 from iad.bundles.fitted import Fitted
-=======
-from iad.bundles.bundle import Bundle, CalibrationSet, PictureSet
 from iad.data.given import read_pictures
->>>>>>> bundles
 from iad.data.pictures import find
 from iad.decision.thresholds import set_threshold
 from iad.detectors.base import Embeddings

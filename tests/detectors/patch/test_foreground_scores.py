@@ -2,7 +2,6 @@
 
 import numpy as np
 import pytest
-from iad.detectors.patch.foreground_scores import foreground_scores
 
 from iad.detectors.patch import Options
 from iad.detectors.patch.foreground import Foreground
