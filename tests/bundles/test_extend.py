@@ -12,8 +12,8 @@ from iad.bundles.fitted import Fitted
 from iad.data.given import read_pictures
 from iad.data.pictures import find
 from iad.decision.thresholds import set_threshold
-from iad.detectors.base import Embeddings
 from iad.detectors.calibrate import calibrate
+from iad.detectors.embeddings import Embeddings
 from iad.detectors.knn import Options as KnnOptions
 from iad.detectors.knn.detector import Detector as Knn
 from iad.detectors.patch import Options as PatchOptions

@@ -8,7 +8,7 @@ import pytest
 from iad import paths
 from iad.bundles.fitted import Fitted, read_fitted, unpack, write_fitted
 from iad.data.manifest import read_manifest, rows_of
-from iad.detectors.base import Embeddings
+from iad.detectors.embeddings import Embeddings
 from iad.detectors.knn import Options
 from iad.detectors.knn.detector import Detector
 from iad.errors import IadError
