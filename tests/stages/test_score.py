@@ -9,11 +9,11 @@ import torch
 from safetensors.torch import load_file
 
 from iad import paths
+from iad.bundles.fitted import read_fitted
 from iad.compute import Runtime
 from iad.data.manifest import read_manifest
 from iad.detectors.autoencoder.network import build_autoencoder, to_pixels
 from iad.errors import IadError
-from iad.fitted import read_fitted
 from iad.io import new_array, read_json, read_table, write_json
 from iad.stages.score import score
 from iad.stages.train_ae import train_ae

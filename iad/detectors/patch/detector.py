@@ -126,7 +126,10 @@ class Detector(Extendable[Options]):
         made.shown = float(values["shown"])
         if values["foreground"] is not None:
             made.foreground = Foreground(state.arrays["foreground.direction"], **values["foreground"])
-        return made._keep(state.arrays["patches"], state.arrays["rows"], int(values["pictures"]))
+        made = made._keep(state.arrays["patches"], state.arrays["rows"], int(values["pictures"]))
+        if made.bank.rows[-1] >= (most := made.pictures * made._per_picture):
+            raise IadError(f"patch: a patch with number {made.bank.rows[-1]}, of {most}; fit the method again")
+        return made
 
     def record(self) -> dict[str, Any]:
         """How many patches the bank holds."""
