@@ -17,6 +17,7 @@ from measuring import Run, command, machine, verdicts, with_interval
 from PIL import Image
 
 from iad import paths
+from iad.bundles.fitted import read_fitted
 from iad.config import Params, load_params
 from iad.decision.pixel_thresholds import pixel_threshold_from_good
 from iad.detectors.maps import FullMaps
@@ -24,7 +25,6 @@ from iad.detectors.patch.detector import Detector
 from iad.detectors.patch.foreground import fit_foreground
 from iad.detectors.patch.scores import foreground_scores
 from iad.errors import IadError
-from iad.fitted import read_fitted
 from iad.metrics.confusion import pixel_confusion
 from iad.metrics.localization import metrics_of
 from iad.metrics.pixels import PixelPictures, count_pixels

@@ -147,7 +147,7 @@ def row_of(bundle: Path, found: dict[str, Any], scores: Path | None) -> list[str
 
 def method_of(bundle: Path) -> str:
     """Name of the method in a bundle."""
-    from iad.bundle import read_bundle
+    from iad.bundles.bundle import read_bundle
 
     return read_bundle(bundle)[0].method
 

@@ -13,11 +13,12 @@ from dataclasses import dataclass
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
-from iad.errors import IadError
+from iad.errors import IadError, unknown
 
 if TYPE_CHECKING:
     import torch
 
+PRECISIONS = ("fp32", "bf16")
 DRAWING = frozenset({  # functions and methods of PyTorch that take a generator, where initial values are drawn
     "bernoulli", "bernoulli_", "exponential_", "kaiming_uniform_", "multinomial", "normal", "normal_", "rand",
     "randint", "randn", "random_", "randperm", "uniform_",
@@ -79,7 +80,7 @@ def resolve(*, device: str = "auto", precision: str = "auto") -> Runtime:
             the process lets it be: where it allows TF32 or bf16 in float32 products, a network computes in these.
 
     Raises:
-        IadError: if the device is not on this machine.
+        IadError: if the device is not on this machine, or there is no such precision.
 
     >>> resolve(device="cpu", precision="fp32").device
     'cpu'
@@ -180,6 +181,8 @@ def _device(wanted: str) -> str:
 def _precision(wanted: str, device: str) -> str:
     import torch
 
+    if wanted not in ("auto", *PRECISIONS):
+        raise unknown("precision", wanted, ("auto", *PRECISIONS))
     if wanted != "auto":
         return wanted
     if device == "cuda":

@@ -10,7 +10,10 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import numpy as np
 from pydantic import ValidationError
 
-from iad.bundle import Bundle, CalibrationSet, Maps, Origin, PictureSet, Preprocess, Rule
+from iad.bundles.bundle import Bundle, CalibrationSet, Maps, Origin, PictureSet, Preprocess, Rule
+from iad.bundles.fitted import Fitted
+from iad.bundles.parts import Side
+from iad.bundles.predictor import Predictor
 from iad.compute import resolve
 from iad.config import first_problem
 from iad.data.decode import FULL_16BIT
@@ -18,13 +21,13 @@ from iad.data.given import Picture, read_pictures
 from iad.decision import Threshold
 from iad.decision.thresholds import option_names, set_threshold
 from iad.detectors import HYBRID, detector_class, detector_names, options_of
-from iad.detectors.base import Detector, Embeddings
+from iad.detectors.autoencoder import Training
+from iad.detectors.base import Detector
 from iad.detectors.calibrate import Calibration, calibrate
+from iad.detectors.embeddings import Embeddings
 from iad.errors import IadError, unknown
 from iad.features import CnnBackbone, VitBackbone
-from iad.fitted import Fitted
-from iad.options import Section
-from iad.predictor import Predictor
+from iad.options import Count, Section
 from iad.report import Evaluate
 from iad.report.overlay import red_scale
 from iad.versions import installed
@@ -53,6 +56,7 @@ def fit(
     *,
     calibration: str | Path | Iterable[Picture] | None = None,
     options: Mapping[str, Any] | None = None,
+    training: Mapping[str, Any] | None = None,
     backbone: Mapping[str, Any] | None = None,
     threshold: Mapping[str, Any] | None = None,
     image_size: int = 224,
@@ -70,7 +74,9 @@ def fit(
         calibration: good pictures that set the threshold and are not fitted to; None: `calibration/good` of the
             folder, or else the pictures fitted to, each as if it were not there.
         options: of the detector, as in its section of `params.yaml`; others keep their defaults.
-        backbone: options of its backbone, as in the sections `resnet` and `vit`; of a hybrid, of those of all members.
+        training: of an autoencoder, as in the section `ae`.
+        backbone: options of its backbone, as in the sections `resnet` and `vit`; of a hybrid, a mapping from "resnet"
+            and "vit" to such options.
         threshold: `strategy`, `alpha`, `tail_share` and `percentile`, as in `params.yaml`.
         image_size: side in pixels to which pictures are resized.
         batch_size: pictures per forward pass.
@@ -79,19 +85,20 @@ def fit(
         precision: auto, fp32 or bf16.
 
     Raises:
-        IadError: if there is no such method or option, a picture cannot be read, or they are too few.
+        IadError: if there is no such method or option, a picture cannot be read, is both fitted to and set apart, or
+            they are too few.
     """
+    _validated(_Sizes, {"image_size": image_size, "batch_size": batch_size}, "iad.fit")
     given, given_apart = _folders(good, calibration)
     runtime = resolve(device=device, precision=precision)
     preprocess = Preprocess(image_size, white_16bit=FULL_16BIT, max_megapixels=MAX_MEGAPIXELS)
     rule = _rule(threshold or {})
-    fitted = _unfitted(method, dict(options or {}), seed=seed, runtime=runtime)
+    fitted = _unfitted(method, dict(options or {}), training, seed=seed, runtime=runtime)
+    chosen = _backbones(fitted, backbone or {})
     pixels, pictures = _read(given, preprocess)
     apart_pixels, apart = _read([] if given_apart is None else given_apart, preprocess)
-    embedders = {
-        reads: _embedder(reads, dict(backbone or {}), image_size, batch_size, runtime)
-        for reads in fitted.sources() if reads
-    }  # fmt: skip
+    _require_apart(pictures, apart)
+    embedders = {reads: _embedder(reads, one, image_size, batch_size, runtime) for reads, one in chosen.items()}
     embedded, others = (
         fitted.inputs(_embed(embedders, some, augmented=augmented))
         for some, augmented in ((pixels, True), (apart_pixels, False))
@@ -112,6 +119,11 @@ def fit(
         ),
         device=device,
     )  # fmt: skip
+
+
+class _Sizes(Section):
+    image_size: Side
+    batch_size: Count
 
 
 def _folders(good: Any, calibration: Any) -> tuple[Any, Any]:
@@ -139,20 +151,54 @@ def _calibration(found: Calibration, pictures: PictureSet, apart: PictureSet) ->
     return CalibrationSet(calibrating, rows, found.prediction.pred_score, found.scheme, found.map_scheme)
 
 
-def _unfitted(method: str, options: dict[str, Any], *, seed: int, runtime: Runtime) -> Fitted:
+def _require_apart(pictures: PictureSet, apart: PictureSet) -> None:
+    """Refuse a picture that would set the threshold and be fitted to: its score promises nothing."""
+    name = dict(zip(pictures.sha256, pictures.ids, strict=True))
+    if both := [(one, name[sha256]) for one, sha256 in zip(apart.ids, apart.sha256, strict=True) if sha256 in name]:
+        one, other = both[0]
+        raise IadError(f"calibration: {one} is {other} of the pictures fitted to; leave it out here or there")
+
+
+def _unfitted(
+    method: str, options: dict[str, Any], training: Mapping[str, Any] | None = None, *, seed: int, runtime: Runtime
+) -> Fitted:
     kind, reads = METHODS.get(method, (method, "vit"))
     if kind not in detector_names():
         raise unknown("method", method, {*METHODS, *detector_names()})
+    default = {"members": MEMBERS} if kind == HYBRID else {}
+    chosen = _validated(options_of(kind), default | options, f"options of {kind}")
     members: tuple[Fitted, ...] = ()
     given: dict[str, Any] = {}
     if kind == HYBRID:
-        options = {"members": MEMBERS, **options}
-        members = tuple(_unfitted(member, {}, seed=seed, runtime=runtime) for member in options["members"])
+        members = tuple(_unfitted(member, {}, seed=seed, runtime=runtime) for member in _members(chosen))
         given["members"] = {member.method: member.detector for member in members}
+    if kind == "autoencoder":
+        given["training"] = _validated(Training, training or {}, "training")
+    elif training is not None:
+        raise IadError(f"training: {method} has no network to train; leave it out")
     made = detector_class(kind)
-    chosen = _validated(options_of(kind), options, f"options of {kind}")
     detector: Detector[Any] = made(chosen, seed=seed, runtime=runtime if made.uses_torch else None, **given)
     return Fitted(method, kind, reads, detector, members)
+
+
+def _members(options: Any) -> tuple[str, ...]:
+    members: tuple[str, ...] = options.members
+    if HYBRID in members:
+        raise IadError(f"options of {HYBRID}: a hybrid is no member of another; name its members")
+    return members
+
+
+def _backbones(fitted: Fitted, given: Mapping[str, Any]) -> dict[str, Mapping[str, Any]]:
+    """Options of each backbone that the method looks at."""
+    used = [reads for reads in fitted.sources() if reads]
+    if not fitted.members and used:
+        return {used[0]: given}
+    if strange := [name for name in given if name not in used]:
+        raise IadError(
+            f"backbone: {fitted.method} looks at {' and '.join(used) or 'no backbone'}, and not at '{strange[0]}'; "
+            f"{'give options of each by its name' if used else 'leave it out'}"
+        )
+    return {reads: given.get(reads, {}) for reads in used}
 
 
 def _embedder(reads: str, options: Mapping[str, Any], image_size: int, batch_size: int, runtime: Runtime) -> Embedder:

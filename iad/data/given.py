@@ -141,7 +141,7 @@ def _named(pictures: Picture | Iterable[Picture], errors: Errors) -> Iterator[tu
 
 def _each(pictures: Any) -> Iterable[Any]:
     many = isinstance(pictures, np.ndarray) and pictures.ndim == 4
-    one = isinstance(pictures, ONE) or not isinstance(pictures, Iterable)
+    one = isinstance(pictures, (*ONE, bytes)) or not isinstance(pictures, Iterable)  # bytes would be many numbers
     return [pictures] if one and not many else pictures
 
 

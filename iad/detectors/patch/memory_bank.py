@@ -64,8 +64,9 @@ class MemoryBank:
             device: "cpu" or "cuda", where distances are computed.
 
         Raises:
-            IadError: if there is no row, or a feature is not finite.
+            IadError: if there is no row, rows are no such numbers, or a feature is not finite.
         """
+        _require_rows(bank, rows)
         made = cls.__new__(cls)
         made.per_picture, made.rows = per_picture, rows
         made.search = ExactSearch(np.ascontiguousarray(bank, dtype=np.float32), device=device)
@@ -128,6 +129,13 @@ class MemoryBank:
         """Which rows of the bank, from the first up to but without the second, are patches of this picture."""
         first, last = np.searchsorted(self.rows, [picture * self.per_picture, (picture + 1) * self.per_picture])
         return int(first), int(last)
+
+
+def _require_rows(bank: np.ndarray, rows: np.ndarray) -> None:
+    """Refuse what no bank has left, since a file may hold anything."""
+    kinds = bank.ndim == 2 and bank.dtype in (np.float16, np.float32) and rows.dtype == np.int64
+    if not kinds or rows.shape != bank.shape[:1] or (rows < 0).any() or (np.diff(rows) <= 0).any():
+        raise IadError("a memory bank whose patches and their numbers do not belong together; fit the method again")
 
 
 def _weight(distance: float, others: np.ndarray) -> float:

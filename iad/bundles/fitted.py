@@ -9,11 +9,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from iad import paths
+from iad.bundles.sealed import in_one_line, read_sealed, write_sealed
 from iad.detectors import HYBRID, detector_class, options_of
-from iad.detectors.base import Detector, Embeddings, State
+from iad.detectors.base import Detector, State
+from iad.detectors.embeddings import Embeddings
 from iad.errors import IadError
 from iad.options import Name, Section
-from iad.sealed import in_one_line, read_sealed, write_sealed
 
 if TYPE_CHECKING:
     from iad.compute import Runtime
@@ -101,7 +102,7 @@ def unpack(values: Mapping[str, Any], arrays: Mapping[str, np.ndarray], runtime:
     Raises:
         IadError: if there is no such detector here, or a number among the arrays is not finite.
         ValueError: if values are of another type, or do not fit the arrays, as far as the detector sees it now; other
-            errors of `iad.sealed.MISFITS` too.
+            errors of `iad.bundles.sealed.MISFITS` too.
     """
     packed = Packed.model_validate(values)
     if bad := next((name for name, array in arrays.items() if not _finite(array)), None):
@@ -134,9 +135,12 @@ def read_fitted(method: str, runtime: Runtime | None = None) -> Fitted:
 def _unpacked(packed: Packed, arrays: Mapping[str, np.ndarray], runtime: Runtime | None) -> Fitted:
     members = tuple(_unpacked(inner, _of(name, arrays), runtime) for name, inner in packed.members.items())
     options = options_of(packed.detector).model_validate(packed.options)
+    if (wanted := getattr(options, "members", ())) != tuple(packed.members):
+        held, named = (", ".join(names) or "none" for names in (packed.members, wanted))
+        raise IadError(f"members of {packed.method}: it holds {held}, and its options name {named}")
     own = State({name: array for name, array in arrays.items() if "/" not in name}, packed.state)
-    given = {"members": {member.method: member.detector for member in members}} if members else {}
-    detector = detector_class(packed.detector).load(options, own, seed=packed.seed, runtime=runtime, **given)
+    inner = {"members": {member.method: member.detector for member in members}} if members else {}
+    detector = detector_class(packed.detector).load(options, own, seed=packed.seed, runtime=runtime, **inner)
     return Fitted(packed.method, packed.detector, packed.reads, detector, members)
 
 

@@ -14,18 +14,19 @@ from typing import Any
 
 import numpy as np
 
-from iad.bundle import Bundle, CalibrationSet, PictureSet
+from iad.bundles.bundle import Bundle, CalibrationSet, PictureSet
+from iad.bundles.fitted import Fitted
+from iad.bundles.predictor import Predictor
+from iad.bundles.sealed import in_one_line
 from iad.data.given import Given, read_pictures
 from iad.data.pictures import PictureFile
 from iad.decision.thresholds import is_anomalous, set_threshold
-from iad.detectors.base import Embeddings, Extendable
+from iad.detectors.base import Extendable
 from iad.detectors.calibrate import draw_pictures, left_out_scheme
+from iad.detectors.embeddings import Embeddings
 from iad.errors import IadError
-from iad.fitted import Fitted
 from iad.options import flat
-from iad.predictor import Predictor
 from iad.report.overlay import red_scale
-from iad.sealed import in_one_line
 
 MAY_DIFFER = ("method", "reads")  # of a fitted method: names that a user chooses
 OF_A_MACHINE = ("weights", "batch_size", "runtime")  # of a backbone: where and how the same numbers are made
@@ -102,15 +103,17 @@ def add_pictures(predictor: Predictor, found: Sequence[PictureFile]) -> Added:
     new, known = _unknown(list(read_pictures(found, how.image_size, **how.limits)), _taken(bundle))
     if not new:
         return Added(bundle, [], _paths(known), [])
-    embeddings = predictor.embed_good(np.stack([one.pixels for one in new if one.pixels is not None]))
-    odd = is_anomalous(detector.predict(embeddings).pred_score, predictor.threshold)
+    with in_one_line(predictor.origin):
+        embeddings = predictor.embed_good(np.stack([one.pixels for one in new if one.pixels is not None]))
+        odd = is_anomalous(detector.predict(embeddings).pred_score, predictor.threshold)
+        more = detector.add(embeddings)
     pictures = PictureSet(tuple(one.image_id for one in new), tuple(one.sha256 for one in new))
     drawn = draw_pictures(len(new), detector.most_calibrating, detector.seed)
     drawn = drawn[:0] if bundle.set_apart else drawn
     kept = {name: np.asarray(getattr(embeddings, name))[drawn] for name in bundle.calibration.kept}
     part = Part(pictures, pictures.take(drawn), drawn, kept)
     joined = _part(bundle).join(part, detector.most_calibrating, detector.seed)
-    after = _calibrated(bundle, predictor.fitted, detector.add(embeddings), joined, predictor.origin)
+    after = _calibrated(bundle, predictor.fitted, more, joined, predictor.origin)
     return Added(after, _paths(new), _paths(known), _paths([new[row] for row in np.flatnonzero(odd)]))
 
 
@@ -129,13 +132,15 @@ def merge_bundles(bundles: Mapping[str, Bundle], origin: str) -> Bundle:
         require_same(first, other, first_name, name)
     (fitted, detector), *rest = (_opened(bundle, name) for name, bundle in bundles.items())
     joined, taken, more = _part(first), _taken(first), []
-    for (_, other), (_, theirs) in zip(others, rest, strict=True):
-        part, stays = _part(other).without(taken)
-        taken |= _taken(other)
-        joined = joined.join(part, detector.most_calibrating, detector.seed)
-        if stays.any():
-            more.append(theirs if stays.all() else theirs.drop(stays))
-    return _calibrated(first, fitted, detector.merge(more), joined, origin)
+    with in_one_line(origin):
+        for (_, other), (_, theirs) in zip(others, rest, strict=True):
+            part, stays = _part(other).without(taken)
+            taken |= _taken(other)
+            joined = joined.join(part, detector.most_calibrating, detector.seed)
+            if stays.any():
+                more.append(theirs if stays.all() else theirs.drop(stays))
+        merged = detector.merge(more)
+    return _calibrated(first, fitted, merged, joined, origin)
 
 
 def extendable(bundle: Bundle, fitted: Fitted, origin: str) -> Extendable[Any]:

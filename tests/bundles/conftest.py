@@ -1,0 +1,63 @@
+"""The project in which every method ran, and bundles of it, each written once for all tests of a file."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import chdir
+from pathlib import Path
+
+import pytest
+import torch
+
+from iad.bundles.predictor import Predictor, load
+from tests.bundled import every_method, iad
+
+
+@pytest.fixture(scope="session")
+def finished(tiny_template, tmp_path_factory) -> Path:
+    """Read it, do not change it."""
+    return every_method(tmp_path_factory, tiny_template)
+
+
+@pytest.fixture
+def here(finished, monkeypatch) -> Path:
+    """The current folder is the project."""
+    monkeypatch.chdir(finished)
+    return finished
+
+
+@pytest.fixture(autouse=True)
+def one_thread():
+    """As many threads as the pipeline had, so that sums are added up in the same order."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(threads)
+
+
+@pytest.fixture(scope="module")
+def bundle_at(finished, tmp_path_factory) -> Callable[..., Path]:
+    """Writes a method's bundle, and gives its file; do not change it."""
+    folder, made = tmp_path_factory.mktemp("bundles"), {}
+
+    def write(method: str, *options: str) -> Path:
+        if (method, *options) not in made:
+            made[method, *options] = folder / f"{len(made)}.iad"
+            with chdir(finished):
+                iad("bundle", method, "--out", made[method, *options], *options)
+        return made[method, *options]
+
+    return write
+
+
+@pytest.fixture(scope="module")
+def inspector_of(bundle_at) -> Callable[[str], Predictor]:
+    """A method's predictor, the same for all tests of a file."""
+    loaded: dict[str, Predictor] = {}
+
+    def one(method: str) -> Predictor:
+        if method not in loaded:
+            loaded[method] = load(bundle_at(method))
+        return loaded[method]
+
+    return one
