@@ -1,8 +1,8 @@
 """Bundles of every method of a run: their size, the time to write, load and use them, and whether scores are the run's.
 
 Run it from the top folder of a project that ran: python benchmarks/bundles.py [method ...]
-Pictures are read from files, as on a line; PyTorch is imported and the files are in the system's cache before the clock
-starts. Writing is what `iad bundle` does, loading and inspecting what `iad.load` and `predict` do, maps included; the
+Pictures are read from files, as on a line; what is needed is imported and the files are in the system's cache before the
+clock starts. Writing is what `iad bundle` does, loading and inspecting what `iad.load` and `predict` do, maps included; the
 fastest of the rounds counts for writing and loading, the median for inspecting. Scores are equal where all test
 pictures get the very number that the stage `score` gave them. The last line is JSON.
 """
@@ -55,9 +55,10 @@ def megabytes(file: Path) -> float:
 def measured(method: str, params: Params, folder: Path, pictures: list[Path], rounds: int) -> dict[str, Any]:
     """Figures of one method, from its last run."""
     file, whole = (folder / f"{name}{SUFFIX}" for name in (method, f"{method}_with_weights"))
+    write_bundle(file, collect(params, method))
+    inspector = iad.load(file)  # this imports what the method needs
     written = timed(lambda: write_bundle(file, collect(params, method)), rounds)
     loaded = timed(lambda: iad.load(file), rounds)
-    inspector = iad.load(file)
     inspector.save(whole, with_weights=True)
     batch = list(islice(cycle(pictures), BATCH))
     together = timed(lambda: list(inspector.predict(batch, batch_size=BATCH)), rounds)

@@ -14,6 +14,7 @@ import sys
 from collections.abc import Callable, Sequence
 from itertools import combinations
 from pathlib import Path
+from typing import Any, cast
 
 import numpy as np
 import pandas as pd
@@ -65,7 +66,9 @@ class Scores:
             scaled = [SCALES[how](table["score"], self.test[name]["score"]) for name, table in good.items()]
             return np.zeros(0), np.mean(scaled, axis=0)
         said = {name: Prediction(table["score"]) for name, table in good.items()}
-        options = HybridOptions.model_construct(members=members, how=how)  # five are more than params.yaml may have
+        options = HybridOptions.model_construct(
+            members=members, how=cast(Any, how)
+        )  # five are more than params.yaml may have
         hybrid = Hybrid(options).align(said)
         ids = common_pictures({name: table["image_id"] for name, table in good.items()})
         known = {name: said[name].take(places_of(table["image_id"], ids, name)) for name, table in good.items()}
