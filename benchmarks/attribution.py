@@ -18,8 +18,6 @@ from typing import Any
 
 import numpy as np
 import torch
-from iad.features.options import Patches
-from iad.report.tables import as_padded_markdown
 from measuring import Run, choose, command, embedder, machine, started
 
 from iad import paths
@@ -27,10 +25,12 @@ from iad.config import load_params
 from iad.detectors.knn.attribution import Parts, attribution_maps
 from iad.detectors.knn.search import Nearest, Neighbors
 from iad.detectors.maps import FullMaps
+from iad.features import Patches
 from iad.metrics.image import auroc
 from iad.metrics.localization import pixel_metrics
 from iad.metrics.pixels import PixelPictures
 from iad.neighbors.rows import RowView
+from iad.words import as_markdown
 
 POOLINGS = {"resnet": ("avg", "max"), "vit": ("cls", "patch_mean")}
 HEADER = ["pooling", "map", "image AUROC", "pixel AUROC", "AP", "AUPRO", "inside"]
@@ -158,7 +158,7 @@ def table_of(section: str) -> str:
         if pooling == "cls":
             found += of_class_token(case, cases["patch_mean"].vectors)  # whose contributions are the last tokens
         lines += [case.line(name, maps) for name, maps in found]
-    return as_padded_markdown(HEADER, lines)
+    return as_markdown(HEADER, lines, padded=True)
 
 
 def options() -> argparse.ArgumentParser:

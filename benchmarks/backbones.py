@@ -19,7 +19,6 @@ from dataclasses import dataclass
 import numpy as np
 import timm
 import torch
-from iad.features.options import Backbone, Patches
 from measuring import Run, command, embedder, layers_of, machine, with_interval
 from safetensors.torch import save, save_file
 
@@ -29,7 +28,9 @@ from iad.config import Params, load_params
 from iad.detectors.aggregation import aggregate_maps
 from iad.detectors.knn.detector import Detector as Knn
 from iad.detectors.patch.memory_bank import MemoryBank
-from iad.features.embedder import Embedder, Part
+from iad.features import Backbone, Patches
+from iad.features.embedder import Embedder
+from iad.features.embeddings import Part
 from iad.features.quantization import Int8Linear, int8_is_fused
 
 BATCH = 32

@@ -17,13 +17,12 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
-from iad.datacheck.near_copies import near_copies
-from iad.datacheck.single import is_blank
-from iad.datacheck.statistics import measure
 from measuring import command, machine
 from PIL import Image
 
 from iad.datacheck import check_data
+from iad.datacheck.copies import near_copies
+from iad.datacheck.pictures import is_blank, measure
 from iad.io import new_array, open_array
 
 COPIES = 50

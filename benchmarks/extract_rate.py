@@ -17,12 +17,12 @@ from typing import Any
 
 import numpy as np
 import torch
-from iad.features.options import Patches
 from measuring import BACKBONES, Run, command, embedder, machine, started
 
 from iad import paths
 from iad.compute import Runtime
 from iad.config import Params, load_params
+from iad.features import Patches
 from iad.features.embedder import Embedder
 from iad.io import new_array
 

@@ -21,8 +21,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from iad.features.options import Patches
-from iad.report.tables import as_markdown
 from measuring import BACKBONES, command, embedder, machine, started
 
 from iad import paths
@@ -34,7 +32,9 @@ from iad.decision.thresholds import STRATEGIES, Threshold, is_anomalous, set_thr
 from iad.detectors.knn import Options as KnnOptions
 from iad.detectors.knn.detector import Detector as Knn
 from iad.errors import IadError
+from iad.features import Patches
 from iad.io import open_array
+from iad.words import as_markdown
 
 HEADER = ["data", "strategy", "scheme", "n", "promised", "realised", "above promise", "95 % limit"]
 DRAWS = 2000

@@ -13,11 +13,11 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
-from iad.report.tables import as_padded_markdown
 from measuring import Run, command, machine, verdicts, with_interval
 from PIL import Image
 
 from iad import paths
+from iad.bundles.fitted import read_fitted
 from iad.config import Params, load_params
 from iad.decision.pixel_thresholds import pixel_threshold_from_good
 from iad.detectors.maps import FullMaps
@@ -25,13 +25,13 @@ from iad.detectors.patch.detector import Detector
 from iad.detectors.patch.foreground import fit_foreground
 from iad.detectors.patch.scores import foreground_scores
 from iad.errors import IadError
-from iad.fitted import read_fitted
 from iad.metrics.confusion import pixel_confusion
 from iad.metrics.localization import metrics_of
 from iad.metrics.pixels import PixelPictures, count_pixels
 from iad.neighbors.rows import RowView
 from iad.statistics.comparison import delong
 from iad.statistics.pixel_bootstrap import grid_counts, pixel_bootstrap_samples
+from iad.words import as_markdown
 
 METHODS = ("patch_resnet", "patch_vit")
 DRAWS = 2000
@@ -162,7 +162,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     asked, params = options().parse_args(arguments), load_params()
     print(machine("numpy"))
     cases = [Case(method, params) for method in asked.methods]
-    print(as_padded_markdown(HEADER, [row for case in cases for row in case.rows()]))
+    print(as_markdown(HEADER, [row for case in cases for row in case.rows()], padded=True))
     if asked.pictures:
         draw(cases, asked.pictures)
 

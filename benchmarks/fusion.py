@@ -16,20 +16,25 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
-from iad.report.tables import as_padded_markdown
 from measuring import Run, command, machine, verdicts, with_interval
 
 from iad import paths
 from iad.config import Params, load_params
-from iad.detectors.hybrid.evidence import TAIL_SHARE, common_pictures, fit_tail, fuse, places_of
+from iad.detectors.base import Prediction
+from iad.detectors.calibrate import common_pictures, places_of
+from iad.detectors.hybrid import Options as HybridOptions
+from iad.detectors.hybrid.detector import Detector as Hybrid
+from iad.detectors.hybrid.evidence import TAIL_SHARE, fit_tail, fuse
 from iad.errors import IadError
 from iad.statistics.comparison import delong
+from iad.words import as_markdown
 
 METHODS = ("ae", "resnet", "vit", "patch_resnet", "patch_vit")
 HYBRIDS = (
     ("ae", "vit"), ("ae", "resnet", "vit"), ("resnet", "vit"), ("patch_resnet", "patch_vit"),
     ("ae", "patch_resnet", "patch_vit"), ("ae", "resnet", "vit", "patch_resnet", "patch_vit"),
 )  # fmt: skip
+HEADER = ("members", "fused by", "AUROC [95 %]", "F1, false alarms and misses at 5 %")
 GOOD_COUNTS, CONFIDENCE = (19, 39, 82, 200, 400), 0.95
 
 
@@ -58,12 +63,12 @@ class Scores:
         if how in SCALES:
             scaled = [SCALES[how](table["score"], self.test[name]["score"]) for name, table in good.items()]
             return np.zeros(0), np.mean(scaled, axis=0)
-        tails = {name: fit_tail(table["score"], TAIL_SHARE, name) for name, table in good.items()}
+        said = {name: Prediction(table["score"]) for name, table in good.items()}
+        hybrid = Hybrid(HybridOptions.model_validate({"members": members, "how": how})).align(said)
         ids = common_pictures({name: table["image_id"] for name, table in good.items()})
-        rows = {name: places_of(table["image_id"], ids, name) for name, table in good.items()}
-        calibration = np.stack([tails[name].evidence(good[name]["score"][rows[name]]) for name in members])
-        test = np.stack([tails[name].evidence(self.test[name]["score"]) for name in members])
-        return fuse(calibration, how=how), fuse(test, how=how)
+        known = {name: said[name].take(places_of(table["image_id"], ids, name)) for name, table in good.items()}
+        test = {name: Prediction(self.test[name]["score"]) for name in members}
+        return hybrid.combine(known).pred_score, hybrid.combine(test).pred_score
 
 
 def _columns(table: pd.DataFrame) -> dict[str, np.ndarray]:
@@ -112,9 +117,9 @@ def compare(stages: Path, params: Params) -> list[list[str]]:
                     [" + ".join(members), name, difference(labels, test, scores.test[name]["score"])]
                     for name in members
                 ]
-    print(as_padded_markdown(("members", "fused by", "AUROC [95 %]", "F1, false alarms and misses at 5 %"), rows))
+    print(as_markdown(HEADER, rows, padded=True))
     print()
-    print(as_padded_markdown(("mean of", "against", "difference of AUROC [95 %]"), differences))
+    print(as_markdown(("mean of", "against", "difference of AUROC [95 %]"), differences, padded=True))
     ranks = {name: table["score"][labels == 0].argsort().argsort() for name, table in scores.test.items()}
     correlations = [f"{a} and {b} {np.corrcoef(ranks[a], ranks[b])[0, 1]:.2f}" for a, b in combinations(known, 2)]
     print(f"\nRank correlation over good test pictures: {', '.join(correlations)}.")
@@ -156,7 +161,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     results = [compare(folder, params) for folder in asked.folders]
     simulated = false_alarms(asked.repeats)
     print(f"\nGood parts rejected by a fused threshold, {asked.repeats:,} repetitions:\n")
-    print(as_padded_markdown(("good pictures", "without fusing", "fused"), simulated))
+    print(as_markdown(("good pictures", "without fusing", "fused"), simulated, padded=True))
     print(json.dumps({"runs": results, "false_alarms": simulated}))
 
 

@@ -6,11 +6,13 @@ For comparison, 20 draws are measured one by one with scikit-learn and scaled up
 
 from __future__ import annotations
 
+import argparse
 import json
-import sys
 import time
+from collections.abc import Sequence
 
 import numpy as np
+from measuring import command, machine
 from sklearn import metrics
 
 from iad.statistics.bootstrap import bootstrap_intervals, draw_weights
@@ -32,8 +34,19 @@ def measured_slowly(labels: np.ndarray, scores: np.ndarray, rejected: np.ndarray
     ]
 
 
-def main(pictures: int, draws: int) -> None:
+def options() -> argparse.ArgumentParser:
+    """The command line."""
+    parser = command(__doc__, __file__)
+    parser.add_argument("pictures", nargs="?", type=int, default=500, help="default: 500")
+    parser.add_argument("draws", nargs="?", type=int, default=2000, help="default: 2000")
+    return parser
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
     """Measure both ways and print a line for each."""
+    asked = options().parse_args(arguments)
+    pictures, draws = asked.pictures, asked.draws
+    print(machine("numpy", "scikit-learn"))
     generator = np.random.default_rng(0)
     labels = generator.permutation(np.arange(pictures) % 5 > 1).astype(np.int64)  # 3 in 5 are defective
     scores = generator.normal(size=pictures) + 1.5 * labels
@@ -54,4 +67,4 @@ def main(pictures: int, draws: int) -> None:
 
 
 if __name__ == "__main__":
-    main(*(int(value) for value in (sys.argv[1:] + ["500", "2000"][len(sys.argv) - 1 :])))
+    main()

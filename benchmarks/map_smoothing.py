@@ -11,7 +11,6 @@ import argparse
 from collections.abc import Sequence
 
 import numpy as np
-from iad.report.tables import as_padded_markdown
 from measuring import Run, command, machine
 
 from iad import paths
@@ -21,6 +20,7 @@ from iad.metrics.confusion import pixel_confusion
 from iad.metrics.localization import pixel_metrics
 from iad.metrics.pixels import PixelPictures
 from iad.neighbors.rows import RowView
+from iad.words import as_markdown
 
 SHARES = (0, 0.006, 0.009, 0.012, 0.015, 0.018, 0.022, 0.027)
 THRESHOLDS = (
@@ -43,7 +43,7 @@ def table_of(run: Run, method: str) -> str:
         full = FullMaps(test, size, share * size)
         pictures = PixelPictures(full, RowView(masks, run.test), run.labels, ids)
         lines.append([f"{share:g}", *measured(pictures, FullMaps(good, size, share * size))])
-    return as_padded_markdown(HEADER, lines)
+    return as_markdown(HEADER, lines, padded=True)
 
 
 def measured(pictures: PixelPictures, good: FullMaps) -> list[str]:

@@ -30,7 +30,8 @@ if TYPE_CHECKING:
     from iad.compute import Runtime
     from iad.config import Params
     from iad.detectors.base import Prediction
-    from iad.features.embedder import Embedder, Part
+    from iad.features.embedder import Embedder
+    from iad.features.embeddings import Part
     from iad.metrics.confusion import Confusion
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -110,6 +111,14 @@ class Run:
     def methods(self, name: str) -> list[str]:
         """Methods whose stage `score` left a file of this name, sorted."""
         return sorted(path.parent.name for path in self.within(paths.SCORE).glob(f"*/{name}"))
+
+
+def unpack(archive: Path, image_ids: Iterable[str], folder: Path) -> None:
+    """Write some of the pictures that `download` packed as files, called below the folder as in the manifest."""
+    from zipfile import ZipFile
+
+    with ZipFile(archive) as packed:
+        packed.extractall(folder, members=list(image_ids))  # an archive of our own
 
 
 def started(params: Params) -> Runtime:
@@ -192,6 +201,23 @@ def python(*words: str) -> list[str]:
 def with_this_iad() -> dict[str, str]:
     """The variables of a process that imports this repository's `iad`, wherever it runs."""
     return os.environ | {"PYTHONPATH": str(ROOT)}
+
+
+def stage(folder: Path, *words: str) -> None:
+    """Run a stage of this repository's `iad` in a folder that has parameters, as `stage(folder, "score", "ae")`.
+
+    Raises:
+        SystemExit: if it fails.
+    """
+    if code := subprocess.run(python("-m", "iad", *words), cwd=folder, env=with_this_iad()).returncode:
+        raise SystemExit(f"iad {' '.join(words)} ended with {code} in {folder}")
+
+
+def clone(folder: Path) -> Path:
+    """The last commit of the repository that is the current folder, inside of another folder."""
+    target = folder / "iad"
+    subprocess.run(["git", "clone", "--quiet", ".", str(target)], check=True)
+    return target
 
 
 def private_mib(pid: int) -> float:

@@ -17,8 +17,6 @@ import time
 from collections.abc import Sequence
 
 import numpy as np
-from iad.features.rotation import Orientation, Oriented, orientations
-from iad.report.tables import as_markdown
 from measuring import BACKBONES, Run, command, embedder, layers_of, machine, started, verdicts, with_interval
 
 from iad import paths
@@ -27,7 +25,9 @@ from iad.detectors.aggregation import aggregate_maps
 from iad.detectors.calibrate import draw_pictures
 from iad.detectors.patch.memory_bank import MemoryBank
 from iad.features.embedder import Embedder
+from iad.features.views import Orientation, Oriented, orientations
 from iad.statistics.comparison import delong
+from iad.words import as_markdown
 
 TURNS = ("1", "2m", "4", "4m")
 LAYERS = {"resnet": [(1,), (2,), (3,), (2, 3)], "vit": [(3,), (5,), (7,), (9,), (11,), (5, 7), (3, 5, 7)]}

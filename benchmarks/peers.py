@@ -15,12 +15,16 @@ import os
 import shutil
 import subprocess
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from iad.io import cache_folder
+from measuring import command, with_this_iad
 
-PACKAGES = ["faiss-cpu>=1.9", "anomalib==2.7.*", "scikit-learn"]
+from iad.io import cache_folder
+from iad.words import as_markdown
+
+PACKAGES = ["faiss-cpu>=1.9", "anomalib==2.7.*", "scikit-learn", "pydantic>=2.8", "scipy", "tqdm"]
 NEEDED_GB = 14  # 6.5 installed, and as much again while pip unpacks and caches
 PARTS = ("radius", "search", "fit")
 INSIDE = Path(__file__).with_name("peers_inside.py")
@@ -34,7 +38,8 @@ COLOURS = {
 def environment(folder: Path) -> Path:
     """Python of the environment with the peers, made if it is not there."""
     python = folder / "env" / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
-    if (folder / "ready").exists() and python.exists():
+    ready, wanted = folder / "ready", "\n".join(PACKAGES)
+    if python.exists() and ready.is_file() and ready.read_text() == wanted:
         return python
     try:
         folder.mkdir(parents=True, exist_ok=True)
@@ -43,23 +48,17 @@ def environment(folder: Path) -> Path:
     if (free := shutil.disk_usage(folder).free / 1e9) < NEEDED_GB:
         raise SystemExit(f"{folder}: {free:.0f} GB free, {NEEDED_GB} needed; set IAD_CACHE to a larger disk")
     print(f"making an environment of about 6.5 GB in {folder / 'env'} ...", flush=True)
-    for command in (
+    for words in (
         [sys.executable, "-m", "venv", "--clear", folder / "env"],
         [python, "-m", "pip", "install", "--quiet", *PACKAGES],
-        [python, "-c", "import faiss, sklearn, anomalib.models.components.sampling"],
+        [python, "-c", "import faiss, sklearn, anomalib.models.components.sampling, iad.detectors.patch.coreset"],
     ):
-        done = subprocess.run([str(part) for part in command], capture_output=True, text=True)
+        done = subprocess.run([str(part) for part in words], env=with_this_iad(), capture_output=True, text=True)
         if done.returncode:
             why = (done.stderr.strip().splitlines() or ["no message"])[-1]
             raise SystemExit(f"the peers cannot be installed here, so nothing was compared: {why}")
-    (folder / "ready").write_text("\n".join(PACKAGES))
+    ready.write_text(wanted)
     return python
-
-
-def table(head: list[str], rows: list[list[str]]) -> str:
-    """A Markdown table."""
-    lines = [head, ["---"] * len(head), *rows]
-    return "\n".join(f"| {' | '.join(line)} |" for line in lines) + "\n"
 
 
 def search_table(cases: list[dict[str, Any]]) -> str:
@@ -72,14 +71,13 @@ def search_table(cases: list[dict[str, Any]]) -> str:
         size = f"{case['queries']:,} in {case['bank']:,} x {case['dimensions']:,}"
         times = [f"{ms[name]:.3g}" if name in ms else "" for name in names]
         rows.append([size, str(case["k"]), *times, *(f"{flat / ms[name]:.2f}" for name in ("iad", "iad, float32"))])
-    return table(
-        ["queries in bank", "k", *(f"{name}, ms" for name in names), "iad, times", "iad, float32, times"], rows
-    )
+    header = ["queries in bank", "k", *(f"{name}, ms" for name in names), "iad, times", "iad, float32, times"]
+    return f"{as_markdown(header, rows)}\n"
 
 
-def page(found: dict[str, Any], command: str) -> str:
+def page(found: dict[str, Any], words: str) -> str:
     """The whole page, of the parts that were measured."""
-    text = f"# Peers: `{command}`\n\n{found['machine']}\n"
+    text = f"# Peers: `{words}`\n\n{found['machine']}\n"
     if fits := found.get("fit"):
         rows = [
             [f"{r['pictures']:,}", r["method"], f"{r['kept']:,}", f"{r['fit']:.2f}", f"{1000 * r['picture']:.0f}",
@@ -93,14 +91,14 @@ def page(found: dict[str, Any], command: str) -> str:
             "resident set beyond that after the imports, mapped pages of the bank included.\n\n"
         )
         head = ["pictures", "method", "rows kept", "fit, s", "one picture, ms", "memory, MB", "covering radius"]
-        text += table(head, rows)
+        text += f"{as_markdown(head, rows)}\n"
     if radius := found.get("radius"):
         rows = [
             [name, *(f"{value:.3f}" for value in values), f"{sum(values) / len(values):.3f}"]
             for name, values in radius["radius"].items()
         ]
         text += f"\n## Covering radius of 1 % of {radius['bank']:,} x 384, per seed\n\nIn the original space.\n\n"
-        text += table(["method", *(str(seed) for seed in radius["seeds"]), "mean"], rows)
+        text += f"{as_markdown(['method', *map(str, radius['seeds']), 'mean'], rows)}\n"
     if cases := found.get("search"):
         text += (
             "\n## Exact search\n\nBest of several rounds in which all take turns; arrays in and out are NumPy's. The "
@@ -148,20 +146,24 @@ def search_panel(ax: Any, cases: list[dict[str, Any]]) -> None:
     ax.set(title="1,024 nearest neighbours, D = 384, ms", xlabel="rows of the bank", xscale="log", yscale="log")
 
 
-def main() -> None:
-    """Make the environment, measure in it, and write the page."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+def options() -> argparse.ArgumentParser:
+    """The command line."""
+    parser = command(__doc__, __file__)
     parser.add_argument("--full", action="store_true", help="up to 327,680 x 384; anomalib alone takes 7 minutes")
     parser.add_argument("--only", choices=PARTS, action="append", help="measure this part again, keep the others")
     parser.add_argument("--out", type=Path, default=Path("docs"), help="folder of peers.md and peers.png")
-    wanted = parser.parse_args()
+    return parser
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Make the environment, measure in it, and write the page."""
+    wanted = options().parse_args(arguments)
     wanted.out.mkdir(parents=True, exist_ok=True)
-    folder = cache_folder() / "peers"
-    python, results = environment(folder), folder / ("full.json" if wanted.full else "default.json")
+    folder, size = cache_folder() / "peers", "full" if wanted.full else "default"
+    python, results = environment(folder), folder / f"{size}.json"
     found = json.loads(results.read_text()) if wanted.only and results.exists() else {}
     for part in wanted.only or PARTS:
-        command = [python, INSIDE, part, "full" if wanted.full else "default", folder]
-        run = subprocess.run([str(word) for word in command], env=os.environ | QUIET | {"PYTHONPATH": str(Path.cwd())})
+        run = subprocess.run([str(python), str(INSIDE), part, size, str(folder)], env=with_this_iad() | QUIET)
         if run.returncode:
             raise SystemExit(f"{part} ended with {run.returncode}; parts measured before it are in {wanted.out}")
         found |= json.loads((folder / f"{part}.json").read_text())

@@ -1,33 +1,31 @@
 """What benchmarks/peers.py measures, run in the environment that holds the peers; writes PART.json into FOLDER.
 
-python benchmarks/peers_inside.py radius|search|fit default|full FOLDER, or, for one method in a process of its own,
-python benchmarks/peers_inside.py METHOD BANK FOLDER
+python benchmarks/peers_inside.py radius|search|fit default|full|tiny FOLDER, or, for one method in a process of its
+own, python benchmarks/peers_inside.py METHOD BANK FOLDER
 """
 
 from __future__ import annotations
 
+import argparse
 import json
-import os
-import platform
 import re
 import subprocess
-import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
 
-import faiss
 import numpy as np
 import torch
+from measuring import command, machine, python
 
 from iad.detectors.patch.coreset import greedy_coreset
 from iad.neighbors.exact import ExactSearch
 
 PATCHES, DIMENSIONS, SHARE = 1024, 384, 0.01
-PICTURES = {"default": [8, 32], "full": [8, 32, 128, 320]}
-BANKS = {"default": [1000, 30_000], "full": [1000, 30_000, 327_680]}
+PICTURES = {"default": [8, 32], "full": [8, 32, 128, 320], "tiny": [1]}
+BANKS = {"default": [1000, 30_000], "full": [1000, 30_000, 327_680], "tiny": [1000]}
 SEEDS, ROUNDS, SHORTEST_S = 5, 7, 0.02
 SKLEARN_WORK = 1e11  # scikit-learn is left out of larger cases
 METHODS = ("iad 1 %", "anomalib 1 %", "iad all", "anomalib all")
@@ -40,9 +38,10 @@ def random(seed: int, *shape: int) -> np.ndarray:
     return np.random.default_rng(seed).standard_normal(shape, dtype=np.float32)
 
 
-def best_times(jobs: dict[str, Callable[[], Any]], rounds: int = ROUNDS) -> dict[str, float]:
+def best_times(jobs: Mapping[str, Callable[[], Any]], rounds: int = ROUNDS) -> dict[str, float]:
     """Shortest time per call of every job in seconds; they take turns, and each turn is at least 20 ms of calls."""
-    best, calls = {}, {}
+    best: dict[str, float] = {}
+    calls = {}
     for name, job in jobs.items():
         job()
         start = time.perf_counter()
@@ -73,6 +72,8 @@ def torch_float32(bank: np.ndarray) -> Search:
 
 def searches(bank: np.ndarray, queries: int) -> dict[str, Search]:
     """Every way to search, ready to be asked."""
+    import faiss
+
     index = faiss.IndexFlatL2(bank.shape[1])
     index.add(bank)
     ways: dict[str, Search] = {
@@ -112,6 +113,8 @@ def search(size: str, _: Path) -> list[dict[str, Any]]:
 
 def covering_radius(bank: np.ndarray, kept: np.ndarray) -> float:
     """Largest distance of any row to the nearest kept one, by FAISS."""
+    import faiss
+
     index = faiss.IndexFlatL2(bank.shape[1])
     index.add(np.ascontiguousarray(bank[kept]))
     return float(np.sqrt(index.search(np.ascontiguousarray(bank), 1)[0].max()))
@@ -126,10 +129,10 @@ def anomalib_coreset(bank: np.ndarray, seed: int) -> np.ndarray:
     return np.array(KCenterGreedy(torch.from_numpy(bank), SHARE).select_coreset_idxs())
 
 
-def radius(_size: str, _: Path) -> dict[str, Any]:
+def radius(size: str, _: Path) -> dict[str, Any]:
     """Covering radius of both coresets, five seeds."""
     found: dict[str, list[float]] = {"iad": [], "anomalib": []}
-    rows = PICTURES["default"][-1] * PATCHES
+    rows = PICTURES["tiny" if size == "tiny" else "default"][-1] * PATCHES
     for seed in range(SEEDS):
         bank = random(100 + seed, rows, DIMENSIONS)
         ours = greedy_coreset(bank, int(rows * SHARE), seed=seed)
@@ -201,8 +204,8 @@ def fit(size: str, folder: Path) -> list[dict[str, Any]]:
         np.save(file, random(2, pictures * PATCHES, DIMENSIONS))
         for method in METHODS:
             print(f"fit {method} of {pictures} pictures ...", flush=True)
-            command = [sys.executable, __file__, method, str(file), str(folder)]
-            done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True)
+            words = python(__file__, method, str(file), str(folder))
+            done = subprocess.run(words, stdout=subprocess.PIPE, text=True, check=True)
             row = {"pictures": pictures, "method": method} | json.loads(done.stdout.splitlines()[-1])
             if "1 %" in method:
                 row["radius"] = covering_radius(np.load(file, mmap_mode="r"), np.load(folder / "kept.npy"))
@@ -212,21 +215,28 @@ def fit(size: str, folder: Path) -> list[dict[str, Any]]:
     return rows
 
 
-def machine() -> str:
-    """What this was measured on."""
-    names = re.findall(r"model name\s*:\s*(.+)", Path("/proc/cpuinfo").read_text()) if os.name == "posix" else []
-    from importlib.metadata import version
+PARTS = {"radius": radius, "search": search, "fit": fit}
 
-    packages = ", ".join(f"{name} {version(name)}" for name in ("torch", "faiss-cpu", "anomalib", "scikit-learn"))
-    return (
-        f"{torch.get_num_threads()} threads of {(names or [platform.processor()])[0]}, {platform.system()}; {packages}."
-    )
+
+def options() -> argparse.ArgumentParser:
+    """The command line."""
+    parser = command(__doc__, __file__)
+    parser.add_argument("part", choices=[*PARTS, *METHODS], help="what to measure")
+    parser.add_argument("given", help="of a part: default, full or tiny; of a method: the file of its bank")
+    parser.add_argument("folder", type=Path, help="for results")
+    return parser
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Measure one part, or one method."""
+    asked = options().parse_args(arguments)
+    if asked.part in METHODS:
+        one_method(asked.part, Path(asked.given), asked.folder)
+        return
+    on = machine("torch", "faiss-cpu", "anomalib", "scikit-learn", cores=torch.get_num_threads())
+    measured = PARTS[asked.part](asked.given, asked.folder)
+    (asked.folder / f"{asked.part}.json").write_text(json.dumps({"machine": f"{on}.", asked.part: measured}))
 
 
 if __name__ == "__main__":
-    part, where, target = sys.argv[1], sys.argv[2], Path(sys.argv[3])
-    if part in METHODS:
-        one_method(part, Path(where), target)
-    else:
-        measured = {"radius": radius, "search": search, "fit": fit}[part](where, target)
-        (target / f"{part}.json").write_text(json.dumps({"machine": machine(), part: measured}))
+    main()

@@ -9,20 +9,22 @@ is JSON.
 
 from __future__ import annotations
 
+import argparse
 import json
-import subprocess
-import sys
 import tempfile
 import time
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+from measuring import command, machine, python, watched
 
 from iad.metrics.localization import aupro, metrics_of, pixel_auroc
 from iad.metrics.pixels import PixelPictures, count_pixels
 from iad.statistics.pixel_bootstrap import grid_counts, grid_error, grid_metrics, pixel_bootstrap_samples
 
-PARTS = ("import only", "exact metrics", "bootstrap of 2,000 draws", "scikit-learn roc_auc_score")
+DRAWS = 2000
 
 
 def make(folder: Path, pictures: int, side: int) -> None:
@@ -42,63 +44,87 @@ def make(folder: Path, pictures: int, side: int) -> None:
         maps[picture] = noise / noise.std() + 3 * masks[picture]
 
 
-def run(part: str, folder: Path) -> dict[str, float]:
+def exact(pictures: PixelPictures) -> dict[str, Any]:
+    """All metrics, from every pixel."""
+    started = time.perf_counter()
+    counts = count_pixels(pictures)
+    found = metrics_of(counts)
+    seconds = time.perf_counter() - started
+    names = ("auroc", "average_precision", "aupro", "aupimo")
+    return {"seconds": seconds, "defect_pixels": counts.defect_pixels} | {name: getattr(found, name) for name in names}
+
+
+def bootstrap(pictures: PixelPictures) -> dict[str, Any]:
+    """Draws of pictures, on a grid of thresholds, and how far the grid is off."""
+    counts = count_pixels(pictures)
+    started = time.perf_counter()
+    grid = grid_counts(pictures, counts)
+    samples = pixel_bootstrap_samples(grid, pictures.gt_label, draws=DRAWS, seed=0)
+    seconds = time.perf_counter() - started
+    on_grid = grid_metrics(grid, np.ones((1, len(pictures.gt_label))))
+    off = {"pixel_auroc": pixel_auroc(counts), "aupro": aupro(counts)}
+    figures = {
+        f"{name} grid - exact": float(on_grid[name][0]) - value for name, value in off.items() if value is not None
+    }
+    figures |= {f"{name} bound": bound for name, bound in grid_error(grid).items()}
+    return {"seconds": seconds} | figures | {f"{name} deviation": float(s.std()) for name, s in samples.items()}
+
+
+def scikit_learn(pictures: PixelPictures) -> dict[str, Any]:
+    """The AUROC alone."""
+    from sklearn.metrics import roc_auc_score
+
+    started = time.perf_counter()
+    area = roc_auc_score(np.asarray(pictures.gt_mask).ravel() != 0, np.asarray(pictures.anomaly_map).ravel())
+    return {"auroc": float(area), "seconds": time.perf_counter() - started}
+
+
+PARTS = {
+    "import only": lambda _: {"seconds": 0.0}, "exact metrics": exact, f"bootstrap of {DRAWS:,} draws": bootstrap,
+    "scikit-learn roc_auc_score": scikit_learn,
+}  # fmt: skip
+
+
+def run(part: str, folder: Path) -> dict[str, Any]:
     """Do one part and return its figures."""
     maps, masks = (np.load(folder / f"{name}.npy", mmap_mode="r") for name in ("maps", "masks"))
     labels = np.array([int(mask.any()) for mask in masks])
-    pictures = PixelPictures(maps, masks, labels)
-    started = time.perf_counter()
-    if part == "exact metrics":
-        counts = count_pixels(pictures)
-        found = metrics_of(counts)
-        seconds = time.perf_counter() - started
-        names = ("auroc", "average_precision", "aupro", "aupimo")
-        return {"seconds": seconds, "defect_pixels": counts.defect_pixels} | {n: getattr(found, n) for n in names}
-    if part.startswith("bootstrap"):
-        counts = count_pixels(pictures)
-        started = time.perf_counter()
-        grid = grid_counts(pictures, counts)
-        samples = pixel_bootstrap_samples(grid, labels, draws=2000, seed=0)
-        seconds, on_grid = time.perf_counter() - started, grid_metrics(grid, np.ones((1, len(labels))))
-        off = {"pixel_auroc": pixel_auroc(counts), "aupro": aupro(counts)}
-        figures = {f"{name} grid - exact": float(on_grid[name][0]) - exact for name, exact in off.items()}
-        figures |= {f"{name} bound": bound for name, bound in grid_error(grid).items()}
-        return {"seconds": seconds} | figures | {f"{name} deviation": float(s.std()) for name, s in samples.items()}
-    if part.startswith("scikit"):
-        from sklearn.metrics import roc_auc_score
-
-        started = time.perf_counter()
-        return {"auroc": roc_auc_score(masks.ravel() != 0, maps.ravel()), "seconds": time.perf_counter() - started}
-    return {"seconds": 0.0}
+    figures: dict[str, Any] = PARTS[part](PixelPictures(maps, masks, labels))
+    return figures | {"processor_seconds": round(time.process_time(), 1)}
 
 
-def measured(part: str, folder: Path) -> dict[str, float]:
+def measured(part: str, folder: Path) -> dict[str, Any]:
     """Run a part in its own process; add its peak of private memory, in MiB."""
-    command = [sys.executable, __file__, "--part", part, str(folder)]
-    process, peak = subprocess.Popen(command, stdout=subprocess.PIPE, text=True), 0.0
-    while process.poll() is None:
-        status = Path(f"/proc/{process.pid}/status").read_text()
-        peak = max([peak, *(int(line.split()[1]) / 1024 for line in status.splitlines() if line.startswith("RssAnon"))])
-        time.sleep(0.01)
-    if process.returncode:
-        raise SystemExit(f"{part} ended with {process.returncode}")
-    return json.loads(process.stdout.read()) | {"peak_mib": round(peak)}
+    printed, peak = watched(python(__file__, "--part", part, "--folder", str(folder)))
+    figures: dict[str, Any] = json.loads(printed)
+    return figures | {"peak_mib": round(peak)}
 
 
-def main(pictures: int, side: int) -> None:
+def options() -> argparse.ArgumentParser:
+    """The command line."""
+    parser = command(__doc__, __file__)
+    parser.add_argument("pictures", nargs="?", type=int, default=100, help="default: 100")
+    parser.add_argument("side", nargs="?", type=int, default=1024, help="in pixels (default: 1024)")
+    parser.add_argument("--part", choices=PARTS, help=argparse.SUPPRESS)
+    parser.add_argument("--folder", type=Path, help=argparse.SUPPRESS)
+    return parser
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
     """Make the pictures and measure every part."""
+    asked = options().parse_args(arguments)
+    if asked.part:
+        print(json.dumps(run(asked.part, asked.folder)))
+        return
+    print(machine("numpy", "scikit-learn"))
     with tempfile.TemporaryDirectory() as name:
-        make(Path(name), pictures, side)
+        make(Path(name), asked.pictures, asked.side)
         found = {}
         for part in PARTS:
             found[part] = measured(part, Path(name))
             print(f"{part:28} {json.dumps(found[part])}", flush=True)
-    print(json.dumps({"pictures": pictures, "side": side} | found))
+    print(json.dumps({"pictures": asked.pictures, "side": asked.side} | found))
 
 
 if __name__ == "__main__":
-    if sys.argv[1:2] == ["--part"]:
-        figures = run(sys.argv[2], Path(sys.argv[3]))
-        sys.stdout.write(json.dumps(figures | {"processor_seconds": round(time.process_time(), 1)}))
-    else:
-        main(*([int(value) for value in sys.argv[1:]] or [100, 1024]))
+    main()

@@ -1,6 +1,6 @@
 """How much of Pillow's own decoding rate the stage `preprocess` reaches, on the 2,624 cells of ELPV at 224 px.
 
-Run it from the repository's top folder: python benchmarks/preprocess_rate.py [rounds]
+Run it from the repository's top folder: python benchmarks/preprocess_rate.py [rounds] [pictures]
 The bare rate is a thread pool that decodes, converts and resizes bytes already in memory and keeps nothing; the stage
 reads the same bytes from its archive, checks them and writes the arrays. Both use all cores; the rounds alternate, and
 the fastest of each are compared. Where other work shares the machine, the processor time says more than the clock. The
@@ -9,18 +9,20 @@ last line is JSON.
 
 from __future__ import annotations
 
+import argparse
 import io
 import json
-import os
-import sys
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+from measuring import command, machine
 from PIL import Image
 
+from iad import paths
+from iad.compute import usable_cores
 from iad.data.arrays import build_arrays
 from iad.data.originals import write_originals
 from iad.data.sources import load_pictures
@@ -48,12 +50,21 @@ def cost(work: Callable[[], object]) -> tuple[float, float]:
     return time.perf_counter() - wall, time.process_time() - processor
 
 
-def main(rounds: int) -> None:
+def options() -> argparse.ArgumentParser:
+    """The command line."""
+    parser = command(__doc__, __file__)
+    parser.add_argument("rounds", nargs="?", type=int, default=5, help="default: 5")
+    parser.add_argument("pictures", nargs="?", type=int, help="at most (default: all 2,624)")
+    return parser
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
     """Measure, alternating, and print the fastest rounds."""
-    options = {"train_share": 0.7, "doubtful": "anomalous"}
-    pictures = load_pictures("elpv", "all", seed=0, options=options, root=Path())
+    asked = options().parse_args(arguments)
+    rounds, cores, source = asked.rounds, usable_cores(), {"train_share": 0.7, "doubtful": "anomalous"}
+    print(machine("pillow"))
+    pictures = load_pictures("elpv", "all", seed=0, options=source, root=paths.DATA)[: asked.pictures]
     contents = [picture.read() for picture in pictures]
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     with tempfile.TemporaryDirectory() as name, ThreadPoolExecutor(cores) as pool:
         folder = Path(name)
         archive, arrays = folder / "images.zip", (folder / "images.npy", folder / "masks.npy")
@@ -85,4 +96,4 @@ def report(rates: dict[str, float], processor: dict[str, float], setting: str) -
 
 
 if __name__ == "__main__":
-    main(int(sys.argv[1]) if len(sys.argv) > 1 else 5)
+    main()

@@ -14,28 +14,29 @@ Each part runs the stages of the pipeline in a temporary folder and prints Markd
 
 from __future__ import annotations
 
+import argparse
 import json
 import os
-import subprocess
-import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
-from iad.report.tables import as_markdown
+from measuring import choose, command, machine, stage, write_params
 from PIL import Image
+from ruamel.yaml import YAML
 
 from iad import paths
-from iad.commands.preset import leaves, overlay
 from iad.config import load_params
 from iad.decision.thresholds import is_anomalous, set_threshold
 from iad.io import open_array, read_json, read_table
-from iad.metrics.image import auroc, confusion
+from iad.metrics.confusion import confusion
+from iad.metrics.image import auroc
 from iad.statistics.bootstrap import bootstrap_intervals
 from iad.statistics.exact import Interval
+from iad.words import as_markdown
 
-HERE = Path(__file__).resolve().parents[1]
 HEADER = [
     "method", "network", "AUROC [95 %]", "F1 [95 %]", "balanced accuracy [95 %]",
     "false alarms", "rate [95 %]", "found",
@@ -43,31 +44,25 @@ HEADER = [
 PUBLISHED = {"autoencoder": (0.6132, 0.0492), "ResNet-50 + kNN": (0.6932, 0.8530), "ViT-B/16 + kNN": (0.9344, 0.8530)}
 GOOD, DEFECTIVE = 41, 119  # test pictures of the whole category
 EXTRACT = {"resnet": paths.EXTRACT_RESNET.name, "vit": paths.EXTRACT_VIT.name}
-STAND_INS = {(section, name) for section in EXTRACT for name in ("model", "weights", "normalize")}
+STAND_INS = ("model", "weights", "normalize")  # keys of both backbones
+SIDE, LARGE_SIDE = 224, 448  # pixels
 
 
-class Run:
-    """The pipeline in a folder of its own; `root` holds the pictures."""
+class Project:
+    """The pipeline in a folder of its own, of pictures at `root`."""
 
     def __init__(self, folder: Path, root: Path) -> None:
         self.folder = folder
-        self.own: dict[tuple[str, ...], str] = {
-            ("data", "source"): "mvtec",
-            ("data", "category"): "screw",
-            ("data", "mvtec", "path"): json.dumps(str(root)),
-        }
+        self.data = {"data": {"source": "mvtec", "category": "screw", "mvtec": {"path": str(root)}}}
 
-    def set(self, values: dict[tuple[str, ...], str]) -> None:
+    def set(self, *values: Mapping[str, Any]) -> None:
         """Write params.yaml: that of the repository with these values."""
-        text = (HERE / paths.PARAMS).read_text(encoding="utf-8")
-        changed, _ = overlay(text, values | self.own)
-        (self.folder / paths.PARAMS).write_text(changed, encoding="utf-8")
+        write_params(self.folder, *values, self.data)
 
     def stages(self, *commands: str) -> None:
         """Run stages one after the other, such as "score ae"."""
-        places = os.environ | {"PYTHONPATH": str(HERE)}
-        for command in commands:
-            subprocess.run([sys.executable, "-m", "iad", *command.split()], cwd=self.folder, env=places, check=True)
+        for words in commands:
+            stage(self.folder, *words.split())
 
     def judge(self, methods: list[str]) -> list[list[str]]:
         """Score, set the threshold and measure; one row per method."""
@@ -79,12 +74,13 @@ class Run:
         source = self.folder / paths.SCORE / method
         test, network = read_table(source / paths.TEST_SCORES), read_json(source / paths.PROVENANCE)["model"]["name"]
         threshold = read_json(self.folder / paths.THRESHOLD / method / paths.THRESHOLD_FILE)
-        return row_of(method, network, test["label"].to_numpy(), test["score"].to_numpy(), threshold["value"])
+        labels, scores = np.asarray(test["label"]), np.asarray(test["score"])
+        return row_of(method, network, labels, scores, threshold["value"])
 
 
 def row_of(method: str, network: str, labels: np.ndarray, scores: np.ndarray, threshold: float) -> list[str]:
     """The row of a method with these test scores."""
-    rejected, chosen = is_anomalous(scores, threshold), load_params(HERE / paths.PARAMS)
+    rejected, chosen = is_anomalous(scores, threshold), load_params()
     found = bootstrap_intervals(
         labels, scores, rejected,
         draws=chosen.evaluate.bootstrap, confidence=chosen.evaluate.confidence, seed=chosen.seed,
@@ -127,66 +123,67 @@ def derived(found: int, alarms: int) -> list[str]:
     return [f"{balanced:.3f}", f"{alarms} of {GOOD}", f"{100 * alarms / GOOD:.0f} %", f"{found} of {DEFECTIVE}"]
 
 
-def prepare(folder: Path, root: Path, size: int) -> Run:
+def prepare(folder: Path, root: Path, size: int) -> Project:
     """A run whose pictures are read and resized."""
     folder.mkdir()
-    run = Run(folder, root)
-    run.set({("preprocess", "image_size"): str(size)})
-    run.stages("download", "preprocess")
-    return run
+    project = Project(folder, root)
+    project.set({"preprocess": {"image_size": size}})
+    project.stages("download", "preprocess")
+    return project
 
 
-def study_protocol() -> dict[tuple[str, ...], str]:
+def study_protocol() -> dict[str, Any]:
     """Values of the preset `report`, except that networks, weights and their normalisation stay as in params.yaml."""
-    preset = HERE / paths.PRESETS / "report.yaml"
-    values = leaves(preset.read_text(encoding="utf-8"), str(preset))
-    return {key: value for key, value in values.items() if key not in STAND_INS}
+    preset: dict[str, Any] = YAML(typ="safe").load(paths.PRESETS / "report.yaml")
+    for section in EXTRACT:
+        preset[section] = {key: value for key, value in preset[section].items() if key not in STAND_INS}
+    return preset
 
 
-def study(run: Run) -> list[list[str]]:
+def study(project: Project) -> list[list[str]]:
     """Rows of the study's protocol."""
-    run.set(study_protocol())
-    train(run)
-    run.stages(*EXTRACT.values())
-    return run.judge(["ae", "resnet", "vit"])
+    project.set(study_protocol())
+    train(project)
+    project.stages(*EXTRACT.values())
+    return project.judge(["ae", "resnet", "vit"])
 
 
-def defaults(run: Run) -> list[list[str]]:
+def defaults(project: Project) -> list[list[str]]:
     """Rows of params.yaml as it is; the autoencoder trains as in the study's protocol, and is not trained again."""
-    run.set({})
-    train(run)
-    run.stages(*EXTRACT.values())
-    return run.judge(["ae", "resnet", "vit", "patch_resnet", "patch_vit"])
+    project.set({"preprocess": {"image_size": SIDE}})
+    train(project)
+    project.stages(*EXTRACT.values())
+    return project.judge(["ae", "resnet", "vit", "patch_resnet", "patch_vit"])
 
 
-def train(run: Run) -> None:
+def train(project: Project) -> None:
     """Train the autoencoder unless it is there."""
-    if not (run.folder / paths.AE_MODEL).exists():
-        run.stages("train_ae")
+    if not (project.folder / paths.AE_MODEL).exists():
+        project.stages("train_ae")
 
 
 def large(folder: Path, root: Path, section: str) -> list[list[str]]:
     """The row of a patch method at 448 px."""
-    run = prepare(folder, root, 448)
-    run.stages(EXTRACT[section])
-    return run.judge([f"patch_{section}"])
+    project = prepare(folder, root, LARGE_SIDE)
+    project.stages(EXTRACT[section])
+    return project.judge([f"patch_{section}"])
 
 
 def controls(folder: Path, root: Path) -> list[list[str]]:
     """Rows of scores that know nothing of defects; prints the brightness of each group of pictures."""
-    run = prepare(folder, root, 224)
+    project = prepare(folder, root, SIDE)
     images, manifest = open_array(folder / paths.IMAGES), read_table(folder / paths.MANIFEST)
     brightness = np.array([picture.mean() for picture in images])
-    split, labels = manifest["split"].to_numpy(), manifest["label"].to_numpy()
+    split, labels = np.asarray(manifest["split"]), np.asarray(manifest["label"])
     train_rows, test, defective = split == "train", split == "test", labels == 1
     groups = {"training": train_rows, "test, good": test & ~defective, "test, defective": test & defective}
     for name, rows in groups.items():
         print(f"{name}: {rows.sum()} pictures, mean grey {brightness[rows].min():.1f} to {brightness[rows].max():.1f}")
     threshold = set_threshold(brightness[train_rows], "percentile", {"percentile": 95.0}, scheme="held_out")
     found = row_of("mean brightness", "none", labels[test], brightness[test], threshold.value)
-    run.set(study_protocol() | {("ae", "epochs"): "0"})
-    run.stages("train_ae")
-    [untrained] = run.judge(["ae"])
+    project.set(study_protocol(), {"ae": {"epochs": 0}})
+    project.stages("train_ae")
+    [untrained] = project.judge(["ae"])
     return [found, ["untrained autoencoder, mean error", *untrained[1:]]]
 
 
@@ -203,15 +200,15 @@ def equalise(root: Path, target: Path) -> Path:
     return target
 
 
-def protocols(names: list[str], root: Path, folder: Path) -> Iterator[tuple[str, list[list[str]]]]:
+def protocols(names: Sequence[str], root: Path, folder: Path) -> Iterator[tuple[str, list[list[str]]]]:
     """Rows by protocol, of pictures that are read once; the autoencoder is trained once."""
-    run = prepare(folder, root, 224) if names else None
+    project = prepare(folder, root, SIDE) if names else None
     for name, measure in PROTOCOLS.items():
-        if run and name in names:
-            yield name, measure(run)
+        if project and name in names:
+            yield name, measure(project)
 
 
-def tables(parts: list[str], root: Path, scratch: Path) -> Iterator[tuple[str, list[list[str]]]]:
+def tables(parts: Sequence[str], root: Path, scratch: Path) -> Iterator[tuple[str, list[list[str]]]]:
     """Rows by part."""
     yield "published", published()
     if "controls" in parts:
@@ -231,19 +228,26 @@ PROTOCOLS = {"study": study, "defaults": defaults}
 PARTS = ["controls", *PROTOCOLS, "equalised", *(f"large_{section}" for section in EXTRACT)]
 
 
-def main(parts: list[str]) -> None:
+def options() -> argparse.ArgumentParser:
+    """The command line."""
+    parser = command(__doc__, __file__)
+    choose(parser, "parts", PARTS, f"{', '.join(PARTS)} (default: all)")
+    return parser
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
     """Measure, and print each table as soon as it is there."""
-    root, found = os.environ.get("IAD_SCREW"), {}
-    if not root:
+    parts = options().parse_args(arguments).parts or PARTS
+    found: dict[str, list[list[str]]] = {}
+    if not (root := os.environ.get("IAD_SCREW")):
         raise SystemExit("IAD_SCREW is not set; give the folder of MVTec AD's screws")
-    if unknown := set(parts) - set(PARTS):
-        raise SystemExit(f"no part {min(unknown)}; choose from {', '.join(PARTS)}")
+    print(machine("torch", "timm"))
     with tempfile.TemporaryDirectory() as scratch:
-        for title, rows in tables(parts or PARTS, Path(root).resolve(), Path(scratch)):
+        for title, rows in tables(parts, Path(root).resolve(), Path(scratch)):
             found[title] = rows
             print(f"\n{title}\n\n{as_markdown(HEADER, rows)}\n", flush=True)
     print(json.dumps(found))
 
 
 if __name__ == "__main__":
-    main(sys.argv[1:])
+    main()

@@ -17,14 +17,21 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from statistics import median
 
+from measuring import command
+
 FunctionNode = ast.FunctionDef | ast.AsyncFunctionDef
 
 
-def main() -> None:
+def options() -> argparse.ArgumentParser:
+    """The command line."""
+    parser = command(__doc__, __file__)
+    parser.add_argument("packages", nargs="*", type=Path, default=[Path("iad")], help="folders (default: iad)")
+    return parser
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
     """Print a row per figure and a column per package."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("packages", nargs="*", type=Path, default=[Path("iad")])
-    packages = parser.parse_args().packages
+    packages = options().parse_args(arguments).packages
     found = [figures(package) for package in packages]
     print("| |", " | ".join(map(str, packages)), "|")
     print("|:--|" + "--:|" * len(packages))
@@ -59,8 +66,9 @@ def figures(package: Path) -> dict[str, str]:
 def public_functions(tree: ast.Module) -> Iterator[FunctionNode]:
     """Functions and methods that no leading underscore hides."""
     classes = [node for node in tree.body if isinstance(node, ast.ClassDef) and not node.name.startswith("_")]
-    for place in (tree, *classes):
-        yield from (node for node in place.body if isinstance(node, FunctionNode) and not node.name.startswith("_"))
+    bodies = [tree.body, *(one.body for one in classes)]
+    for body in bodies:
+        yield from (node for node in body if isinstance(node, FunctionNode) and not node.name.startswith("_"))
 
 
 def size(function: FunctionNode) -> int:

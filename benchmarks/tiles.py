@@ -1,6 +1,7 @@
 """Large pictures: whole at a small size against overlapping tiles, and what tiles change in the features.
 
-Run it from the repository's top folder: python benchmarks/tiles.py draw FOLDER | pipeline FOLDER [case ...] | seams
+Run it from the repository's top folder: python benchmarks/tiles.py draw FOLDER | pipeline FOLDER [case ...] | seams,
+each with --help
 `draw` writes carpets of 4,096 x 3,000 px, half of the test pictures with one defect 10 to 25 px across, as a data set
 into FOLDER (minutes). `pipeline` runs the stages on it, in a folder of its own, once per case: side of the picture and
 of a tile, as 448:0 or 1792:448. Processor seconds and private memory (RssAnon of /proc, Linux) are those of whole
@@ -9,27 +10,28 @@ stages, start-up included. `seams` compares overlaps, and two ways to join tiles
 
 from __future__ import annotations
 
+import argparse
 import json
 import resource
 import shutil
-import sys
 import tempfile
+from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
+from typing import Any
 
 import numpy as np
-from iad.features.tiling import Tiles
-from iad.report.tables import as_markdown
-from memory import peak_mib
+from measuring import command, embedder, machine, python, started, watched, write_params
 from PIL import Image
-from ruamel.yaml import YAML
 
-from iad import compute
+from iad import paths
 from iad.config import load_params
 from iad.data import carpet
 from iad.detectors.patch.memory_bank import MemoryBank
 from iad.features.embedder import Embedder
+from iad.features.views import Tiles
+from iad.words import as_markdown
 
 WIDTH, HEIGHT = 4096, 3000
 THREADS = 170  # along the width: 24 px each
@@ -39,10 +41,11 @@ ALPHA = 0.08  # what 12 pictures can promise
 SMALLEST, LARGEST = 10, 25  # extent of a defect in pixels
 WINDOWS = {"color": 100, "cut": 80, "hole": 175, "metal_contamination": 350, "thread": 40}  # px that a kind is drawn in
 CASES = ("448:0", "1792:448", "2688:448")
-STAGES = (("download",), ("preprocess",), ("extract_resnet",), ("score", "patch_resnet"), ("threshold", "patch_resnet"),
+METHOD = "patch_resnet"
+STAGES = (("download",), ("preprocess",), ("extract_resnet",), ("score", METHOD), ("threshold", METHOD),
           ("evaluate",))  # fmt: skip
 FIGURES = ("auroc", "auroc_low", "auroc_high", "false_alarms", "misses")
-SIZE, TILE, OVERLAPS = 1344, 448, (0.0, 0.25, 0.5)  # of `seams`
+OVERLAPS = (0.0, 0.25, 0.5)  # of `seams`
 SEAM_TRAIN, SEAM_TEST = 4, 2
 NEAR = 2  # places on either side of a seam
 PIPELINE_HEADER = [
@@ -55,13 +58,14 @@ SEAMS_HEADER = [
 ]  # fmt: skip
 
 
-def draw(folder: Path) -> None:
-    """Write the data set in MVTec layout, as JPEG with masks as PNG."""
-    carpet.MOST_THREADS = THREADS
+def draw(folder: Path, smaller: int) -> None:
+    """Write the data set in MVTec layout, as JPEG with masks as PNG; pictures so many times smaller."""
+    carpet.MOST_THREADS = THREADS // smaller
+    width, height = WIDTH // smaller, HEIGHT // smaller
     for stream, (split, count) in enumerate((("train/good", TRAIN), ("test/good", GOOD), ("test/defect", DEFECTIVE))):
         for index in range(count):
-            woven = Image.fromarray(carpet.draw(0, stream, index, WOVEN, None)[0])
-            picture = np.asarray(woven.resize((WIDTH, WIDTH), Image.Resampling.BICUBIC))[:HEIGHT]
+            woven = Image.fromarray(carpet.draw(0, stream, index, WOVEN // smaller, None)[0])
+            picture = np.asarray(woven.resize((width, width), Image.Resampling.BICUBIC))[:height]
             name = f"{index:03d}"
             if split == "test/defect":
                 picture, mask = with_defect(picture, np.random.default_rng((1, index)))
@@ -100,10 +104,10 @@ class Cost:
     mib: float
 
 
-def measured(command: list[str], folder: Path) -> Cost:
+def measured(words: list[str], folder: Path) -> Cost:
     """Run a command and watch it."""
     began = processor_seconds()
-    peak = peak_mib(command, folder)
+    _, peak = watched(words, folder)
     return Cost(processor_seconds() - began, peak)
 
 
@@ -113,7 +117,7 @@ def processor_seconds() -> float:
     return used.ru_utime + used.ru_stime
 
 
-def pipeline(data: Path, cases: list[str]) -> None:
+def pipeline(data: Path, cases: Sequence[str]) -> None:
     """Run the stages once per case and print a table."""
     rows = []
     for case in cases:
@@ -122,22 +126,22 @@ def pipeline(data: Path, cases: list[str]) -> None:
             project(folder, data, *(int(part) for part in case.split(":")))
             costs = {}
             for stage in STAGES:
-                costs[stage[0]] = measured([sys.executable, "-m", "iad", *stage], folder)
+                costs[stage[0]] = measured(python("-m", "iad", *stage), folder)
                 print(
                     f"{case:10} {stage[0]:15} {costs[stage[0]].seconds:7.1f} s {costs[stage[0]].mib:6.0f} MiB",
                     flush=True,
                 )
-            found = json.loads((folder / "metrics/patch_resnet.json").read_text())
-            report = json.loads((folder / "plots/report.json").read_text())
-            (gallery,) = (folder / "plots/galleries").glob("*.png")
+            found = json.loads((folder / paths.METRICS / f"{METHOD}.json").read_text())
+            report = json.loads((folder / paths.REPORT).read_text())
+            (gallery,) = (folder / paths.GALLERIES).glob("*.png")
             shutil.copy(gallery, data.parent / f"gallery_{case.replace(':', '_')}.png")
-        pixels = report["methods"]["patch_resnet"]["pixels"]
+        pixels = report["methods"][METHOD]["pixels"]
         print(json.dumps({"case": case, "metrics": found, "pixels": pixels}), flush=True)
         rows.append(row_of(case, costs, found, pixels))
     print(as_markdown(PIPELINE_HEADER, rows))
 
 
-def row_of(case: str, costs: dict[str, Cost], found: dict[str, float], pixels: dict[str, object]) -> list[str]:
+def row_of(case: str, costs: dict[str, Cost], found: dict[str, float], pixels: dict[str, Any]) -> list[str]:
     """One line of the table."""
     auroc, low, high, alarms, misses = (found[name] for name in FIGURES)
     each = (
@@ -151,19 +155,14 @@ def row_of(case: str, costs: dict[str, Cost], found: dict[str, float], pixels: d
 
 
 def project(folder: Path, data: Path, size: int, tile: int) -> None:
-    """A copy of this project on that data set, with one method."""
-    shutil.copytree("iad", folder / "iad")
-    (folder / "data").mkdir()
-    (folder / "data/large").symlink_to(data.resolve())
-    yaml = YAML()
-    values = yaml.load(Path("params.yaml"))
-    values["data"] |= {"source": "folder", "category": "large"}
-    values["preprocess"]["image_size"] = size
-    values["resnet"]["patches"]["tile"] = tile
-    values["methods"] = {"patch_resnet": values["methods"]["patch_resnet"]}
-    values["hybrids"] = {}
-    values["threshold"]["alpha"] = ALPHA
-    yaml.dump(values, folder / "params.yaml")
+    """Parameters of that data set, with one method."""
+    (folder / paths.DATA).mkdir()
+    (folder / paths.DATA / "large").symlink_to(data.resolve())
+    write_params(folder, {
+        "data": {"source": "folder", "category": "large"}, "preprocess": {"image_size": size},
+        "resnet": {"patches": {"tile": tile}}, "hybrids": {}, "threshold": {"alpha": ALPHA},
+        "methods": {METHOD: {"detector": "patch", "reads": "extract_resnet", "params": "patch"}},
+    })  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -186,45 +185,49 @@ class BothWays(Tiles):
             patches[number // self.count, lines[row][0], lines[column][0], length:] += part * weights[:, :, None]
 
 
-def seams() -> None:
+def seams(size: int, tile: int) -> None:
     """Features by tiles against those of one pass, and distances of good pictures at seams against elsewhere."""
-    carpet.MOST_THREADS = THREADS * SIZE // WIDTH
-    images = np.stack([carpet.draw(0, 0, index, SIZE, None)[0] for index in range(SEAM_TRAIN + SEAM_TEST)])
-    chosen = load_params().resnet
-    runtime = compute.start(device="cpu", precision="auto", threads=0, seed=0)
+    carpet.MOST_THREADS = max(carpet.FEWEST_THREADS, THREADS * size // WIDTH)
+    images = np.stack([carpet.draw(0, 0, index, size, None)[0] for index in range(SEAM_TRAIN + SEAM_TEST)])
+    params = load_params()
+    runtime = started(params)
 
-    def embedder_of(tile: int, overlap: float) -> Embedder:
-        patches = chosen.patches.model_copy(update={"tile": tile, "overlap": overlap})
-        options = chosen.model_copy(update={"patches": patches})
-        return Embedder(options, SIZE, parts=("patches",), batch_size=4, runtime=runtime)
+    def network(side: int, overlap: float) -> Embedder:
+        kept = params.options("resnet").patches.model_copy(update={"tile": side, "overlap": overlap})
+        return embedder(
+            params, "resnet", size, runtime=runtime, parts=("patches",), batch_size=4, patches=kept, attribution=False
+        )
 
-    def extract(embedder: Embedder, columns: int) -> np.ndarray:
-        height, width, length = embedder.shapes["patches"]
-        patches = np.zeros((len(images), height, width, columns * length), np.float32)
-        embedder.embed_into(images, {"patches": patches})
-        return patches
-
-    expected = extract(embedder_of(0, 0.0), 1)
+    expected = embedded(network(0, 0.0), images, 1)
     rows = []
     for overlap in OVERLAPS:
-        tiled = embedder_of(TILE, overlap)
+        tiled = network(tile, overlap)
         tiles, length = tiled.tiles, tiled.shapes["patches"][2]
-        places = expected.shape[1] * TILE // SIZE  # along a side of a tile
+        patches = expected.shape[1] * tile // size  # along a side of a tile
         tiled.tiles = BothWays(tiles.side, tiles.origins)
-        found = extract(tiled, 2)
+        found = embedded(tiled, images, 2)
         ways = {"nearest centre": found[..., :length], "mixed": found[..., length:]}
-        for name, patches in ways.items() if overlap else [("side by side", ways["nearest centre"])]:
+        for name, joined in ways.items() if overlap else [("side by side", ways["nearest centre"])]:
             text = f"{len(tiles.origins)} x {len(tiles.origins)}, {name}"
-            rows.append(row_of_seams(text, patches, expected, tiles, places))
+            rows.append(row_of_seams(text, joined, expected, tiles, patches))
             print(rows[-1], flush=True)
-        rows.append(row_of_seams(f"one pass, at the same places as {tiles.origins}", expected, expected, tiles, places))
+        same = f"one pass, at the same patches as {tiles.origins}"
+        rows.append(row_of_seams(same, expected, expected, tiles, patches))
     print(as_markdown(SEAMS_HEADER, rows))
+
+
+def embedded(network: Embedder, images: np.ndarray, columns: int) -> np.ndarray:
+    """Patch embeddings, float32 `(N, h, w, columns * D)`, for tiles that fill so many columns of each."""
+    height, width, length = network.shapes["patches"]
+    patches = np.zeros((len(images), height, width, columns * length), np.float32)
+    network.embed_into(images, {"patches": patches})
+    return patches
 
 
 def row_of_seams(name: str, found: np.ndarray, expected: np.ndarray, tiles: Tiles, places: int) -> list[str]:
     """One line: Euclidean distances, of features whose layers have unit length each."""
     bank = MemoryBank(found[:SEAM_TRAIN])
-    maps = bank.distance_maps(found[SEAM_TRAIN:], k=1, title="good pictures")
+    maps = bank.distance_maps(found[SEAM_TRAIN:], num_neighbors=1)
     apart = np.linalg.norm(found - expected, axis=3)
     firsts = [origin * places // tiles.side for origin in tiles.origins]
     at = np.zeros(found.shape[1], bool)
@@ -239,18 +242,33 @@ def row_of_seams(name: str, found: np.ndarray, expected: np.ndarray, tiles: Tile
             f"{ratio:.3f}"]  # fmt: skip
 
 
-def main(arguments: list[str]) -> None:
+def options() -> argparse.ArgumentParser:
+    """The command line."""
+    parser = command(__doc__, __file__)
+    parts = parser.add_subparsers(dest="part", required=True)
+    drawn = parts.add_parser("draw", help="write the data set")
+    drawn.add_argument("folder", type=Path)
+    drawn.add_argument("--smaller", type=int, default=1, help="by which factor, at most 8 (default: 1)")
+    run = parts.add_parser("pipeline", help="run the stages on it")
+    run.add_argument("folder", type=Path)
+    run.add_argument("cases", nargs="*", default=CASES, help=f"side:tile (default: {' '.join(CASES)})")
+    compared = parts.add_parser("seams", help="compare features at the seams of tiles")
+    compared.add_argument("--size", type=int, default=1344, help="side of the pictures in pixels (default: 1344)")
+    compared.add_argument("--tile", type=int, default=448, help="of a tile (default: 448)")
+    return parser
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
     """Run one of the three parts."""
-    match arguments:
-        case ["draw", folder]:
-            draw(Path(folder))
-        case ["pipeline", folder, *cases]:
-            pipeline(Path(folder), cases or list(CASES))
-        case ["seams"]:
-            seams()
-        case _:
-            raise SystemExit(__doc__)
+    asked = options().parse_args(arguments)
+    print(machine("torch", "timm"))
+    if asked.part == "draw":
+        draw(asked.folder, asked.smaller)
+    elif asked.part == "pipeline":
+        pipeline(asked.folder, asked.cases)
+    else:
+        seams(asked.size, asked.tile)
 
 
 if __name__ == "__main__":
-    main(sys.argv[1:])
+    main()

@@ -12,15 +12,15 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from iad.bundles.predictor import Predictor, Verdict, load
     from iad.errors import IadError
     from iad.fitting import fit
-    from iad.predictor import Predictor, Verdict, load
 
 __all__ = ["IadError", "Predictor", "Verdict", "fit", "load"]
 
 _PLACES = {
-    "IadError": "iad.errors", "Predictor": "iad.predictor", "Verdict": "iad.predictor", "fit": "iad.fitting",
-    "load": "iad.predictor",
+    "IadError": "iad.errors", "Predictor": "iad.bundles.predictor", "Verdict": "iad.bundles.predictor",
+    "fit": "iad.fitting", "load": "iad.bundles.predictor",
 }  # fmt: skip
 
 

@@ -10,8 +10,10 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import numpy as np
 from pydantic import ValidationError
 
-from iad.bundle import Bundle, CalibrationSet, Maps, Origin, PictureSet, Preprocess, Rule
-from iad.bundle_parts import Side
+from iad.bundles.bundle import Bundle, CalibrationSet, Maps, Origin, PictureSet, Preprocess, Rule
+from iad.bundles.fitted import Fitted
+from iad.bundles.parts import Side
+from iad.bundles.predictor import Predictor
 from iad.compute import resolve
 from iad.config import first_problem
 from iad.data.decode import FULL_16BIT
@@ -20,13 +22,12 @@ from iad.decision import Threshold
 from iad.decision.thresholds import option_names, set_threshold
 from iad.detectors import HYBRID, detector_class, detector_names, options_of
 from iad.detectors.autoencoder import Training
-from iad.detectors.base import Detector, Embeddings
+from iad.detectors.base import Detector
 from iad.detectors.calibrate import Calibration, calibrate
+from iad.detectors.embeddings import Embeddings
 from iad.errors import IadError, unknown
 from iad.features import CnnBackbone, VitBackbone
-from iad.fitted import Fitted
 from iad.options import Count, Section
-from iad.predictor import Predictor
 from iad.report import Evaluate
 from iad.report.overlay import red_scale
 from iad.versions import installed

@@ -11,12 +11,12 @@ from zipfile import ZipFile
 from typer.testing import CliRunner, Result
 
 from iad import paths
-from iad.bundle import read_bundle
+from iad.bundles.bundle import read_bundle
+from iad.bundles.sealed import read_sealed, write_sealed
 from iad.cli import app
 from iad.config import load_params
 from iad.data.manifest import read_manifest
 from iad.detectors import detector_names, section_of
-from iad.sealed import read_sealed, write_sealed
 from iad.stages.align import align
 from iad.stages.download import download
 from iad.stages.extract_resnet import extract_resnet

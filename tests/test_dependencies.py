@@ -110,7 +110,8 @@ def without_the_pipeline(folder, code):
 
 def test_what_inspects_pictures_imports_without_the_pipeline():
     code = (
-        "import iad.bundle, iad.extend, iad.features.embedder, iad.fitting, iad.predictor, iad.verdicts\n"
+        "import iad.features.embedder, iad.fitting\n"
+        "from iad.bundles import bundle, extend, predictor, verdicts\n"
         "from iad.detectors import detector_class, detector_names\n"
         "print(*[detector_class(name).__module__ for name in detector_names()])\n"
         "sys.argv = ['iad', 'predict', '--help']\n"

@@ -33,8 +33,8 @@ EDITS = {
     "the gate's rule": ("iad/gate/rule.py", set()),
     "a table of results": ("iad/report/results_table.py", set()),
     "a command": ("iad/commands/predict.py", set()),
-    "the predictor": ("iad/predictor.py", set()),
-    "the bundle": ("iad/bundle.py", set()),
+    "the predictor": ("iad/bundles/predictor.py", set()),
+    "the bundle": ("iad/bundles/bundle.py", set()),
     "words about a detector": ("iad/detectors/knn/README.md", set()),
     # data
     "the chosen source": ("iad/data/sources/synthetic.py", {"download"}),

@@ -30,7 +30,7 @@ ROOMS = (
     # scores to verdicts, verdicts to figures
     "decision", "metrics", "statistics", "report",
     # a fitted method as a file, and what it says of new pictures: before config, since a line has no params.yaml
-    "sealed", "fitted", "bundle", "predictor", "extend", "verdicts",
+    "bundles",
     # params.yaml: it puts together what the rooms above declare, so it stands below them
     "config", "fitting", "presets", "gate",
     # what runs
@@ -222,7 +222,7 @@ def test_the_documentation_tells_the_rooms_in_their_order():
     ("file", "code"),
     [
         ("iad/features/x.py", "from iad.detectors.knn.search import f"),
-        ("iad/predictor.py", "from iad import config"),
+        ("iad/bundles/predictor.py", "from iad import config"),
         ("iad/metrics/x.py", "def f():\n    import iad.paths"),
         ("iad/io.py", "from iad.config import load_params"),
         ("iad/stages/x.py", "from iad.commands.gate import gate"),

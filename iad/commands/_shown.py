@@ -10,9 +10,9 @@ from iad.progress import say
 from iad.words import as_text, counted, named, printable
 
 if TYPE_CHECKING:  # these import what computes, which `iad bundle show` does not need
-    from iad.bundle import Bundle
-    from iad.extend import Added
-    from iad.verdicts import Inspection
+    from iad.bundles.bundle import Bundle
+    from iad.bundles.extend import Added
+    from iad.bundles.verdicts import Inspection
 
 
 def show_lines(lines: Iterable[str]) -> None:

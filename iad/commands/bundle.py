@@ -61,7 +61,7 @@ def write(
 ) -> None:
     """Write METHOD, as the last `dvc repro` left it, to one file."""
     from iad import paths
-    from iad.bundle import SUFFIX, write_bundle
+    from iad.bundles.bundle import SUFFIX, write_bundle
     from iad.commands._shown import bundle_lines, show_lines
     from iad.config import load_params
     from iad.pipeline.bundling import collect
@@ -76,7 +76,7 @@ def write(
 @app.command()
 def show(file: File) -> None:
     """Check a bundle and say what is in it."""
-    from iad.bundle import read_bundle
+    from iad.bundles.bundle import read_bundle
     from iad.commands._shown import bundle_lines, show_lines
 
     found, digest = read_bundle(file)
@@ -93,11 +93,11 @@ def add(
     device: Device = "auto",
 ) -> None:
     """Add good pictures to a bundle, and set its threshold anew."""
-    from iad.bundle import locked, write_bundle
+    from iad.bundles.bundle import locked, write_bundle
+    from iad.bundles.extend import add_pictures
+    from iad.bundles.predictor import load
     from iad.commands._shown import added_lines, show_lines
     from iad.data.pictures import find
-    from iad.extend import add_pictures
-    from iad.predictor import load
 
     in_place = out is None or out.resolve() == file.resolve()
     path = file.resolve() if out is None or in_place else out
@@ -119,9 +119,9 @@ def merge(
     force: Force = False,
 ) -> None:
     """Merge bundles of different lines or days into one, and set its threshold anew."""
-    from iad.bundle import read_bundle, write_bundle
+    from iad.bundles.bundle import read_bundle, write_bundle
+    from iad.bundles.extend import merge_bundles
     from iad.commands._shown import bundle_lines, show_lines
-    from iad.extend import merge_bundles
     from iad.words import counted
 
     if len(files) < 2:
@@ -136,8 +136,8 @@ def merge(
 
 
 def _require_bundle_file(path: Path, *, inputs: Sequence[Path] = (), force: bool) -> None:
-    from iad.bundle import SUFFIX
-    from iad.outputs import require_file
+    from iad.bundles.bundle import SUFFIX
+    from iad.bundles.outputs import require_file
 
     if path.suffix.lower() != SUFFIX:
         raise IadError(f"{path}: the name of a bundle ends in {SUFFIX}; name it {path.with_suffix(SUFFIX)}")

@@ -32,8 +32,8 @@ def predict(
     1 - refused: nothing was inspected
     2 - the command was written wrongly
     """
+    from iad.bundles.verdicts import inspect
     from iad.commands._shown import show_lines, verdict_lines
-    from iad.verdicts import inspect
 
     found = inspect(bundle, pictures, out=out, maps=maps, force=force, weights=weights, device=device)
     show_lines(verdict_lines(found, table=out is None))

@@ -10,14 +10,15 @@ import numpy as np
 import pandas as pd
 
 from iad import paths
-from iad.bundle import Bundle, CalibrationSet, Maps, Origin, PictureSet, Preprocess, Rule
+from iad.bundles.bundle import Bundle, CalibrationSet, Maps, Origin, PictureSet, Preprocess, Rule
+from iad.bundles.fitted import Fitted, read_fitted
 from iad.config import Params
 from iad.data.manifest import read_manifest, rows_of
 from iad.decision.promises import Threshold, shared_scheme
 from iad.decision.thresholds import option_names, set_threshold
-from iad.detectors.base import Embeddings, Extendable
+from iad.detectors.base import Extendable
+from iad.detectors.embeddings import Embeddings
 from iad.errors import IadError, unknown
-from iad.fitted import Fitted, read_fitted
 from iad.io import open_array, read_json, read_table
 from iad.options import flat
 from iad.pipeline.inputs import read_embeddings, read_record

@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 
 from iad import paths
+from iad.bundles.fitted import Fitted, write_fitted
 from iad.config import Params
 from iad.data.manifest import read_manifest, rows_of
 from iad.detectors.base import Prediction, State
@@ -18,7 +19,6 @@ from iad.detectors.calibrate import common_pictures, of_members, places_of
 from iad.detectors.hybrid import Options
 from iad.detectors.hybrid.detector import Detector as Hybrid
 from iad.errors import IadError, unknown
-from iad.fitted import Fitted, write_fitted
 from iad.io import open_array, read_json, read_table, write_json, write_table
 from iad.pipeline.scoring import write_maps, write_scores
 from iad.progress import say

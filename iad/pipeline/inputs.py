@@ -9,10 +9,14 @@ import numpy as np
 import pandas as pd
 
 from iad import paths
-from iad.detectors.base import Embeddings, State
+from iad.detectors.base import State
+from iad.detectors.embeddings import Embeddings, Takes
 from iad.errors import IadError
 from iad.io import open_array, read_json, read_table
 from iad.neighbors.rows import take
+
+OUTPUTS: dict[Takes, str] = {"pooled": paths.FEATURES, "patches": paths.PATCHES}
+"""Files of an extract stage, by what a detector takes."""
 
 
 def read_embeddings(reads: str, manifest: pd.DataFrame) -> Embeddings:
@@ -58,8 +62,7 @@ def read_record(reads: str) -> dict[str, Any]:
         IadError: if it left no such record.
     """
     folder = paths.STAGES / reads
-    name = paths.AE_RECORD.name if (folder / paths.AE_RECORD.name).is_file() else paths.BACKBONE_RECORD
-    record: dict[str, Any] = read_json(folder / name)
+    record: dict[str, Any] = read_json(paths.AE_RECORD if folder == paths.TRAIN_AE else folder / paths.BACKBONE_RECORD)
     return record
 
 
@@ -84,18 +87,25 @@ def read_trained(reads: str, image_ids: np.ndarray) -> State | None:
     return State(load_file(model), read_record(reads) | {"shares": shares})
 
 
-def require_patches(reads: str, record: dict[str, Any]) -> None:
-    """Refuse to score patches of a stage that keeps none.
+def require_output(reads: str, takes: Takes, record: dict[str, Any]) -> None:
+    """Refuse to score what a stage has not left.
+
+    Args:
+        reads: name of the stage.
+        takes: what the detector looks at.
+        record: as `read_record` gives it.
 
     Raises:
-        IadError: naming the parameter.
+        IadError: naming the parameter that keeps no patches, or the file that is missing.
     """
-    if not record.get("patches", {}).get("layers"):
+    if takes == "patches" and not record.get("patches", {}).get("layers"):
         section = reads.removeprefix("extract_").replace("extract/", "backbones.")
         raise IadError(
             f"{section}.patches.layers = []: {reads} keeps no patch features, and a patch method reads them; "
             f"name layers, for instance dvc exp run -S '{section}.patches.layers=[2,3]'"
         )
+    if takes in OUTPUTS:
+        open_array(paths.STAGES / reads / OUTPUTS[takes])
 
 
 def _array(path: Path) -> np.ndarray | None:

@@ -9,15 +9,16 @@ import numpy as np
 import pandas as pd
 
 from iad import paths
-from iad.config import Params
+from iad.bundles.fitted import Fitted, unpack, write_fitted
+from iad.config import MethodSpec, Params
 from iad.data.manifest import read_manifest, rows_of
 from iad.detectors import HYBRID, detector_class
 from iad.detectors.base import Detector, Prediction
 from iad.detectors.calibrate import Calibration, calibrate
+from iad.detectors.embeddings import Embeddings
 from iad.errors import unknown
-from iad.fitted import Fitted, read_fitted, write_fitted
 from iad.io import new_array, write_json, write_table
-from iad.pipeline.inputs import good_embeddings, read_embeddings, read_record, read_trained, require_patches
+from iad.pipeline.inputs import good_embeddings, read_embeddings, read_record, read_trained, require_output
 from iad.progress import say
 
 if TYPE_CHECKING:
@@ -75,25 +76,31 @@ def _score(params: Params, method: str) -> None:
     embeddings, record = read_embeddings(spec.reads, manifest), read_record(spec.reads)
     ids = np.asarray(manifest["image_id"])
     train, apart, test = (rows_of(manifest, split) for split in ("train", "calibration", "test"))
-    detector = _new(params, method, record)
+    unfitted, good = _unfitted(params, method, record), good_embeddings(spec.reads, embeddings, train)
     if (trained := read_trained(spec.reads, ids[train])) is not None:
-        detector.resume(trained)
-    good = good_embeddings(spec.reads, embeddings, train)
-    write_fitted(Fitted(method, spec.detector, spec.reads, detector.fit(good, calibrated_apart=len(apart) > 0)))
-    for line in detector.remarks():
+        unfitted.resume(trained)
+    fitted = _fit(method, spec, unfitted, good, calibrated_apart=len(apart) > 0)
+    found = calibrate(fitted.detector, good, embeddings.take(apart), seed=params.seed)
+    said = fitted.detector.predict(embeddings.take(test))
+    write_fitted(fitted)  # after all is computed, so that a refusal leaves what was there as it was
+    write_scores(method, ids[(apart if found.set_apart else train)[found.rows]], found, manifest.iloc[test], said)
+    _write_provenance(params, method, fitted.detector, found, record)
+
+
+def _fit(
+    method: str, spec: MethodSpec, unfitted: Detector[Any], good: Embeddings, *, calibrated_apart: bool
+) -> Fitted:  # fmt: skip
+    """Fit, and make the detector again from what will be kept, so that this is what is measured."""
+    fitted = Fitted(method, spec.detector, spec.reads, unfitted.fit(good, calibrated_apart=calibrated_apart))
+    for line in fitted.detector.remarks():
         say(line)
-    kept = read_fitted(method, detector.runtime).detector  # what is measured is what was kept
-    found = calibrate(kept, good, embeddings.take(apart), seed=params.seed)
-    calibrating = (apart if found.set_apart else train)[found.rows]
-    write_scores(method, ids[calibrating], found, manifest.iloc[test], kept.predict(embeddings.take(test)))
-    _write_provenance(params, method, kept, found, record)
+    return unpack(*fitted.pack(), unfitted.runtime)
 
 
-def _new(params: Params, method: str, record: dict[str, Any]) -> Detector[Any]:
+def _unfitted(params: Params, method: str, record: dict[str, Any]) -> Detector[Any]:
     spec = params.methods[method]
     made = detector_class(spec.detector)
-    if made.takes == "patches":
-        require_patches(spec.reads, record)
+    require_output(spec.reads, made.takes, record)
     return made(params.options(spec.params), seed=params.seed, runtime=_runtime(params) if made.uses_torch else None)
 
 

@@ -31,7 +31,6 @@ def train_network(params: Params) -> None:
     manifest = read_manifest(paths.MANIFEST)
     train, apart = rows_of(manifest, "train"), rows_of(manifest, "calibration")
     detector = Detector(Options(), seed=params.seed, runtime=runtime, training=params.ae)
-    write_history([])
     detector.train(pictures_of(manifest, train), calibrated_apart=len(apart) > 0, on_epoch=write_history)
     with replacing(paths.AE_MODEL) as part:
         save_file(dict(detector.trained().arrays), part)

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from iad.predictor import Predictor, load
+from iad.bundles.predictor import Predictor, load
 from tests.bundled import every_method, iad
 
 

@@ -12,13 +12,13 @@ import pytest
 from filelock import FileLock, Timeout
 from pydantic import ValidationError
 
-from iad.bundle import Bundle, CalibrationSet, PictureSet, locked, read_bundle, write_bundle
-from iad.bundle_parts import Rule
+from iad.bundles.bundle import Bundle, CalibrationSet, PictureSet, locked, read_bundle, write_bundle
+from iad.bundles.fitted import Fitted
+from iad.bundles.parts import Rule
 from iad.decision.thresholds import set_threshold
 from iad.detectors.knn import Options
 from iad.detectors.knn.detector import Detector
 from iad.errors import IadError
-from iad.fitted import Fitted
 from iad.report.overlay import red_scale
 from tests.bundled import METHODS, WITH_MAPS, reseal
 from tests.helpers import ROOT
@@ -251,7 +251,7 @@ def test_a_lock_ends_with_an_error_and_needs_its_file(tmp_path):
 def test_a_lock_holds_for_other_processes_and_ends_with_theirs(tmp_path):
     file = tmp_path / "a.iad"
     write_bundle(file, bundle())
-    code = "import sys, time\nfrom pathlib import Path\nfrom iad.bundle import locked\n"
+    code = "import sys, time\nfrom pathlib import Path\nfrom iad.bundles.bundle import locked\n"
     code += "with locked(Path(sys.argv[1])):\n    print('held', flush=True)\n    time.sleep(600)\n"
     other = subprocess.Popen([sys.executable, "-c", code, str(file)], cwd=ROOT, stdout=subprocess.PIPE, text=True)
     assert other.stdout.readline() == "held\n"

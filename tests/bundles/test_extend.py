@@ -6,12 +6,14 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from iad.bundle import Bundle, CalibrationSet, PictureSet
+from iad.bundles.bundle import Bundle, CalibrationSet, PictureSet
+from iad.bundles.extend import Part, add_pictures, merge_bundles, require_same
+from iad.bundles.fitted import Fitted
 from iad.data.given import read_pictures
 from iad.data.pictures import find
 from iad.decision.thresholds import set_threshold
-from iad.detectors.base import Embeddings
 from iad.detectors.calibrate import calibrate
+from iad.detectors.embeddings import Embeddings
 from iad.detectors.knn import Options as KnnOptions
 from iad.detectors.knn.detector import Detector as Knn
 from iad.detectors.patch import Options as PatchOptions
@@ -20,8 +22,6 @@ from iad.detectors.patch.detector import Detector as Patch
 from iad.detectors.zscore import Options as ZscoreOptions
 from iad.detectors.zscore.detector import Detector as Zscore
 from iad.errors import IadError
-from iad.extend import Part, add_pictures, merge_bundles, require_same
-from iad.fitted import Fitted
 from iad.report.overlay import red_scale
 
 RNG = np.random.default_rng(0)
@@ -101,7 +101,7 @@ def files(tmp_path, monkeypatch):
         for one in read_pictures(found, *args, **options):
             yield replace(one, sha256=f"hash {one.path.stem}")
 
-    monkeypatch.setattr("iad.extend.read_pictures", with_known_hashes)
+    monkeypatch.setattr("iad.bundles.extend.read_pictures", with_known_hashes)
     return lambda numbers: find([tmp_path / f"{number}.png" for number in numbers])
 
 

@@ -6,12 +6,12 @@ import numpy as np
 import pytest
 
 from iad import paths
+from iad.bundles.fitted import Fitted, read_fitted, unpack, write_fitted
 from iad.data.manifest import read_manifest, rows_of
-from iad.detectors.base import Embeddings
+from iad.detectors.embeddings import Embeddings
 from iad.detectors.knn import Options
 from iad.detectors.knn.detector import Detector
 from iad.errors import IadError
-from iad.fitted import Fitted, read_fitted, unpack, write_fitted
 from iad.pipeline.inputs import read_embeddings
 from tests.bundled import METHODS, copy_of
 
@@ -87,7 +87,7 @@ def packed(**changed):
     ],
 )
 def test_values_of_no_method_are_refused(tmp_path, monkeypatch, changed):
-    from iad.sealed import write_sealed
+    from iad.bundles.sealed import write_sealed
 
     monkeypatch.chdir(tmp_path)
     path = paths.SCORE / "vit" / paths.DETECTOR
@@ -100,7 +100,7 @@ def test_values_of_no_method_are_refused(tmp_path, monkeypatch, changed):
 
 
 def test_an_array_that_is_missing_or_not_finite_is_refused(tmp_path, monkeypatch):
-    from iad.sealed import write_sealed
+    from iad.bundles.sealed import write_sealed
 
     monkeypatch.chdir(tmp_path)
     path = paths.SCORE / "vit" / paths.DETECTOR

@@ -7,7 +7,7 @@ from PIL import Image
 
 import iad
 from iad import paths
-from iad.bundle import read_bundle
+from iad.bundles.bundle import read_bundle
 from iad.config import load_params
 from iad.detectors import HYBRID, section_of
 from iad.errors import IadError

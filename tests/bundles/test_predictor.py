@@ -10,7 +10,7 @@ from PIL import Image
 
 import iad
 from iad import paths
-from iad.bundle import read_bundle
+from iad.bundles.bundle import read_bundle
 from iad.detectors.maps import FullMaps
 from iad.errors import IadError
 from iad.io import read_json, read_table

@@ -9,8 +9,8 @@ import pytest
 from safetensors import safe_open
 from safetensors.numpy import load_file, save, save_file
 
+from iad.bundles.sealed import HEADER, content_sha256, in_one_line, read_sealed, write_sealed
 from iad.errors import IadError
-from iad.sealed import HEADER, content_sha256, in_one_line, read_sealed, write_sealed
 
 RNG = np.random.default_rng(0)
 VALUES = {"format": 1, "name": "ä.png", "share": 0.1 + 0.2, "tiny": 1e-300, "nested": {"a": [1, None, True], "b": {}}}

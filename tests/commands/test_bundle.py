@@ -11,13 +11,13 @@ import pytest
 import torch
 
 from iad import paths
-from iad.bundle import read_bundle
+from iad.bundles.bundle import read_bundle
+from iad.bundles.predictor import load
 from iad.commands.bundle import add
 from iad.data.manifest import read_manifest
 from iad.data.pictures import find
 from iad.errors import IadError
 from iad.io import read_json, read_table, write_json
-from iad.predictor import load
 from iad.report.overlay import red_scale
 from tests.bundled import (
     CLASSICAL,

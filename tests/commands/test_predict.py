@@ -15,12 +15,12 @@ import torch
 from PIL import Image
 
 from iad import cli, paths
+from iad.bundles.predictor import load
+from iad.bundles.verdicts import COLUMNS
 from iad.data.manifest import read_manifest
 from iad.detectors.maps import FullMaps
 from iad.errors import IadError
 from iad.io import read_json, read_table
-from iad.predictor import load
-from iad.verdicts import COLUMNS
 from tests.bundled import METHODS, PICTURES, WITH_MAPS, bundle_of, copy_of, every_method, iad, pictures_of
 
 PASSED, REJECTED, UNREAD = 0, 3, 4
@@ -373,7 +373,7 @@ def test_outputs_that_cannot_be_written_are_refused_before_anything_is_computed(
     def never(*_, **__):
         raise AssertionError
 
-    monkeypatch.setattr("iad.predictor.load", never)
+    monkeypatch.setattr("iad.bundles.predictor.load", never)
     refused(file, PICTURES, *options, match=said)
 
 

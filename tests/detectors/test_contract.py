@@ -8,14 +8,15 @@ from functools import cache
 import numpy as np
 import pytest
 
+from iad.bundles.fitted import Fitted, unpack
+from iad.bundles.sealed import read_sealed, write_sealed
 from iad.decision.promises import SCHEMES
 from iad.detectors import detector_class, detector_names, options_of
 from iad.detectors.autoencoder import Training
-from iad.detectors.base import Composite, Detector, Embeddings, Extendable
+from iad.detectors.base import Composite, Detector, Extendable
 from iad.detectors.calibrate import calibrate
+from iad.detectors.embeddings import Embeddings
 from iad.errors import IadError
-from iad.fitted import Fitted, unpack
-from iad.sealed import read_sealed, write_sealed
 from tests.helpers import ROOT
 
 NAMES = detector_names()

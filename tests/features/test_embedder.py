@@ -10,7 +10,7 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from iad.compute import Runtime
-from iad.detectors.base import Embeddings
+from iad.detectors.embeddings import Embeddings
 from iad.errors import IadError
 from iad.features import Backbone
 from iad.features.backbone import build_backbone
@@ -242,6 +242,7 @@ def test_other_models_run_by_name_at_other_sizes(name, pooling, sizes, dimension
 CASES = {
     "plain": {},
     "imagenet": {"normalize": "imagenet", "pooling": "cls"},
+    "as PatchCore": {"patches": {"layers": [2, 4], "unit_length": False}},
     "small": {"depth": 5, "quantize": "int8", "attribution": False},
     "tiles": {"image_size": 96, "patches": {"tile": 64, "rotations": 2, "flip": True}},
 }

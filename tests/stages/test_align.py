@@ -156,7 +156,7 @@ def test_fewer_maps_than_scores_are_refused(project):
     for method in ("ae", "vit"):
         write_maps(project, method)
     np.save(paths.SCORE / "vit" / paths.TEST_MAPS, np.load(paths.SCORE / "vit" / paths.TEST_MAPS)[:-1])
-    with pytest.raises(IadError, match=r"vit.test_maps\.npy: fewer maps than scores; run `dvc repro`"):
+    with pytest.raises(IadError, match=r"vit.test_maps\.npy: 29 maps for 30 scores; run `dvc repro`"):
         align("both")
 
 

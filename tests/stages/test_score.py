@@ -1,5 +1,6 @@
 """`score` on a tiny prepared folder. The oracles are a double loop over features, and error maps one by one."""
 
+import re
 from pathlib import Path
 
 import numpy as np
@@ -8,11 +9,12 @@ import torch
 from safetensors.torch import load_file
 
 from iad import paths
+from iad.bundles.fitted import read_fitted
 from iad.compute import Runtime
 from iad.data.manifest import read_manifest
 from iad.detectors.autoencoder.network import build_autoencoder, to_pixels
 from iad.errors import IadError
-from iad.io import read_json, read_table
+from iad.io import new_array, read_json, read_table, write_json
 from iad.stages.score import score
 from iad.stages.train_ae import train_ae
 from tests.conftest import set_params
@@ -39,6 +41,10 @@ def calibrated_by(method):
 
 def scored_by(method):
     return read_table(paths.SCORE / method / paths.TEST_SCORES)
+
+
+def files(method):
+    return {path.name: path.read_bytes() for path in (paths.SCORE / method).iterdir()}
 
 
 def rows_of(split):
@@ -78,7 +84,7 @@ def test_the_tables_have_the_columns_and_types_of_the_contract(prepare):
     write_features(Path(), paths.EXTRACT_VIT)
     score("vit")
     calibration, tested = calibrated_by("vit"), scored_by("vit")
-    assert list(calibration) == ["image_id", "score", "scheme"]
+    assert list(calibration) == ["image_id", "score", "scheme", "map_scheme"]
     assert list(tested) == ["image_id", "label", "defect", "score"]
     assert calibration["score"].dtype == tested["score"].dtype == np.float64
     assert tested["label"].dtype == np.int64
@@ -162,7 +168,7 @@ def test_the_autoencoder_provenance_holds_its_history_and_settings(prepare):
     provenance = read_json(paths.SCORE / "ae" / paths.PROVENANCE)
     assert list(provenance) == ["method", "reads", "detector", "model", "runtime"]
     assert provenance["detector"] == {
-        "name": "reconstruction", "cell": 4, "normalize": True, "aggregate": "top", "top_share": 0.01,
+        "name": "autoencoder", "cell": 4, "normalize": True, "aggregate": "top", "top_share": 0.01,
     }  # fmt: skip
     assert provenance["model"]["history"] == read_json(paths.AE_RECORD)["history"]
     assert provenance["runtime"] == FP32.record()
@@ -203,10 +209,11 @@ def test_two_runs_write_the_same_bytes(prepare):
     written = []
     for _ in range(2):
         score("ae")
-        written.append({path.name: path.read_bytes() for path in (paths.SCORE / "ae").iterdir()})
+        written.append(files("ae"))
     assert written[0] == written[1]
     maps = {paths.CALIBRATION_MAPS, paths.TEST_MAPS}
-    assert set(written[0]) == {paths.CALIBRATION_SCORES, paths.TEST_SCORES, paths.PROVENANCE} | maps
+    tables = {paths.CALIBRATION_SCORES, paths.TEST_SCORES}
+    assert set(written[0]) == {paths.DETECTOR, paths.PROVENANCE} | tables | maps
 
 
 def test_an_unknown_method_is_refused_with_the_nearest_name(prepare):
@@ -218,7 +225,7 @@ def test_an_unknown_method_is_refused_with_the_nearest_name(prepare):
 def test_a_method_tuned_by_a_section_that_tunes_none_is_refused(prepare):
     prepare()
     change(methods={"vit": {"reads": "extract_vit", "params": "methd"}})
-    with pytest.raises(IadError, match="unknown section to tune a method 'methd'; did you mean 'method'"):
+    with pytest.raises(IadError, match=r"methods\.vit\.params = methd: knn is tuned by method; name that"):
         score("vit")
     assert not paths.SCORE.exists()
 
@@ -229,15 +236,47 @@ def test_more_neighbours_than_good_pictures_are_refused_and_change_nothing(calib
     write_features(Path(), paths.EXTRACT_VIT)
     score("vit")  # one neighbour fewer is accepted
     change(method={"k": k})
-    before = (paths.SCORE / "vit" / paths.TEST_SCORES).read_bytes()
+    before = files("vit")
     with pytest.raises(IadError, match=rf"k = {k}, but only {available} good pictures .* set method\.k to {available}"):
         score("vit")
-    assert (paths.SCORE / "vit" / paths.TEST_SCORES).read_bytes() == before
+    assert files("vit") == before
 
 
-@pytest.mark.parametrize(("method", "missing"), [("vit", r"features\.npy"), ("ae", r"autoencoder\.json")])
+@pytest.mark.parametrize(("method", "missing"), [("vit", r"backbone\.json"), ("ae", r"autoencoder\.json")])
 def test_a_missing_stage_is_refused_with_what_to_do(method, missing, prepare):
     prepare()
     with pytest.raises(IadError, match=rf"{missing}: missing; run `dvc repro`"):
         score(method)
     assert not paths.SCORE.exists()
+
+
+@pytest.mark.parametrize(("method", "missing"), [("vit", paths.FEATURES), ("patch_vit", paths.PATCHES)])
+def test_a_file_that_a_stage_has_not_left_is_refused_with_what_to_do(method, missing, prepare):
+    prepare()
+    write_features(Path(), paths.EXTRACT_VIT)
+    record = read_json(paths.EXTRACT_VIT / paths.BACKBONE_RECORD)
+    write_json(paths.EXTRACT_VIT / paths.BACKBONE_RECORD, record | {"patches": {"layers": [2]}})
+    (paths.EXTRACT_VIT / missing).unlink(missing_ok=True)
+    with pytest.raises(IadError, match=rf"{re.escape(missing)}: missing; run `dvc repro`"):
+        score(method)
+    assert not paths.SCORE.exists()
+
+
+def test_what_is_kept_says_of_test_pictures_what_was_written(prepare):
+    prepare()
+    features = write_features(Path(), paths.EXTRACT_VIT)
+    score("vit")
+    kept = read_fitted("vit")
+    assert (kept.method, kept.kind, kept.reads) == ("vit", "knn", "extract_vit")
+    said = kept.detector.predict(features[rows_of("test")])
+    np.testing.assert_array_equal(scored_by("vit")["score"], said.pred_score)
+
+
+def test_maps_of_an_earlier_run_by_hand_go_where_a_method_has_none_any_more(prepare):
+    prepare()
+    write_features(Path(), paths.EXTRACT_VIT)
+    for name in (paths.CALIBRATION_MAPS, paths.TEST_MAPS):
+        with new_array(paths.SCORE / "vit" / name, (9, 2, 2), np.float32) as maps:
+            maps[:] = 0
+    score("vit")
+    assert set(files("vit")) == {paths.CALIBRATION_SCORES, paths.TEST_SCORES, paths.PROVENANCE, paths.DETECTOR}

@@ -26,7 +26,8 @@ from iad.detectors.autoencoder.network import (
 from iad.detectors.autoencoder.reconstruction import GoodErrors, anomaly_maps, cell_means, good_errors
 from iad.detectors.autoencoder.training import Epoch, HeldOut, best_epoch, hold_out, train_autoencoder
 from iad.detectors.base import Detector as Base
-from iad.detectors.base import Embeddings, Prediction, State, Takes, required
+from iad.detectors.base import Prediction, State
+from iad.detectors.embeddings import Embeddings, Takes, required
 from iad.errors import IadError
 from iad.neighbors.rows import Rows
 
@@ -77,7 +78,7 @@ class Detector(Base[Options]):
         Args:
             good: the pictures; two shares of them are held out.
             calibrated_apart: other pictures will set the threshold, so that one share is enough.
-            on_epoch: called with the history after every epoch.
+            on_epoch: called with the history, once before the first epoch and after each.
 
         Raises:
             IadError: if S is not a multiple of 16, nothing is left to train on, or the training diverges.
@@ -90,6 +91,7 @@ class Detector(Base[Options]):
         network = build_autoencoder(
             self.training.width, self.training.latent_channels, image_size=pixels.shape[1], seed=self.seed
         )
+        on_epoch([])  # nothing is refused any more, but for a training that diverges
         self.network, self.history = train_autoencoder(
             network, pixels, self.shares, self.training, self._runtime, on_epoch, seed=self.seed
         )

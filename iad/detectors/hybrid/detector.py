@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 
-from iad.detectors.base import Composite, Embeddings, Prediction, State
+from iad.detectors.base import Composite, Prediction, State
 from iad.detectors.base import Detector as Base
 from iad.detectors.calibrate import calibrate
+from iad.detectors.embeddings import Embeddings
 from iad.detectors.hybrid import Options
 from iad.detectors.hybrid.evidence import MAP_TAIL_SHARE, TAIL_SHARE, GoodTail, enlarge, fit_tail, fuse
 from iad.detectors.maps import enlargement

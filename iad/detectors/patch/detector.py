@@ -6,12 +6,14 @@ PatchCore (Roth et al., CVPR 2022, arXiv 2106.08265) keeps a coreset of the patc
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, ClassVar, Self, TypeAlias
 
 import numpy as np
 
-from iad.detectors.base import Embeddings, Extendable, Prediction, State, Takes, required
+from iad.detectors.base import Extendable, Prediction, State
+from iad.detectors.embeddings import Embeddings, Takes, required
 from iad.detectors.patch import Options
 from iad.detectors.patch.coreset import greedy_coreset
 from iad.detectors.patch.foreground import Foreground, fit_foreground, masks_of_good
@@ -215,18 +217,20 @@ class Detector(Extendable[Options]):
         return "cpu" if self.runtime is None else self.runtime.float64_device
 
     def _require_neighbors(self, leave_out: np.ndarray | None) -> None:
-        k, whose, own = self.options.k, "", [0]
+        k, whose, own, out = self.options.k, "", [0], leave_out is not None
         if leave_out is not None:
             whose, own = "other ", [last - first for first, last in map(self.bank.rows_of, leave_out.tolist())] or [0]
         left = len(self.bank.rows) - max(own)
         if left >= k:
             return
-        fewest = -(-k // self._per_picture) + (leave_out is not None)
         ways = [f"set patch.k to {left} or less"] if left else []
-        ways += [] if self._whole else ["raise patch.coreset_sampling_ratio"]
+        if not self._whole and (self.pictures - out) * self._per_picture >= k:
+            ways.append("raise patch.coreset_sampling_ratio to 1")
+        share = self.options.coreset_sampling_ratio * self._per_picture  # of a coreset, the one left out may have all
+        enough = math.ceil((k + out * self._per_picture) / share)
         raise IadError(
             f"patch.k = {k}, but only {left} patches of {whose}good pictures are there to compare with; "
-            f"{', or '.join([*ways, f'add good pictures: it takes {fewest} at least'])}"
+            f"{', or '.join([*ways, f'add good pictures: {enough} are enough'])}"
         )
 
     def _patches(self) -> np.ndarray:

@@ -5,9 +5,10 @@ import pytest
 import torch
 
 from iad.compute import Runtime
+from iad.detectors.autoencoder import Training
 from iad.detectors.autoencoder import training as module
 from iad.detectors.autoencoder.network import build_autoencoder, to_pixels
-from iad.detectors.autoencoder.training import Epoch, Training, best_epoch, held_out_table, hold_out, train_autoencoder
+from iad.detectors.autoencoder.training import Epoch, best_epoch, hold_out, train_autoencoder
 from iad.errors import IadError
 
 FP32 = Runtime("cpu", "fp32", 2)
@@ -27,14 +28,13 @@ ROWS = hold_out(np.arange(16), early_stopping=0.25, calibration=0.2, seed=0)
 
 
 def settings(**changes):
-    chosen = {"epochs": 6, "patience": 50, "batch_size": 4, "learning_rate": 0.01, "augment": False, "seed": 0}
+    chosen = {"epochs": 6, "patience": 50, "batch_size": 4, "learning_rate": 0.01, "augment": False}
     return Training(**chosen | changes)
 
 
-def train(on_epoch=lambda _: None, **changes):
-    torch.manual_seed(0)
+def train(on_epoch=lambda _: None, *, images=IMAGES, seed=0, **changes):
     model = build_autoencoder(4, 4, image_size=32, seed=0)
-    return train_autoencoder(model, IMAGES, ROWS, settings(**changes), FP32, on_epoch)
+    return train_autoencoder(model, images, ROWS, settings(**changes), FP32, on_epoch, seed=seed)
 
 
 def mean_error(model, rows):
@@ -70,27 +70,25 @@ def test_no_calibration_share_holds_none():
 
 
 @pytest.mark.parametrize(
-    ("count", "shares", "counts"),
+    ("count", "shares", "counts", "remedy"),
     [
-        (2, SHARES, r"1 \+ 1 of 2"),
-        (1, SHARES, r"1 \+ 1 of 1"),
-        (10, {"early_stopping": 0.5, "calibration": 0.5}, r"5 \+ 5 of 10"),
+        (2, SHARES, "1 + 1 of 2", "add good pictures: it takes 3 at least"),
+        (1, SHARES, "1 + 1 of 1", "add good pictures: it takes 3 at least"),
+        (1, {"early_stopping": 0.1, "calibration": 0}, "1 + 0 of 1", "add good pictures: it takes 2 at least"),
+        (
+            10, {"early_stopping": 0.5, "calibration": 0.5}, "5 + 5 of 10",
+            "lower the shares, or add good pictures: it takes 3 at least",
+        ),
     ],
-)
-def test_too_few_pictures_are_refused_with_the_counts(count, shares, counts):
-    with pytest.raises(IadError, match=rf"^ae\.held_out: {counts} good pictures .* lower the shares"):
+)  # fmt: skip
+def test_too_few_pictures_are_refused_with_the_counts_and_a_remedy_that_helps(count, shares, counts, remedy):
+    with pytest.raises(IadError) as refused:
         hold_out(np.arange(count), **shares, seed=0)
-
-
-def test_the_table_names_the_pictures_that_do_not_train():
-    ids = np.array([f"{row}.png" for row in range(20)], dtype=object)
-    rows = hold_out(np.arange(20), **SHARES, seed=0)
-    table = held_out_table(rows, ids)
-    share = dict(zip(table["image_id"], table["share"], strict=True))
-    assert {name for name, kind in share.items() if kind == "early_stopping"} == set(ids[rows.early_stopping])
-    assert {name for name, kind in share.items() if kind == "calibration"} == set(ids[rows.calibration])
-    assert not set(share) & set(ids[rows.train])
-    assert len(table["image_id"]) == len(share) == 6
+    assert str(refused.value) == (
+        f"ae.held_out: {counts} good pictures would be held out, which leaves none to train on; {remedy}"
+    )
+    least = {name: min(share, 0.01) for name, share in shares.items()}
+    assert len(hold_out(np.arange(int(remedy.split()[-3])), **least, seed=0).train) == 1
 
 
 def test_training_lowers_both_losses():
@@ -169,11 +167,8 @@ def test_the_first_of_equal_epochs_is_best():
 def test_only_the_training_pictures_reach_the_weights():
     other = IMAGES.copy()
     other[ROWS.calibration] = 255
-    weights = []
-    for images in (IMAGES, other):
-        model = build_autoencoder(4, 4, image_size=32, seed=0)
-        weights.append(train_autoencoder(model, images, ROWS, settings(epochs=2), FP32, lambda _: None)[0].state_dict())
-    assert all(torch.equal(weights[0][name], weights[1][name]) for name in weights[0])
+    first, second = (train(images=images, epochs=2)[0].state_dict() for images in (IMAGES, other))
+    assert all(torch.equal(first[name], second[name]) for name in first)
 
 
 def test_augmentation_turns_and_mirrors_squares_and_keeps_their_pixels():
@@ -182,3 +177,13 @@ def test_augmentation_turns_and_mirrors_squares_and_keeps_their_pixels():
     seen = {tuple(module._augment(pixels, generator)[0, 0].flatten().tolist()) for _ in range(100)}
     assert len(seen) == 8  # the symmetries of the square
     assert {tuple(sorted(view)) for view in seen} == {tuple(map(float, range(16)))}
+
+
+def test_augmentation_is_a_quarter_turn_to_the_left_so_often_and_then_perhaps_a_flip():
+    pixels, drawn = torch.rand(2, 3, 6, 6), np.random.default_rng(1)
+    for _ in range(30):
+        generator = np.random.default_rng(drawn.integers(1000))
+        again = np.random.default_rng(generator.bit_generator.seed_seq.entropy)
+        rotated = torch.rot90(pixels, int(again.integers(4)), (2, 3))
+        expected = rotated.flip(3) if again.integers(2) else rotated
+        assert torch.equal(module._augment(pixels, generator), expected)

@@ -3,40 +3,43 @@
 import numpy as np
 import pytest
 
+from iad.detectors.patch import Options
 from iad.detectors.patch.memory_bank import MemoryBank
-from iad.detectors.patch.scores import draw_pictures, only_falls, patch_scores
+from iad.detectors.patch.scores import patch_scores, predict
 from tests.helpers import mean_of_worst
 
 RNG = np.random.default_rng(0)
 GOOD = RNG.normal(size=(5, 3, 4, 6)).astype(np.float16)
 OTHERS = RNG.normal(size=(3, 3, 4, 6)).astype(np.float16)
 BANK = MemoryBank(GOOD)
-MAPS = BANK.distance_maps(OTHERS, k=1, title="test")
+MAPS = BANK.distance_maps(OTHERS, num_neighbors=1)
 
 
-@pytest.mark.parametrize(("aggregate", "places"), [("max", 1), ("top", 3), ("top", 100)])
-def test_a_score_is_the_mean_of_the_worst_places_less_a_share_of_the_median(aggregate, places):
-    expected = mean_of_worst(MAPS, min(places / 12, 1)) - 0.25 * np.median(MAPS.reshape(3, 12), axis=1)
-    found = patch_scores(BANK, OTHERS, MAPS, aggregate=aggregate, top_places=places, subtract_median=0.25)
-    np.testing.assert_allclose(found, expected, rtol=1e-6)
+@pytest.mark.parametrize(("aggregate", "patches"), [("max", 1), ("top", 3), ("top", 100)])
+def test_a_score_is_the_mean_of_the_worst_patches_less_a_share_of_the_median(aggregate, patches):
+    expected = mean_of_worst(MAPS, min(patches / 12, 1)) - 0.25 * np.median(MAPS.reshape(3, 12), axis=1)
+    options = Options(aggregate=aggregate, top_patches=patches, subtract_median=0.25)
+    np.testing.assert_allclose(patch_scores(BANK, OTHERS, MAPS, options), expected, rtol=1e-6)
 
 
 def test_reweighting_is_that_of_the_bank():
-    found = patch_scores(BANK, OTHERS, MAPS, aggregate="reweighted", top_places=1, subtract_median=0)
+    found = patch_scores(BANK, OTHERS, MAPS, Options(aggregate="reweighted", subtract_median=0))
     np.testing.assert_array_equal(found, BANK.reweighted(OTHERS, MAPS))
 
 
-def test_pictures_are_drawn_once_each_in_ascending_order_or_all_are_taken():
-    drawn = draw_pictures(20, 5, seed=3)
-    assert len(set(drawn.tolist())) == 5
-    assert drawn.tolist() == sorted(drawn.tolist())
-    assert set(drawn.tolist()) <= set(range(20))
-    for most in (0, 20, 21):
-        assert draw_pictures(20, most, seed=3).tolist() == list(range(20))
+def test_a_share_of_the_median_is_taken_off_a_reweighted_score_too():
+    found = patch_scores(BANK, OTHERS, MAPS, Options(aggregate="reweighted", subtract_median=0.5))
+    np.testing.assert_allclose(
+        found, BANK.reweighted(OTHERS, MAPS) - np.median(MAPS.reshape(3, 12), axis=1) / 2, rtol=1e-6
+    )
 
 
-def test_only_a_distance_to_a_whole_bank_can_do_nothing_but_fall():
-    plain = {"aggregate": "top", "subtract_median": 0, "coreset": 1, "foreground": "none"}
-    assert only_falls(**plain)
-    for change in ({"aggregate": "reweighted"}, {"subtract_median": 0.1}, {"coreset": 0.5}, {"foreground": "pca"}):
-        assert not only_falls(**plain | change)
+@pytest.mark.parametrize("leave_out", [None, np.array([0, 3])])
+def test_maps_show_what_is_above_a_quantile_of_the_picture_and_scores_stay(leave_out):
+    pictures = OTHERS if leave_out is None else GOOD[leave_out]
+    plain, shown = (predict(BANK, None, pictures, Options(map_above=above), leave_out=leave_out) for above in (0, 0.25))
+    quantiles = np.quantile(plain.anomaly_map, 0.25, axis=(1, 2), keepdims=True)
+    np.testing.assert_allclose(shown.anomaly_map, np.maximum(plain.anomaly_map - quantiles, 0), atol=1e-6)
+    assert shown.anomaly_map.dtype == np.float32
+    np.testing.assert_array_equal(shown.pred_score, plain.pred_score)
+    np.testing.assert_array_equal(plain.anomaly_map, BANK.distance_maps(pictures, num_neighbors=1, leave_out=leave_out))

@@ -9,11 +9,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from iad import paths
+from iad.bundles.sealed import in_one_line, read_sealed, write_sealed
 from iad.detectors import HYBRID, detector_class, options_of
-from iad.detectors.base import Detector, Embeddings, State
+from iad.detectors.base import Detector, State
+from iad.detectors.embeddings import Embeddings
 from iad.errors import IadError
 from iad.options import Name, Section
-from iad.sealed import in_one_line, read_sealed, write_sealed
 
 if TYPE_CHECKING:
     from iad.compute import Runtime
@@ -101,7 +102,7 @@ def unpack(values: Mapping[str, Any], arrays: Mapping[str, np.ndarray], runtime:
     Raises:
         IadError: if there is no such detector here, or a number among the arrays is not finite.
         ValueError: if values are of another type, or do not fit the arrays, as far as the detector sees it now; other
-            errors of `iad.sealed.MISFITS` too.
+            errors of `iad.bundles.sealed.MISFITS` too.
     """
     packed = Packed.model_validate(values)
     if bad := next((name for name, array in arrays.items() if not _finite(array)), None):

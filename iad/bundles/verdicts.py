@@ -10,17 +10,17 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any
 
+from iad.bundles.outputs import require_file, require_folder
 from iad.data.pictures import PictureFile, find
 from iad.errors import IadError
 from iad.io import replacing, write_csv, write_table
-from iad.outputs import require_file, require_folder
 from iad.progress import track
 
 if TYPE_CHECKING:
     import pandas as pd
 
-    from iad.bundle import Bundle
-    from iad.predictor import Verdict
+    from iad.bundles.bundle import Bundle
+    from iad.bundles.predictor import Verdict
 
 COLUMNS = ("image_id", "path", "score", "p_value", "rejected", "known", "error")
 KINDS = {".csv": "CSV", ".jsonl": "JSON lines", ".parquet": "Parquet"}
@@ -54,13 +54,13 @@ def inspect(
         out: a table of verdicts, of which kind its suffix says.
         maps: a folder for each picture under the colours of its map.
         force: whether outputs that are there already are replaced.
-        weights: as in `iad.predictor.Predictor`.
-        device: as in `iad.predictor.Predictor`.
+        weights: as in `iad.bundles.predictor.Predictor`.
+        device: as in `iad.bundles.predictor.Predictor`.
 
     Raises:
         IadError: before anything is computed, if a place is not there, or an output must not or cannot be written.
     """
-    from iad.predictor import load
+    from iad.bundles.predictor import load
 
     found = find_each(places)
     overlays = _require_outputs(found, [bundle, *places], out, maps, force=force)

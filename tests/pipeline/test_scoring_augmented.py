@@ -1,4 +1,4 @@
-"""`score` with turned copies in the bank. The oracle is a loop over the patches and copies of all other pictures."""
+"""`score` with rotated copies in the bank. The oracle is a loop over the patches and copies of all other pictures."""
 
 import numpy as np
 import pytest
@@ -11,7 +11,7 @@ from iad.stages.score import score
 from tests.prepared import write_prepared
 
 SOURCE, FOLDER = paths.EXTRACT_VIT, paths.SCORE / "patch_vit"
-RECORD = {"name": "net", "patches": {"layers": [2], "neighbourhood": 1, "turns": 2}, "runtime": {"device": "cpu"}}
+RECORD = {"name": "net", "patches": {"layers": [2], "neighbourhood": 1, "rotations": 2}, "runtime": {"device": "cpu"}}
 
 
 @pytest.fixture
@@ -23,7 +23,7 @@ def train(tiny_template, tmp_path, monkeypatch):
     rng, count = np.random.default_rng(1), len(np.load(paths.IMAGES, mmap_mode="r"))
     with new_array(SOURCE / paths.PATCHES, (count, 2, 3, 4), np.float16) as patches:
         patches[:] = rng.normal(size=patches.shape)
-        with new_array(SOURCE / paths.COPIES, (len(rows), 2, 2, 3, 4), np.float16) as copies:
+        with new_array(SOURCE / paths.AUGMENTED, (len(rows), 2, 2, 3, 4), np.float16) as copies:
             copies[:, 0] = patches[rows]
             copies[:, 1] = rng.normal(size=copies[:, 1].shape)
     write_json(SOURCE / paths.BACKBONE_RECORD, RECORD)
@@ -31,7 +31,7 @@ def train(tiny_template, tmp_path, monkeypatch):
 
 
 def oracle(row, train):
-    patches, copies = (np.load(SOURCE / name).astype(np.float64) for name in (paths.PATCHES, paths.COPIES))
+    patches, copies = (np.load(SOURCE / name).astype(np.float64) for name in (paths.PATCHES, paths.AUGMENTED))
     good = [
         part.reshape(-1, 4) for place, other in enumerate(train) if other != row
         for part in (patches[other], copies[place])
@@ -55,14 +55,14 @@ def test_a_test_picture_is_compared_with_pictures_and_copies(train):
     assert read_json(FOLDER / paths.PROVENANCE)["detector"]["bank"] == len(train) * 3 * 6
 
 
-def test_patches_of_tiles_and_of_turned_copies_come_from_the_stage_before(tiny_template, tmp_path, monkeypatch):
+def test_patches_of_tiles_and_of_rotated_copies_come_from_the_stage_before(tiny_template, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    write_prepared(tiny_template, tmp_path, side=64, vit={"patches": {"tile": 32, "turns": 3, "mirror": True}})
+    write_prepared(tiny_template, tmp_path, side=64, vit={"patches": {"tile": 32, "rotations": 3, "flip": True}})
     extract_vit()
     score("patch_vit")
     assert np.load(FOLDER / paths.TEST_MAPS, mmap_mode="r").shape == (9, 4, 4)
     found = read_json(FOLDER / paths.PROVENANCE)
     assert found["detector"]["bank"] == 12 * 6 * 16
-    assert {name: found["model"]["patches"][name] for name in ("tile", "overlap", "turns", "mirror")} == {
-        "tile": 32, "overlap": 0.25, "turns": 3, "mirror": True,
+    assert {name: found["model"]["patches"][name] for name in ("tile", "overlap", "rotations", "flip")} == {
+        "tile": 32, "overlap": 0.25, "rotations": 3, "flip": True,
     }  # fmt: skip

@@ -10,15 +10,16 @@ from typing import TYPE_CHECKING, get_args
 
 import numpy as np
 
-from iad.bundle import Bundle, read_bundle, write_bundle
+from iad.bundles.bundle import Bundle, read_bundle, write_bundle
+from iad.bundles.sealed import in_one_line
 from iad.data.given import Errors, Given, Picture, read_pictures
 from iad.decision.conformal import p_values
 from iad.decision.thresholds import is_anomalous
 from iad.detectors import detector_class
-from iad.detectors.base import Embeddings, Prediction
+from iad.detectors.base import Prediction
+from iad.detectors.embeddings import Embeddings
 from iad.detectors.maps import FullMaps
 from iad.errors import IadError
-from iad.sealed import in_one_line
 
 if TYPE_CHECKING:
     from iad.compute import Runtime

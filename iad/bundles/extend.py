@@ -14,18 +14,19 @@ from typing import Any
 
 import numpy as np
 
-from iad.bundle import Bundle, CalibrationSet, PictureSet
+from iad.bundles.bundle import Bundle, CalibrationSet, PictureSet
+from iad.bundles.fitted import Fitted
+from iad.bundles.predictor import Predictor
+from iad.bundles.sealed import in_one_line
 from iad.data.given import Given, read_pictures
 from iad.data.pictures import PictureFile
 from iad.decision.thresholds import is_anomalous, set_threshold
-from iad.detectors.base import Embeddings, Extendable
+from iad.detectors.base import Extendable
 from iad.detectors.calibrate import draw_pictures, left_out_scheme
+from iad.detectors.embeddings import Embeddings
 from iad.errors import IadError
-from iad.fitted import Fitted
 from iad.options import flat
-from iad.predictor import Predictor
 from iad.report.overlay import red_scale
-from iad.sealed import in_one_line
 
 MAY_DIFFER = ("method", "reads")  # of a fitted method: names that a user chooses
 OF_A_MACHINE = ("weights", "batch_size", "runtime")  # of a backbone: where and how the same numbers are made

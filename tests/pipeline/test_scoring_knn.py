@@ -1,4 +1,4 @@
-"""Maps of kNN methods on a tiny prepared folder. The oracle is the split of each distance, place by place."""
+"""Maps of kNN methods on a tiny prepared folder. The oracle is the split of each distance, patch by patch."""
 
 import numpy as np
 import pytest
@@ -54,14 +54,14 @@ def test_a_good_picture_is_compared_with_others_alone(calibration, prepare):
     prepare(side=64, calibration=calibration)
     extract_resnet()
     score("resnet")
-    features, vectors = (open_array(paths.EXTRACT_RESNET / name) for name in (paths.FEATURES, paths.PLACES))
-    features, vectors, train = features.astype(np.float64), vectors.astype(np.float64), rows_of("train")
+    features, added = (open_array(paths.EXTRACT_RESNET / name) for name in (paths.FEATURES, paths.CONTRIBUTIONS))
+    features, added, train = features.astype(np.float64), added.astype(np.float64), rows_of("train")
     _, maps = written("resnet")[0]
     for picture, found in zip(rows_of("calibration") if calibration else train, maps, strict=True):
         others = sorted((np.linalg.norm(features[picture] - features[one]), one) for one in train if one != picture)
         expected = np.mean(
             [
-                ((vectors[picture] - vectors[one]) @ (features[picture] - features[one])) / distance / found.size
+                ((added[picture] - added[one]) @ (features[picture] - features[one])) / distance / found.size
                 for distance, one in others[:K]
             ],
             axis=0,
@@ -70,34 +70,35 @@ def test_a_good_picture_is_compared_with_others_alone(calibration, prepare):
 
 
 @pytest.mark.parametrize(
-    ("section", "stage"),
+    ("section", "reason"),
     [({"attribution": False}, None), ({"patches": {"tile": 32}}, "attribution is for whole pictures")],
 )
-def test_without_vectors_of_places_there_are_scores_and_no_maps(section, stage, prepare, capsys):
+def test_without_contributions_of_patches_there_are_scores_and_no_maps(section, reason, prepare, capsys):
     prepare(side=64, resnet=section)
     extract_resnet()
-    assert not (paths.EXTRACT_RESNET / paths.PLACES).exists()
-    assert (stage or "no maps") in capsys.readouterr().out or stage is None
+    assert not (paths.EXTRACT_RESNET / paths.CONTRIBUTIONS).exists()
+    line = capsys.readouterr().out
+    assert (reason in line) if reason else ("no maps" not in line)
     assert read_json(paths.EXTRACT_RESNET / paths.BACKBONE_RECORD)["attribution"] is False
     score("resnet")
     assert sorted(path.name for path in (paths.SCORE / "resnet").iterdir()) == [
-        paths.CALIBRATION_SCORES, paths.PROVENANCE, paths.TEST_SCORES,
+        paths.CALIBRATION_SCORES, paths.DETECTOR, paths.PROVENANCE, paths.TEST_SCORES,
     ]  # fmt: skip
 
 
-def test_a_network_that_shows_no_places_is_named(prepare, capsys, monkeypatch):
-    monkeypatch.setattr("iad.features.contributions.last_block", lambda _: None)
+def test_a_network_that_shows_no_patches_is_named(prepare, capsys, monkeypatch):
+    monkeypatch.setattr("iad.features.embeddings.last_block", lambda _: None)
     prepare()
     extract_vit()
-    line = "extract_vit: no maps of kNN methods: test_vit shows no places for cls\n"
-    assert line in capsys.readouterr().out
-    assert not (paths.EXTRACT_VIT / paths.PLACES).exists()
+    line = capsys.readouterr().out
+    assert line.endswith("; no maps of kNN methods: test_vit does not show what patches add to cls\n")
+    assert not (paths.EXTRACT_VIT / paths.CONTRIBUTIONS).exists()
 
 
-def test_an_older_file_of_vectors_goes(prepare):
+def test_an_older_file_of_contributions_goes(prepare):
     prepare()
     extract_resnet()
-    assert open_array(paths.EXTRACT_RESNET / paths.PLACES).shape == (21, 1, 1, 96)
+    assert open_array(paths.EXTRACT_RESNET / paths.CONTRIBUTIONS).shape == (21, 1, 1, 96)
     prepare(resnet={"attribution": False})
     extract_resnet()
-    assert not (paths.EXTRACT_RESNET / paths.PLACES).exists()
+    assert not (paths.EXTRACT_RESNET / paths.CONTRIBUTIONS).exists()

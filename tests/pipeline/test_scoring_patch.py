@@ -78,8 +78,8 @@ def test_a_calibration_split_is_used_where_there_is_one(prepare):
     assert set(table["scheme"]) == {"split"}
 
 
-def test_the_worst_places_count_less_the_share_of_the_median(prepare):
-    prepare(patch={"aggregate": "top", "top_places": 2, "subtract_median": 0.5, "map_above": 0})
+def test_the_worst_patches_count_less_the_share_of_the_median(prepare):
+    prepare(patch={"aggregate": "top", "top_patches": 2, "subtract_median": 0.5, "map_above": 0})
     score("patch_vit")
     maps = np.load(FOLDER / paths.TEST_MAPS).reshape(9, -1)
     expected = np.sort(maps, axis=1)[:, -2:].mean(axis=1) - np.median(maps, axis=1) / 2
@@ -100,7 +100,7 @@ def test_maps_show_what_is_above_a_quantile_of_the_picture_and_scores_stay(prepa
 
 
 def test_scores_of_a_coreset_promise_less(prepare):
-    prepare(patch={"coreset": 0.5})
+    prepare(patch={"coreset_sampling_ratio": 0.5})
     score("patch_vit")
     assert set(read_table(FOLDER / paths.CALIBRATION_SCORES)["scheme"]) == {"jackknife"}
     assert read_json(FOLDER / paths.PROVENANCE)["detector"]["bank"] == 36
@@ -181,8 +181,8 @@ def test_the_bank_is_searched_on_the_card_that_was_asked_for(device, prepare, mo
         asked.append(device)
         raise IadError("seen")
 
-    monkeypatch.setattr("iad.stages.scorers.patch.start_compute", lambda _: Runtime(device, "fp32", 1))
-    monkeypatch.setattr("iad.stages.scorers.patch.MemoryBank", bank)
+    monkeypatch.setattr("iad.pipeline.scoring._runtime", lambda _: Runtime(device, "fp32", 1))
+    monkeypatch.setattr("iad.detectors.patch.detector.MemoryBank", bank)
     with pytest.raises(IadError, match="seen"):
         score("patch_vit")
     assert asked == ["cuda" if device == "cuda" else "cpu"]

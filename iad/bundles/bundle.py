@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from pydantic.dataclasses import dataclass
 
-from iad.bundle_parts import (
+from iad.bundles.parts import (
     EXACT,
     BackboneRecord,
     CalibrationSet,
@@ -27,10 +27,10 @@ from iad.bundle_parts import (
     Preprocess,
     Rule,
 )
+from iad.bundles.sealed import in_one_line, read_sealed, write_sealed
 from iad.decision.promises import Threshold
 from iad.errors import IadError
 from iad.progress import say
-from iad.sealed import in_one_line, read_sealed, write_sealed
 
 __all__ = [
     "Bundle", "CalibrationSet", "Maps", "Origin", "PictureSet", "Preprocess", "Rule", "locked", "read_bundle",
@@ -38,8 +38,8 @@ __all__ = [
 ]  # fmt: skip
 
 if TYPE_CHECKING:
+    from iad.bundles.fitted import Fitted
     from iad.compute import Runtime
-    from iad.fitted import Fitted
 
 FORMAT = 1
 SUFFIX = ".iad"
@@ -105,8 +105,8 @@ class Bundle:
         return bool((self.calibration.rows < 0).all())
 
     def fitted(self, runtime: Runtime | None = None) -> Fitted:
-        """The method; this imports what it computes with. See `iad.fitted.unpack`."""
-        from iad.fitted import unpack
+        """The method; this imports what it computes with. See `iad.bundles.fitted.unpack`."""
+        from iad.bundles.fitted import unpack
 
         return unpack(*self.packed, runtime)
 

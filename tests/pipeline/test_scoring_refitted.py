@@ -1,21 +1,23 @@
-"""Classical detectors as methods. The oracle refits by hand for every picture that is left out."""
+"""`score` with detectors that are fitted again per fold. The oracle refits by hand for every picture left out."""
 
 from pathlib import Path
 
 import numpy as np
 import pytest
-from iad.detectors.classical import DETECTORS
-from iad.detectors.folds import draw_folds
 
 from iad import paths
 from iad.config import load_params
 from iad.data.manifest import read_manifest
+from iad.detectors import detector_names, options_of, section_of
+from iad.detectors.calibrate import draw_folds
+from iad.detectors.options import Refitted
 from iad.errors import IadError
 from iad.io import read_json, read_table
 from iad.stages.score import score
 from tests.helpers import expand, read_yaml, record_reads
 from tests.prepared import write_features, write_prepared
 
+NAMES = [name for name in detector_names() if issubclass(options_of(name), Refitted)]
 SMALL = {"kmeans": {"clusters": 2}, "gmm": {"components": 1}, "lof": {"n_neighbors": 2}}
 
 
@@ -24,7 +26,9 @@ def prepare(tiny_template, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
 
     def write(calibration=0, **classical):
-        methods = {name: {"reads": "extract_vit", "params": f"classical.{name}"} for name in DETECTORS}
+        methods = {
+            name: {"detector": name, "reads": "extract_vit", "params": section_of(name)} for name in NAMES
+        }  # fmt: skip
         write_prepared(tiny_template, tmp_path, calibration=calibration, methods=methods, classical=SMALL | classical)
         return write_features(Path(), paths.EXTRACT_VIT).astype(np.float64)
 
@@ -55,8 +59,7 @@ def test_scores_equal_the_formula_and_calibration_comes_from_the_other_folds(pre
     np.testing.assert_allclose(tested["score"], [largest_z(good, row) for row in features[test]])
     assert set(calibration["scheme"]) == {"k_fold"}
     assert read_json(paths.SCORE / "zscore" / paths.PROVENANCE)["detector"] == {
-        "name": "zscore", "standardize": False, "aggregate": "max",
-        "fitted_to": 12, "folds": 5, "calibration_fitted_to_at_least": 9,
+        "name": "zscore", "aggregate": "max", "fitted_to": 12, "folds": 5, "calibration_fitted_to_at_least": 9,
     }  # fmt: skip
 
 
@@ -66,19 +69,19 @@ def test_pictures_set_apart_calibrate_without_folds(prepare):
     good, calibration = features[rows_of("train")], tables("zscore")[0]
     np.testing.assert_allclose(calibration["score"], [largest_z(good, row) for row in features[rows_of("calibration")]])
     assert set(calibration["scheme"]) == {"split"}
-    assert "folds" not in read_json(paths.SCORE / "zscore" / paths.PROVENANCE)["detector"]
+    assert "calibration_fitted_to_at_least" not in read_json(paths.SCORE / "zscore" / paths.PROVENANCE)["detector"]
 
 
-@pytest.mark.parametrize("method", DETECTORS)
+@pytest.mark.parametrize("method", NAMES)
 def test_every_detector_reads_exactly_its_own_section_and_writes_the_same_bytes_twice(method, prepare, monkeypatch):
     prepare()
-    read = record_reads("score", load_params(), monkeypatch)
+    read = record_reads(load_params(), monkeypatch)
     written = []
     for _ in range(2):
         score(method)
         written.append({path.name: path.read_bytes() for path in (paths.SCORE / method).iterdir()})
     assert written[0] == written[1]
-    declared = expand(["seed", f"methods.{method}", f"classical.{method}"], read_yaml(paths.PARAMS))
+    declared = expand(["seed", f"methods.{method}", section_of(method)], read_yaml(paths.PARAMS))
     assert read == declared
 
 
@@ -86,7 +89,7 @@ def test_every_detector_reads_exactly_its_own_section_and_writes_the_same_bytes_
     ("method", "classical", "message"),
     [
         ("zscore", {"zscore": {"folds": 13}}, r"classical.zscore.folds = 13: only 12 good pictures"),
-        ("lof", {"lof": {"n_neighbors": 9}}, r"classical.lof.n_neighbors = 9: each of 9 good pictures has only 8"),
+        ("lof", {"lof": {"n_neighbors": 9}}, r"classical.lof.n_neighbors = 9: each good picture has only 8 others"),
         ("kmeans", {"kmeans": {"clusters": 10}}, r"classical.kmeans.clusters = 10: only 9 different good pictures"),
     ],
 )

@@ -11,10 +11,10 @@ import numpy as np
 from pydantic import AfterValidator, ConfigDict, Field, TypeAdapter
 from pydantic.dataclasses import dataclass
 
+from iad.bundles.fitted import Packed
 from iad.decision.promises import SCHEMES
 from iad.decision.thresholds import option_names
 from iad.errors import IadError, unknown
-from iad.fitted import Packed
 from iad.report.overlay import MapScale
 
 LARGEST_SIDE = 4096  # pixels of a prepared picture: a file cannot ask for more memory than that
@@ -214,7 +214,7 @@ def _known_values(values: dict[str, Any]) -> dict[str, Any]:
 
 
 PackedValues = Annotated[dict[str, Any], AfterValidator(_known_values)]
-"""The values of a fitted method, as `iad.fitted.Fitted.pack` gives them."""
+"""The values of a fitted method, as `iad.bundles.fitted.Fitted.pack` gives them."""
 
 BackboneRecord = Annotated[Mapping[str, Any], AfterValidator(_known_record)]
 """What `iad.features.embedder.Embedder.record` gives, as it is."""

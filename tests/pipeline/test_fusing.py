@@ -25,7 +25,7 @@ def project(tmp_path, monkeypatch):
 
 def run(how="mean", weights=()):
     hybrid = {"members": ["ae", "vit"], "how": how, "weights": list(weights)}
-    method = {"reads": "align/both", "params": "hybrids.both"}
+    method = {"detector": "hybrid", "reads": "align/both", "params": "hybrids.both"}
     set_params(paths.PARAMS, paths.PARAMS, {"hybrids": {"both": hybrid}, "methods": {"both": method}})
     align("both")
     score("both")
@@ -107,7 +107,7 @@ def test_a_hybrid_is_evaluated_as_any_method(project):
 def test_a_hybrid_of_a_hybrid_is_one_of_all_its_members(project):
     run()
     hybrid = {"members": ["both", "resnet"], "how": "mean", "weights": [2, 1]}
-    method = {"reads": "align/three", "params": "hybrids.three"}
+    method = {"detector": "hybrid", "reads": "align/three", "params": "hybrids.three"}
     set_params(paths.PARAMS, paths.PARAMS, {"hybrids": {"three": hybrid}, "methods": {"three": method}})
     align("three")
     score("three")
@@ -121,7 +121,7 @@ def test_a_method_that_reads_another_hybrid_than_it_names_is_refused(project):
     with pytest.raises(IadError, match=r"what hybrids\.both tunes must read align/both, not extract_vit"):
         score("both")
     set_params(paths.PARAMS, paths.PARAMS, {"methods": {"both": {"params": "hybrids.booth"}}})
-    with pytest.raises(IadError, match="unknown hybrid 'booth'; did you mean 'both'"):
+    with pytest.raises(IadError, match=r"unknown section of params\.yaml 'hybrids\.booth'; did you mean 'hybrids'"):
         score("both")
 
 
