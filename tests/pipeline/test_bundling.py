@@ -10,11 +10,11 @@ import pytest
 import torch
 
 from iad import paths
-from iad.bundle import read_bundle
+from iad.bundles.bundle import read_bundle
+from iad.bundles.predictor import load
 from iad.config import load_params
 from iad.io import read_json, read_table
 from iad.pipeline.bundling import collect, revision
-from iad.predictor import load
 from tests.bundled import bundle_of, every_method, iad, pictures_of, run_project
 from tests.conftest import commit, run, shared
 
