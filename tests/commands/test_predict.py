@@ -185,7 +185,7 @@ def test_a_picture_that_vanishes_in_between_is_told_and_passed_over(sorted_out, 
     Path("new").mkdir()
     for name in "ab":
         Path(f"new/{name}.png").write_bytes(passed[0].read_bytes())
-    from iad import predictor
+    from iad.bundles import predictor
 
     def late(*args, **options):
         Path("new/a.png").unlink()
