@@ -65,7 +65,9 @@ def test_float32_in_memory_is_not_copied():
 @pytest.mark.parametrize("coreset", [1.0, 0.3])
 def test_a_bank_of_a_view_is_the_bank_of_the_copy(pair, coreset):
     view, copy = pair
-    viewed, copied = (MemoryBank(patches, coreset_sampling_ratio=coreset, seed=2) for patches in (view, copy.astype(np.float16)))
+    viewed, copied = (
+        MemoryBank(patches, coreset_sampling_ratio=coreset, seed=2) for patches in (view, copy.astype(np.float16))
+    )
     np.testing.assert_array_equal(viewed.rows, copied.rows)
     own, found = np.array([2, 0]), []
     for bank, pictures in ((viewed, view), (copied, copy)):
