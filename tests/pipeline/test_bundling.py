@@ -7,7 +7,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import torch
 
 from iad import paths
 from iad.bundles.bundle import read_bundle
@@ -46,13 +45,10 @@ def set_apart(tiny_template, tmp_path_factory):
 
 
 @pytest.fixture
-def project(set_apart, tmp_path, monkeypatch):
+def project(set_apart, tmp_path, monkeypatch, as_the_pipeline):
     folder = Path(shutil.copytree(set_apart, tmp_path / "project"))
     monkeypatch.chdir(folder)
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield folder
-    torch.set_num_threads(threads)
+    return folder
 
 
 @pytest.mark.parametrize("method", ["vit", "patch_vit"])
