@@ -20,7 +20,8 @@ from iad.data.manifest import split_good
 from iad.detectors.aggregation import aggregate_maps
 from iad.detectors.autoencoder import Training
 from iad.detectors.autoencoder.detector import Detector as Autoencoder
-from iad.detectors.base import Embeddings, State
+from iad.detectors.base import State
+from iad.detectors.embeddings import Embeddings
 from iad.detectors.knn.detector import Detector as Knn
 from iad.metrics.image import auroc
 from iad.neighbors.rows import RowView

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,7 @@ from measuring import BACKBONES, Run, command, machine, with_interval
 from iad import paths
 from iad.config import Params, load_params
 from iad.detectors import detector_class, detector_names, section_of
+from iad.errors import IadError
 
 
 def classical_names() -> list[str]:
@@ -49,7 +51,14 @@ def table(stages: Path, params: Params) -> dict[str, list[str]]:
                 if name == "zscore" and standardize:
                     cells[title].append("the same")
                     continue
-                scores = scores_of(name, pooled[run.train], pooled[run.test], standardize=standardize, params=params)
+                try:
+                    scores = scores_of(
+                        name, pooled[run.train], pooled[run.test], standardize=standardize, params=params
+                    )
+                except IadError as refusal:
+                    print(f"refused: {refusal}", file=sys.stderr)
+                    cells[title].append("-")
+                    continue
                 cells[title].append(with_interval(
                     run.labels, scores, draws=chosen.bootstrap, confidence=chosen.confidence, seed=params.seed, digits=3
                 ))  # fmt: skip

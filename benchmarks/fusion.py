@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import sys
 from collections.abc import Callable, Sequence
 from itertools import combinations
 from pathlib import Path
@@ -64,7 +65,8 @@ class Scores:
             scaled = [SCALES[how](table["score"], self.test[name]["score"]) for name, table in good.items()]
             return np.zeros(0), np.mean(scaled, axis=0)
         said = {name: Prediction(table["score"]) for name, table in good.items()}
-        hybrid = Hybrid(HybridOptions.model_validate({"members": members, "how": how})).align(said)
+        options = HybridOptions.model_construct(members=members, how=how)  # five are more than params.yaml may have
+        hybrid = Hybrid(options).align(said)
         ids = common_pictures({name: table["image_id"] for name, table in good.items()})
         known = {name: said[name].take(places_of(table["image_id"], ids, name)) for name, table in good.items()}
         test = {name: Prediction(self.test[name]["score"]) for name in members}
@@ -110,7 +112,11 @@ def compare(stages: Path, params: Params) -> list[list[str]]:
         add(name, "-", scores.good[name]["score"], scores.test[name]["score"])
     for members in [members for members in HYBRIDS if set(members) <= set(known)]:
         for how in ("mean", "max", *SCALES):
-            good, test = scores.fused(members, how)
+            try:
+                good, test = scores.fused(members, how)
+            except IadError as refusal:
+                print(f"refused: {' + '.join(members)}: {refusal}", file=sys.stderr)
+                break
             add(" + ".join(members), how, good, test)
             if how == "mean":
                 differences += [

@@ -110,7 +110,7 @@ def other_options(params: Params) -> list[list[str]]:
             bank = MemoryBank(patches[case.train], coreset_sampling_ratio=ratio)
             kept, found = f"coreset {ratio:g}", case.distances(patches, bank)
             for worst, share in SCORES if ratio == 1 else SCORES[2:3]:
-                text = f"{kept}, {worst} worst places less {share:g} x median"
+                text = f"{kept}, {worst} worst patches less {share:g} x median"
                 rows.append(case.judge(text, *(scores(maps, worst, share) for maps in found)))
             weighed = [
                 bank.reweighted(*given, leave_out=own)

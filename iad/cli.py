@@ -31,6 +31,7 @@ from iad.stages.preprocess import preprocess
 from iad.stages.score import score
 from iad.stages.threshold import threshold
 from iad.stages.train_ae import train_ae
+from iad.words import printable
 
 STAGES = (
     download, preprocess, train_ae, extract_resnet, extract_vit, extract, score, align, threshold, evaluate,
@@ -93,5 +94,5 @@ def main() -> None:
 
 
 def _refuse(line: str, code: int) -> NoReturn:
-    print(f"iad: {line}", file=sys.stderr)
+    print(f"iad: {printable(line)}", file=sys.stderr)
     sys.exit(code)

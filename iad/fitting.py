@@ -22,8 +22,9 @@ from iad.decision import Threshold
 from iad.decision.thresholds import option_names, set_threshold
 from iad.detectors import HYBRID, detector_class, detector_names, options_of
 from iad.detectors.autoencoder import Training
-from iad.detectors.base import Detector, Embeddings
+from iad.detectors.base import Detector
 from iad.detectors.calibrate import Calibration, calibrate
+from iad.detectors.embeddings import Embeddings
 from iad.errors import IadError, unknown
 from iad.features import CnnBackbone, VitBackbone
 from iad.options import Count, Section

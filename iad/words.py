@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import unicodedata
 from collections.abc import Sequence
 
+UNSHOWN = ("Cc", "Cs", "Zl", "Zp")  # Unicode's categories of control characters, halves of characters, ends of lines
 SHOWN = 5  # names told in one line
 LEFT_ALIGNED = 2  # the first columns of a table hold names, the others numbers
 
@@ -17,6 +19,15 @@ def counted(count: int, one: str, many: str = "") -> str:
     '1 mask is'
     """
     return f"{count:,} {one}" if count == 1 else f"{count:,} {many or f'{one}s'}"
+
+
+def printable(text: str) -> str:
+    r"""A text in one line: what would steer a terminal, end the line or is no character becomes a question mark.
+
+    >>> printable("a\x1b[2Jb\n.png")
+    'a?[2Jb?.png'
+    """
+    return "".join("?" if unicodedata.category(letter) in UNSHOWN else letter for letter in text)
 
 
 def percent(share: float) -> str:

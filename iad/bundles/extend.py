@@ -21,9 +21,9 @@ from iad.bundles.sealed import in_one_line
 from iad.data.given import Given, read_pictures
 from iad.data.pictures import PictureFile
 from iad.decision.thresholds import is_anomalous, set_threshold
-from iad.detectors.base import Embeddings
+from iad.detectors.base import Extendable
 from iad.detectors.calibrate import draw_pictures, left_out_scheme
-from iad.detectors.kinds import Extendable
+from iad.detectors.embeddings import Embeddings
 from iad.errors import IadError
 from iad.options import flat
 from iad.report.overlay import red_scale

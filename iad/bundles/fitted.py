@@ -11,7 +11,8 @@ import numpy as np
 from iad import paths
 from iad.bundles.sealed import in_one_line, read_sealed, write_sealed
 from iad.detectors import HYBRID, detector_class, options_of
-from iad.detectors.base import Detector, Embeddings, State
+from iad.detectors.base import Detector, State
+from iad.detectors.embeddings import Embeddings
 from iad.errors import IadError
 from iad.options import Name, Section
 

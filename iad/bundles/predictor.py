@@ -16,7 +16,8 @@ from iad.data.given import Errors, Given, Picture, read_pictures
 from iad.decision.conformal import p_values
 from iad.decision.thresholds import is_anomalous
 from iad.detectors import detector_class
-from iad.detectors.base import Embeddings, Prediction
+from iad.detectors.base import Prediction
+from iad.detectors.embeddings import Embeddings
 from iad.detectors.maps import FullMaps
 from iad.errors import IadError
 

@@ -2,30 +2,27 @@
 
 from __future__ import annotations
 
-import unicodedata
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from iad.progress import say
-from iad.words import as_text, counted, named
+from iad.words import as_text, counted, named, printable
 
 if TYPE_CHECKING:  # these import what computes, which `iad bundle show` does not need
     from iad.bundles.bundle import Bundle
     from iad.bundles.extend import Added
     from iad.bundles.verdicts import Inspection
 
-UNSHOWN = ("Cc", "Cs")  # Unicode's categories of control characters and of halves of characters
-
 
 def show_lines(lines: Iterable[str]) -> None:
-    r"""Print lines; a character of a name that would steer the terminal, or is none, becomes a question mark.
+    r"""Print lines, each as one whatever names are in it.
 
     >>> show_lines(["a\x1b[2Jb.png"])
     a?[2Jb.png
     """
     for line in lines:
-        say("".join("?" if unicodedata.category(letter) in UNSHOWN else letter for letter in line))
+        say(printable(line))
 
 
 def bundle_lines(path: Path, bundle: Bundle, digest: str) -> Iterator[str]:
@@ -75,10 +72,15 @@ def verdict_lines(found: Inspection, *, table: bool) -> Iterator[str]:
     read = [one for one in found.verdicts if not one.error]
     if table and read:
         rows = [
-            (one.name, "rejected" if one.rejected else "passed", f"{one.pred_score:.4f}", f"{one.p_value:.4f}")
+            (
+                printable(one.name),
+                "rejected" if one.rejected else "passed",
+                f"{one.pred_score:.4f}",
+                f"{one.p_value:.4f}",
+            )
             for one in read
         ]
-        yield from as_text(("picture", "verdict", "score", "p"), rows).splitlines()
+        yield from as_text(("picture", "verdict", "score", "p"), rows).split("\n")
         yield ""
     yield from (f"not read: {one.error}" for one in found.verdicts if one.error)
     yield from (f"no overlay: {why}" for why in found.undrawn)

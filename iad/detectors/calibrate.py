@@ -22,8 +22,8 @@ from typing import Any, Literal, TypeAlias
 
 import numpy as np
 
-from iad.detectors.base import Detector, Embeddings, Prediction
-from iad.detectors.kinds import Composite
+from iad.detectors.base import Composite, Detector, Prediction
+from iad.detectors.embeddings import Embeddings
 from iad.errors import IadError
 from iad.progress import track
 

@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Any, ClassVar, Self, TypeVar
 
 import numpy as np
 
-from iad.detectors.base import Detector, Embeddings, Prediction, State, Takes, pooled_of
+from iad.detectors.base import Detector, Prediction, State
+from iad.detectors.embeddings import Embeddings, Takes, pooled_of
 from iad.detectors.options import Refitted, Scaled
 from iad.detectors.transforms import Scaling, fit_scaling, no_scaling
 from iad.errors import IadError

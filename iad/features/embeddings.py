@@ -32,7 +32,7 @@ TYPES: dict[Part, type[np.floating[Any]]] = {"pooled": np.float32, "patches": np
 
 
 class Embedded(TypedDict):
-    """Embeddings of N pictures, as `iad.detectors.base.Embeddings` takes them; None where a part is not there.
+    """Embeddings of N pictures, as `iad.detectors.embeddings.Embeddings` takes them; None where a part is not there.
 
     `pooled` float32 `(N, D)`, `patches` float16 `(N, h, w, D)`, `augmented` float16 `(N, c, h, w, D)`, `contributions`
     float16 `(N, h, w, D)`, and `pooling`, how `pooled` follows from `contributions`.

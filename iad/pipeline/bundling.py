@@ -16,8 +16,8 @@ from iad.config import Params
 from iad.data.manifest import read_manifest, rows_of
 from iad.decision.promises import Threshold, shared_scheme
 from iad.decision.thresholds import option_names, set_threshold
-from iad.detectors.base import Embeddings
-from iad.detectors.kinds import Extendable
+from iad.detectors.base import Extendable
+from iad.detectors.embeddings import Embeddings
 from iad.errors import IadError, unknown
 from iad.io import open_array, read_json, read_table
 from iad.options import flat

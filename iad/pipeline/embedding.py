@@ -40,7 +40,8 @@ def embed_pictures(params: Params, options: Backbone, folder: Path, *, section: 
     images, train = open_array(paths.IMAGES), rows_of(read_manifest(paths.MANIFEST), "train")
     embedder = Embedder(options, images.shape[1], batch_size=chosen.batch_size, runtime=runtime, section=section)
     write_embeddings(embedder, images, train, folder)
-    say(f"{folder.relative_to(paths.STAGES)}: {_made(embedder, len(images), len(train))}")
+    stage = ": ".join(folder.relative_to(paths.STAGES).parts)
+    say(f"{stage}: {_made(embedder, len(images), len(train))}")
 
 
 def write_embeddings(embedder: Embedder, images: np.ndarray, train: np.ndarray, folder: Path) -> None:

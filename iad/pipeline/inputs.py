@@ -9,7 +9,8 @@ import numpy as np
 import pandas as pd
 
 from iad import paths
-from iad.detectors.base import Embeddings, State, Takes
+from iad.detectors.base import State
+from iad.detectors.embeddings import Embeddings, Takes
 from iad.errors import IadError
 from iad.io import open_array, read_json, read_table
 from iad.neighbors.rows import take

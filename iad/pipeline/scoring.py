@@ -13,8 +13,9 @@ from iad.bundles.fitted import Fitted, unpack, write_fitted
 from iad.config import MethodSpec, Params
 from iad.data.manifest import read_manifest, rows_of
 from iad.detectors import HYBRID, detector_class
-from iad.detectors.base import Detector, Embeddings, Prediction
+from iad.detectors.base import Detector, Prediction
 from iad.detectors.calibrate import Calibration, calibrate
+from iad.detectors.embeddings import Embeddings
 from iad.errors import unknown
 from iad.io import new_array, write_json, write_table
 from iad.pipeline.inputs import good_embeddings, read_embeddings, read_record, read_trained, require_output

@@ -8,19 +8,14 @@ import pytest
 from iad import paths
 from iad.bundles.fitted import Fitted, read_fitted, unpack, write_fitted
 from iad.data.manifest import read_manifest, rows_of
-from iad.detectors.base import Embeddings
+from iad.detectors.embeddings import Embeddings
 from iad.detectors.knn import Options
 from iad.detectors.knn.detector import Detector
 from iad.errors import IadError
 from iad.pipeline.inputs import read_embeddings
-from tests.bundled import METHODS, copy_of, every_method
+from tests.bundled import METHODS, copy_of
 
 GOOD = np.random.default_rng(0).normal(size=(6, 4)).astype(np.float32)
-
-
-@pytest.fixture(scope="module")
-def finished(tiny_template, tmp_path_factory):
-    return every_method(tmp_path_factory, tiny_template)
 
 
 def inputs_of(fitted):

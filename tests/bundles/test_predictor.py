@@ -350,7 +350,7 @@ HOSTILE = {
         "pictures without a hash": set_value([["a.png"]], "pictures"),
         "no pictures": set_value([], "pictures"),
         "no backbone": set_value({}, "embedders"),
-        "another backbone": set_value("vit_giant_patch14_dinov2", "embedders", "extract_vit", "name"),
+        "another backbone": set_value("test_vit2", "embedders", "extract_vit", "name"),
         "layers that are not there": set_value([99], "embedders", "extract_vit", "patches", "layers"),
         "weights from elsewhere": set_value("sudo", "embedders", "extract_vit", "weights"),
         "another format": set_value(99, "format"),

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from iad.decision.promises import SCHEMES
-from iad.detectors.base import Detector, Embeddings, Prediction, State
+from iad.detectors.base import Composite, Detector, Prediction, State
 from iad.detectors.calibrate import (
     Calibration,
     by_folds,
@@ -20,7 +20,7 @@ from iad.detectors.calibrate import (
     of_members,
     places_of,
 )
-from iad.detectors.kinds import Composite
+from iad.detectors.embeddings import Embeddings
 from iad.detectors.options import Refitted
 from iad.errors import IadError
 from tests.helpers import ROOT

@@ -13,9 +13,9 @@ from iad.bundles.sealed import read_sealed, write_sealed
 from iad.decision.promises import SCHEMES
 from iad.detectors import detector_class, detector_names, options_of
 from iad.detectors.autoencoder import Training
-from iad.detectors.base import Detector, Embeddings
+from iad.detectors.base import Composite, Detector, Extendable
 from iad.detectors.calibrate import calibrate
-from iad.detectors.kinds import Composite, Extendable
+from iad.detectors.embeddings import Embeddings
 from iad.errors import IadError
 from tests.helpers import ROOT
 

@@ -10,7 +10,7 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from iad.compute import Runtime
-from iad.detectors.base import Embeddings
+from iad.detectors.embeddings import Embeddings
 from iad.errors import IadError
 from iad.features import Backbone
 from iad.features.backbone import build_backbone

@@ -26,7 +26,8 @@ from iad.detectors.autoencoder.network import (
 from iad.detectors.autoencoder.reconstruction import GoodErrors, anomaly_maps, cell_means, good_errors
 from iad.detectors.autoencoder.training import Epoch, HeldOut, best_epoch, hold_out, train_autoencoder
 from iad.detectors.base import Detector as Base
-from iad.detectors.base import Embeddings, Prediction, State, Takes, required
+from iad.detectors.base import Prediction, State
+from iad.detectors.embeddings import Embeddings, Takes, required
 from iad.errors import IadError
 from iad.neighbors.rows import Rows
 

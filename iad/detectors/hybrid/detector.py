@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 
+from iad.detectors.base import Composite, Prediction, State
 from iad.detectors.base import Detector as Base
-from iad.detectors.base import Embeddings, Prediction, State
 from iad.detectors.calibrate import calibrate
+from iad.detectors.embeddings import Embeddings
 from iad.detectors.hybrid import Options
 from iad.detectors.hybrid.evidence import MAP_TAIL_SHARE, TAIL_SHARE, GoodTail, enlarge, fit_tail, fuse
-from iad.detectors.kinds import Composite
 from iad.detectors.maps import enlargement
 from iad.errors import IadError
 

@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 import numpy as np
 
-from iad.detectors.base import Embeddings, Prediction, State, Takes, pooled_of, required
-from iad.detectors.kinds import Extendable
+from iad.detectors.base import Extendable, Prediction, State
+from iad.detectors.embeddings import Embeddings, Takes, pooled_of, required
 from iad.detectors.knn import Options
 from iad.detectors.knn.search import Neighbors
 from iad.errors import IadError

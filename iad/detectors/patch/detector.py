@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any, ClassVar, Self, TypeAlias
 
 import numpy as np
 
-from iad.detectors.base import Embeddings, Prediction, State, Takes, required
-from iad.detectors.kinds import Extendable
+from iad.detectors.base import Extendable, Prediction, State
+from iad.detectors.embeddings import Embeddings, Takes, required
 from iad.detectors.patch import Options
 from iad.detectors.patch.coreset import greedy_coreset
 from iad.detectors.patch.foreground import Foreground, fit_foreground, masks_of_good

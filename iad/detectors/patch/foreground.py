@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from iad.detectors.base import Embeddings, required
+from iad.detectors.embeddings import Embeddings, required
 from iad.errors import IadError
 from iad.neighbors.rows import Rows
 

@@ -8,7 +8,7 @@ from typing import TypeAlias
 
 import numpy as np
 
-from iad.detectors.base import Embeddings, required
+from iad.detectors.embeddings import Embeddings, required
 from iad.errors import IadError
 from iad.neighbors.patch_view import PatchView
 from iad.neighbors.rows import RowView

@@ -5,8 +5,9 @@ import math
 import numpy as np
 import pytest
 
-from iad.detectors.base import Embeddings, Prediction
+from iad.detectors.base import Prediction
 from iad.detectors.calibrate import calibrate
+from iad.detectors.embeddings import Embeddings
 from iad.detectors.hybrid import Options
 from iad.detectors.hybrid.detector import Detector
 from iad.detectors.knn import Options as KnnOptions

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from iad.detectors.base import Embeddings
+from iad.detectors.embeddings import Embeddings
 from iad.detectors.knn import Options
 from iad.detectors.knn.detector import Detector
 from iad.errors import IadError

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from iad.compute import Runtime
-from iad.detectors.base import Embeddings
+from iad.detectors.embeddings import Embeddings
 from iad.detectors.patch import Options
 from iad.detectors.patch import detector as module
 from iad.detectors.patch.coreset import greedy_coreset
