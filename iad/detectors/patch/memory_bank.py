@@ -98,12 +98,12 @@ class MemoryBank:
         return maps
 
     def reweighted(self, pictures: Rows, maps: np.ndarray, *, leave_out: np.ndarray | None = None) -> np.ndarray:
-        """PatchCore's score (equation 7): the largest distance, less where the bank is sparse around its neighbour.
+        """PatchCore's score (equation 7): the largest distance, less where the bank is dense around its neighbour.
 
         With x the patch of the largest value, m its nearest row, and the 9 rows nearest to m (m among them), the
         distance |x - m| is multiplied by 1 - exp |x - m| / (sum of exp |x - row| over those rows). The weight tells
-        dense from sparse only where distances differ by about 1, as those of PatchCore's own embeddings do; between
-        embeddings of unit length it is nearly constant, about 8/9, so set `patches.unit_length` to false.
+        dense from sparse where distances differ by about 1. It is near 8/9 where they differ by much less, as between
+        layers of unit length, and near 1 where by much more; `patches.unit_length` says which embeddings there are.
 
         Args:
             pictures: as in `distance_maps`.
