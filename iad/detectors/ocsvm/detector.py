@@ -35,7 +35,13 @@ class Detector(VectorDetector[Options]):
         )
 
     def score(self, rows: np.ndarray) -> np.ndarray:
-        """Distance from the boundary, in the unit of the kernel."""
+        """Distance from the boundary, in the unit of the kernel.
+
+        >>> good = np.linspace(-1, 1, 9)[:, None]
+        >>> inside, outside = Detector(Options(nu=0.5)).fit(good).score(np.array([[0.0], [5.0]]))
+        >>> bool(inside < 0 < outside)
+        True
+        """
         from scipy.spatial.distance import cdist
 
         learned = self.learned
