@@ -113,7 +113,7 @@ def required(part: Rows | None, what: str) -> Rows:
 
     >>> required(None, "pooled embeddings")
     Traceback (most recent call last):
-    iad.errors.IadError: no pooled embeddings given, which this detector looks at; extract them, or choose another method
+    iad.errors.IadError: no pooled embeddings given, which this detector looks at; extract them, ...
     """
     if part is None:
         raise IadError(f"no {what} given, which this detector looks at; extract them, or choose another method")

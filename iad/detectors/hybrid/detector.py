@@ -115,9 +115,11 @@ class Detector(Composite[Options]):
     def fuse(self, scores: np.ndarray, maps: np.ndarray | None) -> Prediction:
         """Fuse evidence, as `evidence` gives it.
 
-        >>> evidence = np.array([[1.0], [3.0]])
-        >>> [Detector(Options(members=("lof", "knn"), how=how)).fuse(evidence, None).pred_score.item() for how in ("mean", "max")]
-        [2.0, 3.0]
+        >>> for how in ("mean", "max"):
+        ...     hybrid = Detector(Options(members=("lof", "knn"), how=how))
+        ...     hybrid.fuse(np.array([[1.0], [3.0]]), None).pred_score.item()
+        2.0
+        3.0
         """
         how, weights = self.options.how, list(self.options.weights)
         fused = None if maps is None else fuse(maps, how=how, weights=weights).astype(np.float32)

@@ -172,11 +172,7 @@ class Detector(Extendable[Options]):
 
     @property
     def map_only_falls(self) -> bool:
-        """Whether no value of a map can rise when a picture joins the bank; what is above a quantile can.
-
-        >>> Detector(Options(map_above=0)).map_only_falls, Detector(Options(map_above=0.25)).map_only_falls
-        (True, False)
-        """
+        """Whether no value of a map can rise when a picture joins the bank; what is above a quantile can."""
         return self._whole and self.options.map_above == 0 and not self._masks
 
     @property
