@@ -64,7 +64,16 @@ class Runtime:
 
     @contextmanager
     def lower_precision(self) -> Iterator[None]:
-        """Run the block with autocast where the precision is bf16, without it where it is fp32; this thread alone."""
+        """Run the block with autocast where the precision is bf16, without it where it is fp32; this thread alone.
+
+        >>> import torch
+        >>> ones = torch.ones(2, 2)
+        >>> for precision in ("fp32", "bf16"):
+        ...     with resolve(device="cpu", precision=precision).lower_precision():
+        ...         (ones @ ones).dtype
+        torch.float32
+        torch.bfloat16
+        """
         import torch
 
         with torch.autocast(self.device, dtype=torch.bfloat16, enabled=self.precision == "bf16"):

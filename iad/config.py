@@ -218,6 +218,10 @@ def parse_params(values: Any, origin: str) -> Params:
 
     Raises:
         IadError: naming the key, the value and the rule.
+
+    >>> parse_params({"sed": 1}, "params.yaml")
+    Traceback (most recent call last):
+    iad.errors.IadError: params.yaml: unknown parameter 'sed'; did you mean 'seed'? (and 1 more)
     """
     try:
         params: Params = Params.model_validate(values)

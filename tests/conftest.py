@@ -14,7 +14,7 @@ if "PYTEST_XDIST_WORKER" in os.environ:  # one thread each, before PyTorch count
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import chdir
 from pathlib import Path
 
@@ -68,6 +68,23 @@ def shared(factory: pytest.TempPathFactory, name: str, make: Callable[[Path], No
             make(folder)
             made.touch()
     return folder
+
+
+@pytest.fixture
+def one_thread() -> Iterator[None]:
+    """Networks this small run faster on one thread, above all beside other work; and sums come out in one order."""
+    import torch
+
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
+@pytest.fixture
+def as_the_pipeline(one_thread, monkeypatch) -> None:
+    """As many threads as the tiny pipeline has, and no card, so that the same numbers come out to the last bit."""
+    monkeypatch.setattr("torch.cuda.is_available", lambda: False)
 
 
 @pytest.fixture(scope="session")

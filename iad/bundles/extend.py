@@ -49,7 +49,13 @@ class Part:
     kept: Mapping[str, np.ndarray]
 
     def without(self, taken: set[str]) -> tuple[Part, np.ndarray]:
-        """The part without pictures of these hashes, and which of those that join stay, bool `(N,)`."""
+        """The part without pictures of these hashes, and which of those that join stay, bool `(N,)`.
+
+        >>> pictures = PictureSet(("a", "b", "c"), ("0f", "1f", "2f"))
+        >>> part, stays = Part(pictures, pictures.take(np.array([2])), np.array([2]), {}).without({"0f"})
+        >>> part.pictures.ids, part.rows.tolist(), stays.tolist()  # the calibrating picture is the second now
+        (('b', 'c'), [1], [False, True, True])
+        """
         stays, free = _others(self.pictures, taken), _others(self.calibrating, taken)
         number = np.cumsum(stays) - 1  # of each picture that stays
         rows = self.rows[free]
@@ -58,7 +64,13 @@ class Part:
         return Part(self.pictures.take(stays), self.calibrating.take(free), rows, kept), stays
 
     def join(self, other: Part, most: int, seed: int) -> Part:
-        """Both, the other's pictures after these; at most so many calibrate (0: all), unless they are set apart."""
+        """Both, the other's pictures after these; at most so many calibrate (0: all), unless they are set apart.
+
+        >>> one, other = (PictureSet((name,), (name,)) for name in "ab")
+        >>> joined = Part(one, one, np.array([0]), {}).join(Part(other, other, np.array([0]), {}), 0, seed=0)
+        >>> joined.pictures.ids, joined.rows.tolist()
+        (('a', 'b'), [0, 1])
+        """
         one, two = np.arange(len(self.rows)), np.arange(len(other.rows))
         if (np.concatenate([self.rows, other.rows]) >= 0).all():
             one, two = _thinned((len(one), len(self.pictures)), (len(two), len(other.pictures)), most, seed)

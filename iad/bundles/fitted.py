@@ -61,7 +61,12 @@ class Fitted:
     members: tuple[Fitted, ...] = ()
 
     def sources(self) -> dict[str, set[str]]:
-        """What has to be embedded, by the stage that does so: which parts of `Embeddings` are looked at."""
+        """What has to be embedded, by the stage that does so: which parts of `Embeddings` are looked at.
+
+        >>> fitted = detector_class("knn")(options_of("knn")())
+        >>> Fitted("resnet_knn", "knn", "extract_resnet", fitted).sources()
+        {'extract_resnet': {'pooled'}}
+        """
         if not self.members:
             return {self.reads: {self.detector.takes}}
         found: dict[str, set[str]] = {}
@@ -103,6 +108,11 @@ def unpack(values: Mapping[str, Any], arrays: Mapping[str, np.ndarray], runtime:
         IadError: if there is no such detector here, or a number among the arrays is not finite.
         ValueError: if values are of another type, or do not fit the arrays, as far as the detector sees it now; other
             errors of `iad.bundles.sealed.MISFITS` too.
+
+    >>> detector = detector_class("knn")(options_of("knn")(k=1)).fit(np.zeros((1, 2)))
+    >>> again = unpack(*Fitted("near", "knn", "extract_vit", detector).pack())
+    >>> again.method, again.detector.predict(np.array([[3.0, 4.0]])).pred_score.item()
+    ('near', 5.0)
     """
     packed = Packed.model_validate(values)
     if bad := next((name for name, array in arrays.items() if not _finite(array)), None):

@@ -22,6 +22,15 @@ def require_file(out: Path, *, inputs: Iterable[Path] = (), force: bool = False)
 
     Raises:
         IadError: saying which, and what to do.
+
+    >>> from tempfile import TemporaryDirectory
+    >>> with TemporaryDirectory() as folder:
+    ...     file = Path(folder) / "table.csv"
+    ...     require_file(file)
+    ...     file.touch()
+    ...     require_file(file)
+    Traceback (most recent call last):
+    iad.errors.IadError: ...table.csv: exists already; choose another name, or say --force to replace it
     """
     if aliased := next((one for one in inputs if _same(out, one)), None):
         raise IadError(f"{out}: is an input itself ({aliased}); name another file")
@@ -42,6 +51,12 @@ def require_folder(out: Path, *, inputs: Iterable[Path] = (), force: bool = Fals
 
     Raises:
         IadError: saying which, and what to do.
+
+    >>> from tempfile import TemporaryDirectory
+    >>> with TemporaryDirectory() as folder:
+    ...     require_folder(Path(folder) / "maps", inputs=[Path(folder)])
+    Traceback (most recent call last):
+    iad.errors.IadError: ...maps: is an input, or lies in or around one (...); name another folder
     """
     chosen = out.resolve()
     for one in inputs:

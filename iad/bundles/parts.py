@@ -51,7 +51,11 @@ class PictureSet:
         return len(self.ids)
 
     def take(self, rows: np.ndarray) -> PictureSet:
-        """The pictures of these rows, int64 `(K,)` or bool `(N,)`, in that order."""
+        """The pictures of these rows, int64 `(K,)` or bool `(N,)`, in that order.
+
+        >>> PictureSet(("a.png", "b.png"), ("0f", "1f")).take(np.array([True, False]))
+        PictureSet(ids=('a.png',), sha256=('0f',))
+        """
         found = np.arange(len(self))[rows].tolist()
         return PictureSet(tuple(self.ids[row] for row in found), tuple(self.sha256[row] for row in found))
 
@@ -59,7 +63,12 @@ class PictureSet:
         return PictureSet(self.ids + other.ids, self.sha256 + other.sha256)
 
     def fingerprint(self) -> str:
-        """Hex SHA-256 over the hashes of all pictures, whatever their order and names."""
+        """Hex SHA-256 over the hashes of all pictures, whatever their order and names.
+
+        >>> one, other = PictureSet(("a", "b"), ("0f", "1f")), PictureSet(("c", "d"), ("1f", "0f"))
+        >>> one.fingerprint() == other.fingerprint()
+        True
+        """
         return hashlib.sha256("\n".join(sorted(self.sha256)).encode()).hexdigest()
 
 

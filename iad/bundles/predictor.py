@@ -57,7 +57,11 @@ class Verdict:
 
     @property
     def name(self) -> str:
-        """The picture's path where it has one, which no other picture has, or else its `image_id`."""
+        """The picture's path where it has one, which no other picture has, or else its `image_id`.
+
+        >>> Verdict("a.png", Path("new/a.png"), 0.75, 0.25, False).name, Verdict("0", None, 0.75, 0.25, False).name
+        ('new/a.png', '0')
+        """
         return self.image_id if self.path is None else self.path.as_posix()
 
     def without_map(self) -> Verdict:

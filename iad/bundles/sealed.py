@@ -34,6 +34,14 @@ def write_sealed(path: Path, values: Mapping[str, Any], arrays: Mapping[str, np.
         path: the file; one that is there already is replaced when the new one is complete.
         values: what JSON can hold; NaN and infinity are refused.
         arrays: by name, of any type but objects.
+
+    >>> from tempfile import TemporaryDirectory
+    >>> with TemporaryDirectory() as folder:
+    ...     file = Path(folder) / "bolts.iad"
+    ...     digest = write_sealed(file, {"k": 5}, {"bank": np.zeros(3)})
+    ...     values, arrays, found = read_sealed(file, what="bundle", remedy="make one")
+    >>> values, arrays["bank"].tolist(), found == digest
+    ({'k': 5}, [0.0, 0.0, 0.0], True)
     """
     packed = {name: np.asarray(array, order="C") for name, array in arrays.items()}
     digest = content_sha256(values, packed)
@@ -53,6 +61,15 @@ def read_sealed(path: Path, *, what: str, remedy: str) -> tuple[dict[str, Any], 
 
     Raises:
         IadError: if the file is missing, something else, cut short or altered.
+
+    >>> from tempfile import TemporaryDirectory
+    >>> with TemporaryDirectory() as folder:
+    ...     file = Path(folder) / "bolts.iad"
+    ...     _ = write_sealed(file, {"k": 5}, {})
+    ...     _ = file.write_bytes(file.read_bytes().replace(b"5", b"6", 1))
+    ...     read_sealed(file, what="bundle", remedy="make one")
+    Traceback (most recent call last):
+    iad.errors.IadError: ...bolts.iad: ...altered...
     """
     if not path.is_file():
         raise IadError(f"{path}: {'a folder' if path.is_dir() else 'no such file'}; {remedy}")

@@ -109,6 +109,10 @@ def require_kind(out: Path) -> None:
 
     Raises:
         IadError: naming the kinds.
+
+    >>> require_kind(Path("verdicts.xlsx"))
+    Traceback (most recent call last):
+    iad.errors.IadError: verdicts.xlsx: what kind of table is '.xlsx'? Use one of .csv (CSV), .jsonl (JSON lines), ...
     """
     if out.suffix.lower() not in KINDS:
         known = ", ".join(f"{suffix} ({name})" for suffix, name in KINDS.items())
@@ -119,6 +123,11 @@ def verdict_table(verdicts: Iterable[Verdict]) -> pd.DataFrame:
     """One row per picture: `image_id`, `path`, `score`, `p_value`, `rejected`, `known` and `error`.
 
     `path` is that of the file as it was named, which no other row has; missing for pictures without a file.
+
+    >>> from iad.bundles.predictor import Verdict
+    >>> table = verdict_table([Verdict("a.png", Path("new/a.png"), 0.75, 0.25, rejected=False)])
+    >>> table[["path", "score", "p_value"]].to_dict("records")
+    [{'path': 'new/a.png', 'score': 0.75, 'p_value': 0.25}]
     """
     import pandas as pd
 
@@ -148,6 +157,10 @@ def overlay_names(found: Sequence[Found]) -> list[Path]:
 
     Raises:
         IadError: if two pictures would share one.
+
+    >>> one, other = (Found(PictureFile(Path(folder) / "a.jpg", "a.jpg"), Path(folder)) for folder in ("left", "right"))
+    >>> [name.as_posix() for name in overlay_names([one])], [name.as_posix() for name in overlay_names([one, other])]
+    (['a.png'], ['left/a.png', 'right/a.png'])
     """
     several = len({one.place for one in found if one.place != one.path}) > 1
     names: dict[Path, Path] = {}

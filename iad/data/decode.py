@@ -100,6 +100,12 @@ def decode_to_show(
 
     Raises:
         IadError: as `decode`.
+
+    >>> import io
+    >>> file = io.BytesIO()
+    >>> Image.new("L", (60, 40), 128).save(file, "PNG")
+    >>> decode_to_show(file.getvalue(), "part.png", 30, max_megapixels=100).shape
+    (20, 30, 3)
     """
     flat = _flat(data, name, max_megapixels, white_16bit)
     flat.thumbnail((longest, longest), Image.Resampling.BILINEAR)
@@ -180,7 +186,14 @@ def _upright(image: Image.Image, name: str) -> Image.Image:
 
 
 def flatten(image: Image.Image, white_16bit: int) -> Image.Image:
-    """A picture in 8 bits, grey or RGB: 16-bit levels reduced, transparent pixels laid over white."""
+    """A picture in 8 bits, grey or RGB: 16-bit levels reduced, transparent pixels laid over white.
+
+    >>> levels = Image.fromarray(np.array([[0, 2048, 4095, 9000]], dtype=np.uint16))
+    >>> np.asarray(flatten(levels, white_16bit=4095)).tolist()
+    [[0, 128, 255, 255]]
+    >>> flatten(Image.new("RGBA", (1, 1), (0, 0, 0, 0)), white_16bit=4095).getpixel((0, 0))  # nothing, over white
+    (255, 255, 255)
+    """
     if is_16bit_grey(image):
         levels = np.minimum(np.arange(FULL_16BIT + 1), white_16bit) * (255 / white_16bit)
         return Image.fromarray(np.rint(levels).astype(np.uint8)[np.asarray(image)])

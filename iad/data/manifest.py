@@ -121,6 +121,14 @@ def read_manifest(path: Path) -> pd.DataFrame:
 
     Raises:
         IadError: if the file is missing, or is not a manifest.
+
+    >>> from tempfile import TemporaryDirectory
+    >>> names = {"image_id": ["a.png"], "split": ["test"], "defect": ["hole"], "mask": [None], "sha256": ["00"]}
+    >>> with TemporaryDirectory() as folder:
+    ...     write_manifest(Path(folder) / "manifest.parquet", names | {"label": [1], "width": [640], "height": [480]})
+    ...     manifest = read_manifest(Path(folder) / "manifest.parquet")
+    >>> manifest["defect"].tolist(), manifest["mask"].isna().tolist()
+    (['hole'], [True])
     """
     table = read_table(path)
     if missing := [name for name in COLUMNS if name not in table]:

@@ -40,6 +40,13 @@ class PictureFile:
 
         Raises:
             IadError: as `read`.
+
+        >>> from tempfile import TemporaryDirectory
+        >>> with TemporaryDirectory() as folder:
+        ...     (Path(folder) / "a.png").write_bytes(b"abc")
+        ...     PictureFile(Path(folder) / "a.png", "a.png").sha256[:8]
+        3
+        'ba7816bf'
         """
         return hashlib.sha256(self.read()).hexdigest()
 

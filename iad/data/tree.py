@@ -27,6 +27,13 @@ def find_pictures(folder: Path) -> dict[str, Path]:
     Raises:
         IadError: for a picture in a format that is not read, two files with one id, a name that is not Unicode, and a
             link to a folder or to something outside of `folder`.
+
+    >>> from tempfile import TemporaryDirectory
+    >>> with TemporaryDirectory() as name:
+    ...     for file in ("b.png", "a.JPG", ".hidden.png"):
+    ...         (Path(name) / file).touch()
+    ...     list(find_pictures(Path(name)))
+    ['a.JPG', 'b.png']
     """
     found: dict[str, Path] = {}
     others: list[str] = []
@@ -78,6 +85,10 @@ def read_bytes(path: Path) -> bytes:
 
     Raises:
         IadError: if it has vanished or may not be read.
+
+    >>> read_bytes(Path("no such picture.png"))
+    Traceback (most recent call last):
+    iad.errors.IadError: no such picture.png: cannot be read (...); check that it is there and its permissions
     """
     try:
         return path.read_bytes()
@@ -115,6 +126,9 @@ def image_id_of(path: Path, folder: Path) -> str:
 
     Raises:
         IadError: for a name that is not Unicode.
+
+    >>> image_id_of(Path("data") / "camera 1" / "b.png", Path("data"))
+    'camera 1/b.png'
     """
     image_id = unicodedata.normalize("NFC", path.relative_to(folder).as_posix())
     try:

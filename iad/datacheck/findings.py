@@ -41,7 +41,12 @@ class Finding:
         return f"{self.what}{concerned}: {self.effect}; {self.advice}"
 
     def record(self) -> dict[str, Any]:
-        """Plain values; of many pictures the first hundred."""
+        """Plain values; of many pictures the first hundred.
+
+        >>> found = Finding("copies", "2 pictures are the same", [("a", "b")], "they count twice", "drop").record()
+        >>> found["count"], found["pictures"]
+        (1, [['a', 'b']])
+        """
         pictures = [each if isinstance(each, str) else list(each) for each in self.pictures[:RECORDED]]
         return {
             "check": self.check, "what": self.what, "count": len(self.pictures), "pictures": pictures,

@@ -39,7 +39,11 @@ class Prediction:
         return len(self.pred_score)
 
     def take(self, rows: np.ndarray) -> Prediction:
-        """The predictions of these rows, int64 `(M,)` or bool `(N,)`."""
+        """The predictions of these rows, int64 `(M,)` or bool `(N,)`.
+
+        >>> Prediction(np.array([0.1, 0.9, 0.5])).take(np.array([2, 1])).pred_score.tolist()
+        [0.5, 0.9]
+        """
         maps = None if self.anomaly_map is None else self.anomaly_map[rows]
         return Prediction(self.pred_score[rows], maps)
 
@@ -120,7 +124,12 @@ class Detector(ABC, Generic[OptionsT]):
 
     @property
     def name(self) -> str:
-        """Of its folder in `iad/detectors`, as "knn"."""
+        """Of its folder in `iad/detectors`, as "knn".
+
+        >>> from iad.detectors.knn.detector import Detector, Options
+        >>> Detector(Options()).name
+        'knn'
+        """
         return type(self).__module__.removeprefix("iad.detectors.").removesuffix(".detector")
 
     def check(self, good: Embeddings) -> None:  # most have nothing to refuse

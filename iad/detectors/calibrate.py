@@ -64,6 +64,12 @@ def calibrate(detector: Detector[Any], good: Embeddings, apart: Embeddings | Non
 
     Raises:
         IadError: if there are fewer pictures than folds, or as the detector says.
+
+    >>> from iad.detectors.knn.detector import Detector, Options
+    >>> good = Embeddings(pooled=np.array([[0.0], [1.0], [3.0]]))
+    >>> found = calibrate(Detector(Options(k=1)).fit(good), good, seed=0)
+    >>> found.scheme, found.prediction.pred_score.tolist()  # each without itself
+    ('leave_one_out', [1.0, 1.0, 2.0])
     """
     if isinstance(detector, Composite):
         known = None if apart or seed != detector.seed else detector.calibration
@@ -94,6 +100,10 @@ def of_members(rows: np.ndarray, fused: Prediction, *, set_apart: bool = False) 
         rows: int64 `(K,)`, which of the pictures.
         fused: of these.
         set_apart: whether the members were fitted to other pictures.
+
+    >>> found = of_members(np.array([4, 7]), Prediction(np.array([0.5, 2.0])))
+    >>> found.scheme, found.rows.tolist()
+    ('jackknife', [4, 7])
     """
     return Calibration(rows, fused, "jackknife", "jackknife", set_apart=set_apart)
 
@@ -112,6 +122,11 @@ def by_folds(detector: Detector[Any], good: Embeddings, *, seed: int) -> Predict
 
     Raises:
         IadError: if there are more folds than pictures, or as the detector says of the pictures of a fold.
+
+    >>> from iad.detectors.kmeans.detector import Detector, Options
+    >>> good = Embeddings(pooled=np.array([[0.0], [2.0], [10.0]]))
+    >>> by_folds(Detector(Options(clusters=1, folds=3)), good, seed=0).pred_score  # from the mean of the other two
+    array([6., 3., 9.])
     """
     folds, pictures = detector.folds, len(good)
     if pictures < folds:
@@ -139,6 +154,9 @@ def common_pictures(pictures: Mapping[str, np.ndarray]) -> np.ndarray:
 
     Raises:
         IadError: if they are fewer than `FEWEST`.
+
+    >>> common_pictures({"ae": np.arange(20)[::-1], "vit": np.arange(10, 30)}).tolist()
+    [19, 18, 17, 16, 15, 14, 13, 12, 11, 10]
     """
     first, *others = pictures.values()
     shared = set(first.tolist()).intersection(*(one.tolist() for one in others))

@@ -75,14 +75,24 @@ class Embeddings:
         return len(found) if found is not None else len(next(iter(self.members.values()), ()))
 
     def take(self, rows: np.ndarray) -> Embeddings:
-        """The pictures of these rows, int64 `(M,)` or bool `(N,)`; nothing is copied."""
+        """The pictures of these rows, int64 `(M,)` or bool `(N,)`; nothing is copied.
+
+        >>> pictures = Embeddings(pooled=np.array([[1.0], [2.0], [3.0]]), names=["a.png", "b.png", "c.png"])
+        >>> some = pictures.take(np.array([2, 0]))
+        >>> np.asarray(some.pooled).tolist(), some.name(0)
+        ([[3.0], [1.0]], 'c.png')
+        """
         taken: dict[str, Any] = {name: take(part, rows) for name in PARTS if (part := getattr(self, name)) is not None}
         members = {name: member.take(rows) for name, member in self.members.items()}
         names = None if self.names is None else np.asarray(self.names)[rows]
         return replace(self, **taken, members=members, names=names)
 
     def name(self, picture: int) -> str:
-        """What a refusal calls the picture of this number."""
+        """What a refusal calls the picture of this number.
+
+        >>> Embeddings(names=["a.png", "b.png"]).name(1), Embeddings().name(1)
+        ('b.png', 'picture 1')
+        """
         return f"picture {picture}" if self.names is None else str(self.names[picture])
 
     def listed(self, pictures: np.ndarray) -> str:
@@ -100,6 +110,10 @@ def required(part: Rows | None, what: str) -> Rows:
 
     Raises:
         IadError: naming it, if it was not given.
+
+    >>> required(None, "pooled embeddings")
+    Traceback (most recent call last):
+    iad.errors.IadError: no pooled embeddings given, which this detector looks at; extract them, ...
     """
     if part is None:
         raise IadError(f"no {what} given, which this detector looks at; extract them, or choose another method")
@@ -115,6 +129,10 @@ def pooled_of(embeddings: Embeddings, section: str) -> np.ndarray:
 
     Raises:
         IadError: if there are none, or naming the pictures whose embeddings are not finite.
+
+    >>> pooled_of(Embeddings(pooled=np.array([[1.0], [np.nan]]), names=["a.png", "b.png"]), "method")
+    Traceback (most recent call last):
+    iad.errors.IadError: method: the embedding of b.png is not finite; run `dvc repro --force` for the stage that ...
     """
     rows = np.asarray(required(embeddings.pooled, "pooled embeddings"))
     broken = np.flatnonzero(~np.isfinite(rows).all(axis=1))

@@ -32,7 +32,11 @@ class Scaling:
     deviation: np.ndarray
 
     def apply(self, features: np.ndarray) -> np.ndarray:
-        """Scale features `(n, D)` of any float type to float64 `(n, D)`, in standard deviations from the mean."""
+        """Scale features `(n, D)` of any float type to float64 `(n, D)`, in standard deviations from the mean.
+
+        >>> Scaling(mean=np.array([10.0]), deviation=np.array([2.0])).apply(np.array([[16.0]]))
+        array([[3.]])
+        """
         scaled: np.ndarray = features.astype(np.float64)
         scaled -= self.mean
         scaled /= self.deviation
@@ -60,12 +64,20 @@ def fit_scaling(features: np.ndarray) -> Scaling:
 
 
 def no_scaling(dimensions: int) -> Scaling:
-    """Leave features as they are."""
+    """Leave features as they are.
+
+    >>> no_scaling(2).apply(np.array([[3, 4]]))
+    array([[3., 4.]])
+    """
     return Scaling(np.zeros(dimensions), np.ones(dimensions))
 
 
 def blocks(features: np.ndarray) -> Iterator[np.ndarray]:
-    """Yield the rows of `(N, D)` features in float64, `BLOCK_ROWS` at a time, so that no copy of all is held."""
+    """Yield the rows of `(N, D)` features in float64, `BLOCK_ROWS` at a time, so that no copy of all is held.
+
+    >>> [len(block) for block in blocks(np.zeros((5000, 1)))]
+    [2048, 2048, 904]
+    """
     for start in range(0, len(features), BLOCK_ROWS):
         yield features[start : start + BLOCK_ROWS].astype(np.float64)
 
@@ -106,12 +118,22 @@ class Projection:
         )
 
     def project(self, features: np.ndarray) -> np.ndarray:
-        """Coordinates float64 `(n, C)` of features `(n, D)`, in the unit of placed features."""
+        """Coordinates float64 `(n, C)` of features `(n, D)`, in the unit of placed features.
+
+        >>> diagonal = Projection(np.zeros(2), np.array([[0.6, 0.8]]), 1.0, place=np.asarray)
+        >>> diagonal.project(np.array([[3.0, 4.0], [-4.0, 3.0]])).round(6).tolist()
+        [[5.0], [0.0]]
+        """
         parts = [products(self.place(block) - self.mean, self.axes) for block in blocks(features)]
         return np.concatenate([np.empty((0, len(self.axes))), *parts])
 
     def residual(self, features: np.ndarray) -> np.ndarray:
-        """Euclidean distance float64 `(n,)` of features `(n, D)` to the subspace, in the unit of placed features."""
+        """Euclidean distance float64 `(n,)` of features `(n, D)` to the subspace, in the unit of placed features.
+
+        >>> diagonal = Projection(np.zeros(2), np.array([[0.6, 0.8]]), 1.0, place=np.asarray)
+        >>> diagonal.residual(np.array([[3.0, 4.0], [-4.0, 3.0]])).round(6).tolist()
+        [0.0, 5.0]
+        """
         distances = [np.empty(0)]
         for block in blocks(features):
             centred = self.place(block) - self.mean
@@ -121,7 +143,12 @@ class Projection:
 
 
 def projection_of(state: State, *, place: Place = np.asarray) -> Projection:
-    """The projection whose `state` this is; `place` is what becomes of features first."""
+    """The projection whose `state` this is; `place` is what becomes of features first.
+
+    >>> first = Projection(np.zeros(2), np.array([[1.0, 0.0]]), 1.0, place=np.asarray)
+    >>> projection_of(first.state()).project(np.array([[3.0, 4.0]]))
+    array([[3.]])
+    """
     arrays = state.arrays
     return Projection(arrays["projection.mean"], arrays["projection.axes"], state.values["projection.explained"], place)
 

@@ -56,6 +56,10 @@ class VectorDetector(Detector[RefittedT]):
 
         Raises:
             IadError: if there are fewer than two, a value is not finite, or as the detector says.
+
+        >>> from iad.detectors.zscore.detector import Detector, Options
+        >>> Detector(Options()).fit(np.array([[0.0], [2.0]])).learned.arrays["mean"].tolist()
+        [1.0]
         """
         rows = pooled_of(Embeddings.of(good), self.options.section)
         if len(rows) < FEWEST:
@@ -71,22 +75,44 @@ class VectorDetector(Detector[RefittedT]):
         return self
 
     def predict(self, pictures: Embeddings | np.ndarray, *, leave_out: np.ndarray | None = None) -> Prediction:
-        """Score pictures, pooled embeddings `(M, D)`; there are no maps."""
+        """Score pictures, pooled embeddings `(M, D)`; there are no maps.
+
+        >>> from iad.detectors.zscore.detector import Detector, Options
+        >>> Detector(Options()).fit(np.array([[0.0], [2.0]])).predict(np.array([[1.0], [4.0]]))
+        Prediction(pred_score=array([0., 3.]), anomaly_map=None)
+        """
         self._refuse_leave_out(leave_out)
         return Prediction(self._scores(Embeddings.of(pictures)))
 
     def score_samples(self, rows: np.ndarray) -> np.ndarray:
-        """Scores float64 `(M,)`, higher = more anomalous, of pooled embeddings `(M, D)` of any float type."""
+        """Scores float64 `(M,)`, higher = more anomalous, of pooled embeddings `(M, D)` of any float type.
+
+        >>> from iad.detectors.zscore.detector import Detector, Options
+        >>> Detector(Options()).fit(np.array([[0.0], [2.0]])).score_samples(np.array([[1.0], [4.0]])).tolist()
+        [0.0, 3.0]
+        """
         return self._scores(Embeddings(pooled=rows))
 
     def state(self) -> State:
-        """The scaling and what was learned."""
+        """The scaling and what was learned.
+
+        >>> from iad.detectors.zscore.detector import Detector, Options
+        >>> state = Detector(Options()).fit(np.array([[0.0], [2.0]])).state()
+        >>> sorted(state.arrays), dict(state.values)
+        (['deviation', 'mean', 'scaling.deviation', 'scaling.mean'], {'pictures': 2})
+        """
         scaling = {"scaling.mean": self.scaling.mean, "scaling.deviation": self.scaling.deviation}
         return State(scaling | dict(self.learned.arrays), {"pictures": self.pictures, **self.learned.values})
 
     @classmethod
     def load(cls, options: RefittedT, state: State, *, seed: int = 0, runtime: Runtime | None = None) -> Self:
-        """Make the detector whose `state` this is."""
+        """Make the detector whose `state` this is.
+
+        >>> from iad.detectors.zscore.detector import Detector, Options
+        >>> fitted = Detector(Options()).fit(np.array([[0.0], [2.0]]))
+        >>> Detector.load(Options(), fitted.state()).score_samples(np.array([[4.0]])).tolist()
+        [3.0]
+        """
         made = cls(options, seed=seed, runtime=runtime)
         made.scaling = Scaling(state.arrays["scaling.mean"], state.arrays["scaling.deviation"])
         made.learned, made.pictures = state, int(state.values["pictures"])

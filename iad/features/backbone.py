@@ -98,6 +98,11 @@ def require_weights(backbone: FrozenBackbone, sha256: str) -> None:
 
     Raises:
         IadError: with the first digits of both.
+
+    >>> built = FrozenBackbone("test_vit", torch.nn.Identity(), 64, (0.5,), (0.5,), weights_sha256="00")
+    >>> require_weights(built, "ff")
+    Traceback (most recent call last):
+    iad.errors.IadError: made with other weights of test_vit (ff) than those here (00); name the right ones, as ...
     """
     if backbone.weights_sha256 != sha256:
         raise IadError(
@@ -134,7 +139,13 @@ def keep_layers(module: torch.nn.Module, name: str, depth: int) -> None:
 
 
 def drop_unused(module: torch.nn.Module, name: str, layers: Sequence[int]) -> None:
-    """Drop the layers behind the deepest of these, where the model can be cut; the features of these do not change."""
+    """Drop the layers behind the deepest of these, where the model can be cut; the features of these do not change.
+
+    >>> module = timm.create_model("test_vit", num_classes=0)
+    >>> drop_unused(module, "test_vit", [0, 1])
+    >>> len(module.blocks)
+    2
+    """
     if hasattr(module, "prune_intermediate_layers"):
         keep_layers(module, name, max(layers) + 1)
 

@@ -208,7 +208,12 @@ class Contributions:
             self._block.attn.qkv.register_forward_hook(self._keep)
 
     def of(self, prefix: torch.Tensor, patches: torch.Tensor) -> torch.Tensor:
-        """Contributions `(B, T, D)` to the embeddings of this thread's last pass, from its tokens."""
+        """Contributions `(B, T, D)` to the embeddings of this thread's last pass, from its tokens.
+
+        >>> prefix, patches = torch.tensor([[[9.0]]]), torch.tensor([[[1.0], [2.0]]])  # the mean of all three is 4
+        >>> Contributions(torch.nn.Identity(), "token_mean").of(prefix, patches).mean(1).round(decimals=4)
+        tensor([[4.]])
+        """
         if self._block is not None:
             return added_by_attention(self._block, self._seen.__dict__.pop("last"), prefix.shape[1])
         if self.pooling == "token_mean":

@@ -51,7 +51,12 @@ class Int8Linear(nn.Module):
         self._packed: torch.Tensor | None = None  # made when first used; no buffer, since no file can hold it
 
     def forward(self, features: torch.Tensor) -> torch.Tensor:
-        """Float `(..., K)` to `(..., N)`, in autocast's type where that is on, else in that of `features`."""
+        """Float `(..., K)` to `(..., N)`, in autocast's type where that is on, else in that of `features`.
+
+        >>> layer = Int8Linear(torch.eye(2), torch.tensor([0.0, 1.0]))
+        >>> layer(torch.tensor([[127.0, -64.0]])).round(decimals=3)  # integers from -127 to 127 lose nothing
+        tensor([[127., -63.]])
+        """
         device = features.device.type
         dtype = torch.get_autocast_dtype(device) if torch.is_autocast_enabled(device) else features.dtype
         rows = features.reshape(-1, features.shape[-1])  # (M, K)

@@ -38,7 +38,11 @@ class Tiles:
 
     @property
     def count(self) -> int:
-        """Number of tiles of one picture."""
+        """Number of tiles of one picture.
+
+        >>> Tiles(64, (0, 32, 64)).count
+        9
+        """
         return len(self.origins) ** 2
 
     def cut(self, images: np.ndarray | Sequence[np.ndarray], start: int, most: int) -> np.ndarray:

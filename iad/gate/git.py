@@ -41,7 +41,14 @@ class RevisionFiles:
         self.questions, self.answers = questions, answers
 
     def read(self, revision: str, path: Path) -> bytes | None:
-        """The content of `path`, relative to the current folder, at `revision`; None where there is none."""
+        r"""The content of `path`, relative to the current folder, at `revision`; None where there is none.
+
+        >>> import io
+        >>> answers = io.BytesIO(b"5ab2 blob 6\nhello\n\nHEAD:./b.txt missing\n")  # of `git cat-file --batch`
+        >>> files = RevisionFiles(io.BytesIO(), answers)
+        >>> files.read("HEAD", Path("a.txt")), files.read("HEAD", Path("b.txt"))
+        (b'hello\n', None)
+        """
         self.questions.write(f"{revision}:./{path.as_posix()}\n".encode())
         self.questions.flush()
         header = self.answers.readline()
@@ -140,6 +147,10 @@ def git(*arguments: str) -> str:
 
     Raises:
         IadError: with the reason that Git gives, if it fails or is not installed.
+
+    >>> git("hash-object", "--no-such-option")
+    Traceback (most recent call last):
+    iad.errors.IadError: git hash-object: ...
     """
     try:
         # S603, S607: no shell is involved, and Git is found as the user's own shell would find it

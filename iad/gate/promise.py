@@ -169,6 +169,15 @@ def promise_check(method: str, before: MethodResults | None, after: MethodResult
 
     Returns:
         None where the threshold here records no rate, or no test picture is good.
+
+    >>> import pandas as pd
+    >>> from iad.config import Gate
+    >>> from iad.gate.results import MethodResults
+    >>> scores = pd.DataFrame({"label": [0] * 20, "score": np.arange(20.0), "rejected": [True] * 2 + [False] * 18})
+    >>> record = {"promised_rate": 0.05, "guaranteed": True, "scheme": "split", "n_calibration": 19}
+    >>> found = promise_check("vit", None, MethodResults(scores, {}, record), Gate())
+    >>> found.after, found.change, found.evidence
+    ('10.0 %', '+5.0 points', 'promised 5 % from 19')
     """
     promise, counts = Promise.of_record(after.threshold), after.verdicts.confusion
     rate = counts.false_alarm_rate

@@ -21,6 +21,17 @@ def gate_report(found: Comparison, significance: float) -> tuple[str, bool]:
 
     Returns:
         The text, and whether the gate is closed: something is worse than chance explains, or cannot be compared.
+
+    >>> from iad.gate.comparison import Comparison
+    >>> text, closed = gate_report(Comparison("main", ("vit",), 160), 0.05)
+    >>> print(text)
+    ### Gate: passed
+    <BLANKLINE>
+    The working tree against main, 160 test pictures.
+    <BLANKLINE>
+    Identical: every score and verdict of vit is the same.
+    >>> closed
+    False
     """
     findings = judge(found.checks, significance)
     failures, warnings = found.failures + reasons(findings, Ruling.FAIL), reasons(findings, Ruling.WARNING)
@@ -40,7 +51,15 @@ def gate_report(found: Comparison, significance: float) -> tuple[str, bool]:
 
 
 def table(findings: Sequence[Finding]) -> str:
-    """All findings, one row each."""
+    """All findings, one row each.
+
+    >>> from iad.gate.rule import Check
+    >>> loss = Check("vit", "AUROC", "0.900", "0.800", "-0.1000", "-", 0.1, None, 0.01, 0.01, limit=0.05)
+    >>> print(table(judge([loss], 0.05)))
+    | method | measure | before |  here |  change | evidence | p (Holm) |   ruling |
+    |:-------|:--------|-------:|------:|--------:|---------:|---------:|---------:|
+    | vit    | AUROC   |  0.900 | 0.800 | -0.1000 |        - |        - | **FAIL** |
+    """
     return as_markdown(HEADER, [_row(finding) for finding in findings], padded=True)
 
 

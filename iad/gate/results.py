@@ -88,19 +88,31 @@ class Results:
 
     @property
     def data_set(self) -> tuple[str, str]:
-        """Source and category that `params.yaml` names."""
+        """Source and category that `params.yaml` names.
+
+        >>> Results("main", {}, {"data": {"source": "mvtec", "category": "screw"}}, {}).data_set
+        ('mvtec', 'screw')
+        """
         return _data_set(self.params)
 
     @property
     def data_hash(self) -> str | None:
-        """MD5 of the pictures and their splits, as DVC computes it; None where it is not recorded."""
+        """MD5 of the pictures and their splits, as DVC computes it; None where it is not recorded.
+
+        >>> Results("main", {}, {}, {"outs": [{"path": paths.DOWNLOAD.as_posix(), "md5": "1f3a.dir"}]}).data_hash
+        '1f3a.dir'
+        """
         outs = {str(out.get("path")): out.get("md5") for out in self.downloaded.get("outs") or ()}
         found: str | None = outs.get(paths.DOWNLOAD.as_posix())
         return found
 
     @cached_property
     def settings(self) -> dict[str, Any]:
-        """Every value of `params.yaml` by its dotted key."""
+        """Every value of `params.yaml` by its dotted key.
+
+        >>> Results("main", {}, {"seed": 0, "method": {"k": 5}}, {}).settings
+        {'seed': 0, 'method.k': 5}
+        """
         return flat(self.params)
 
     def check_data_set(self) -> None:
@@ -130,6 +142,10 @@ def read_results(name: str, read: Reader) -> Results:
 
     Raises:
         IadError: if there are no results, or a file is missing or broken.
+
+    >>> read_results("main", {paths.REPORT: b'{"methods": {}}'}.get)
+    Traceback (most recent call last):
+    iad.errors.IadError: plots/report.json of main: holds no method; name a revision with results of `dvc repro`
     """
     report = _json(name, read, paths.REPORT)
     if not isinstance(report, dict) or not isinstance(report.get("methods"), dict) or not report["methods"]:

@@ -74,7 +74,12 @@ class Check:
 
     @property
     def beyond_limit(self) -> bool:
-        """Whether the loss fails without a test."""
+        """Whether the loss fails without a test.
+
+        >>> small = Check("vit", "AUROC", "", "", "", "", 0.05, None, tolerated=0.01, warned=0.01, limit=0.05)
+        >>> small.beyond_limit, Check(**{**vars(small), "loss": 0.06}).beyond_limit
+        (False, True)
+        """
         return self.loss - ROUNDING > self.limit
 
 
@@ -133,6 +138,13 @@ def compare(method: str, before: Verdicts, after: Verdicts, options: Gate, *, dr
         options: bounds of the checks, the section `gate` of `params.yaml`.
         draws: of the paired bootstrap behind AP and F1; 0 gives them neither interval nor test.
         seed: of the draws.
+
+    >>> from iad.config import Gate
+    >>> before = Verdicts(np.array([0, 0, 1, 1]), np.array([0.1, 0.2, 0.8, 0.9]), np.array([False, False, True, True]))
+    >>> after = Verdicts(before.gt_label, np.array([0.1, 0.2, 0.3, 0.9]), np.array([False, False, False, True]))
+    >>> *_, f1, misses, _ = compare("vit", before, after, Gate(), draws=0, seed=0)
+    >>> f"{f1.measure}: {f1.before} -> {f1.after}", f"{misses.measure}: {misses.before} -> {misses.after}"
+    ('F1: 1.000 -> 0.667', 'misses: 0 of 2 -> 1 of 2')
     """
     if before.equals(after):
         return []
@@ -156,6 +168,13 @@ def relabelled_check(method: str, before: Verdicts, after: Verdicts, options: Ga
         before: of the revision.
         after: of the same pictures, with other labels.
         options: bounds of the check.
+
+    >>> from iad.config import Gate
+    >>> before = Verdicts(np.array([0, 1]), np.array([0.1, 0.9]), np.array([False, True]))
+    >>> after = Verdicts(1 - before.gt_label, before.pred_score, before.rejected)
+    >>> found = relabelled_check("vit", before, after, Gate())
+    >>> found.measure, found.change, found.p
+    ('AUROC, own labels', '-1.0000', None)
     """
     former, now = (auroc(verdicts.gt_label, verdicts.pred_score) for verdicts in (before, after))
     if former is None or now is None:

@@ -35,38 +35,64 @@ class Confusion:
 
     @property
     def matrix(self) -> np.ndarray:
-        """`[[TN, FP], [FN, TP]]`, int64 `(2, 2)`: rows are labels, columns verdicts."""
+        """`[[TN, FP], [FN, TP]]`, int64 `(2, 2)`: rows are labels, columns verdicts.
+
+        >>> Confusion(true_positives=3, false_positives=1, false_negatives=2, true_negatives=4).matrix.tolist()
+        [[4, 1], [2, 3]]
+        """
         return np.array(
             [[self.true_negatives, self.false_positives], [self.false_negatives, self.true_positives]], dtype=np.int64
         )
 
     @property
     def recall(self) -> float | None:
-        """Share of the anomalous pictures that are rejected."""
+        """Share of the anomalous pictures that are rejected.
+
+        >>> Confusion(true_positives=3, false_positives=0, false_negatives=1, true_negatives=0).recall
+        0.75
+        """
         return self.true_positives / self.anomalous if self.anomalous else None
 
     @property
     def false_alarm_rate(self) -> float | None:
-        """Share of the normal pictures that are rejected."""
+        """Share of the normal pictures that are rejected.
+
+        >>> Confusion(true_positives=0, false_positives=1, false_negatives=0, true_negatives=3).false_alarm_rate
+        0.25
+        """
         return self.false_positives / self.normal if self.normal else None
 
     @property
     def precision(self) -> float | None:
-        """Share of the rejected pictures that are anomalous; 0 where nothing is rejected."""
+        """Share of the rejected pictures that are anomalous; 0 where nothing is rejected.
+
+        >>> Confusion(true_positives=3, false_positives=1, false_negatives=2, true_negatives=4).precision
+        0.75
+        >>> Confusion(true_positives=3, false_positives=0, false_negatives=2, true_negatives=0).precision is None
+        True
+        """
         if not (self.anomalous and self.normal):
             return None
         return self.true_positives / max(self.true_positives + self.false_positives, 1)
 
     @property
     def f1(self) -> float | None:
-        """2 TP / (2 TP + FP + FN); 0 where nothing is rejected."""
+        """2 TP / (2 TP + FP + FN); 0 where nothing is rejected.
+
+        >>> Confusion(true_positives=2, false_positives=1, false_negatives=3, true_negatives=4).f1
+        0.5
+        """
         if not (self.anomalous and self.normal):
             return None
         return 2 * self.true_positives / (2 * self.true_positives + self.false_positives + self.false_negatives)
 
     @property
     def balanced_accuracy(self) -> float | None:
-        """Mean of recall and of the share of normal pictures that pass; 0.5 for rejecting every part."""
+        """Mean of recall and of the share of normal pictures that pass; 0.5 for rejecting every part.
+
+        >>> Confusion(true_positives=3, false_positives=1, false_negatives=1, true_negatives=1).balanced_accuracy
+        0.625
+        """
         if self.recall is None or self.false_alarm_rate is None:
             return None
         return (self.recall + 1 - self.false_alarm_rate) / 2
@@ -120,7 +146,11 @@ class Verdicts:
 
     @cached_property
     def confusion(self) -> Confusion:
-        """The verdicts counted against the labels."""
+        """The verdicts counted against the labels.
+
+        >>> Verdicts(np.array([0, 1]), np.array([0.2, 0.4]), np.array([False, False])).confusion
+        Confusion(true_positives=0, false_positives=0, false_negatives=1, true_negatives=1)
+        """
         return confusion(self.gt_label, self.rejected)
 
     def equals(self, other: Verdicts) -> bool:

@@ -61,6 +61,10 @@ class Ranking:
 
         Args:
             weights: int64 `(..., N)` in ranked order, how often each picture was drawn; None counts each once.
+
+        >>> found = rank(np.array([0, 1, 1]), np.array([0.2, 0.5, 0.2])).counts(np.array([1, 2, 0]))  # in ranked order
+        >>> found.true_positives.tolist(), found.false_positives.tolist()
+        ([1, 1], [0, 2])
         """
         weights = np.ones(len(self.order), dtype=np.int64) if weights is None else weights
         everything = np.cumsum(weights, axis=-1)[..., self.group_ends]  # (..., M)

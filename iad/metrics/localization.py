@@ -65,7 +65,13 @@ to 0.0001 needs at least 333334')
 
 
 def metrics_of(counts: PixelCounts) -> PixelMetrics:
-    """Compute every pixel metric from counts. See `pixel_metrics`."""
+    """Compute every pixel metric from counts. See `pixel_metrics`.
+
+    >>> maps, masks = np.array([[[0.1, 0.5], [0.9, 0.4]]]), np.array([[[0, 0], [1, 1]]])
+    >>> found = metrics_of(count_pixels(PixelPictures(maps, masks, np.array([1]))))
+    >>> found.auroc, found.aupro, found.regions
+    (0.75, 0.5, 1)
+    """
     per_picture = aupimo(counts)
     reasons = {
         "auroc": why_undefined(counts), "average_precision": why_undefined(counts), "aupro": why_undefined(counts),
@@ -84,7 +90,11 @@ def metrics_of(counts: PixelCounts) -> PixelMetrics:
 
 
 def why_undefined(counts: PixelCounts) -> str | None:
-    """Why AUROC, AP, AUPRO and the oracle F1 are undefined, or None."""
+    """Why AUROC, AP, AUPRO and the oracle F1 are undefined, or None.
+
+    >>> print(why_undefined(count_pixels(PixelPictures(np.zeros((1, 2, 2)), np.ones((1, 2, 2)), np.array([1])))))
+    the masks mark every pixel of every test picture; pixel metrics need good pixels
+    """
     if not counts.defect_pixels:
         return "no mask of the test pictures marks a defect pixel; pixel metrics need masks of anomalous pictures"
     if not counts.good_pixels:
@@ -93,7 +103,13 @@ def why_undefined(counts: PixelCounts) -> str | None:
 
 
 def why_no_aupimo(counts: PixelCounts, low: float = PIMO_RANGE[0], high: float = PIMO_RANGE[1]) -> str | None:
-    """Why AUPIMO is undefined, or None: it needs more than `FEWEST_STEPS` normal pixels between its two limits."""
+    """Why AUPIMO is undefined, or None: it needs more than `FEWEST_STEPS` normal pixels between its two limits.
+
+    >>> masks = np.array([np.zeros((20, 20)), np.eye(20)])
+    >>> counts = count_pixels(PixelPictures(np.zeros((2, 20, 20)), masks, np.array([0, 1])))
+    >>> why_no_aupimo(counts, 0.01, 0.1), why_no_aupimo(counts, 0.01, 0.02)
+    (None, 'normal test pictures have 400 pixels; a false-positive rate of 0.01 to 0.02 needs at least 3001')
+    """
     if reason := why_undefined(counts):
         return reason
     needed = int(FEWEST_STEPS / (high - low)) + 1
@@ -170,13 +186,25 @@ def aupro(counts: PixelCounts, fpr_limit: float = FPR_LIMIT) -> float | None:
 
 
 def pro_curve(counts: PixelCounts) -> tuple[np.ndarray, np.ndarray]:
-    """Corners of the PRO curve, float64 `(2 M + 2,)`: false-positive rate and mean region overlap, not decreasing."""
+    """Corners of the PRO curve, float64 `(2 M + 2,)`: false-positive rate and mean region overlap, not decreasing.
+
+    >>> maps, masks = np.array([[[0.1, 0.5], [0.9, 0.4]]]), np.array([[[0, 0], [1, 1]]])
+    >>> x, y = pro_curve(count_pixels(PixelPictures(maps, masks, np.array([1]))))
+    >>> list(zip(x.tolist(), y.tolist(), strict=True))
+    [(0.0, 0.0), (0.0, 0.0), (0.0, 0.5), (0.5, 0.5), (0.5, 1.0), (1.0, 1.0)]
+    """
     x = _corners(counts.good_above / counts.good_pixels, counts.good_reaching / counts.good_pixels)
     return x, _rises(region_weights(counts), counts.group_ends)
 
 
 def region_weights(counts: PixelCounts) -> np.ndarray:
-    """What a defect pixel adds to the mean region overlap, float64 `(P,)`; they sum to 1."""
+    """What a defect pixel adds to the mean region overlap, float64 `(P,)`; they sum to 1.
+
+    >>> masks = np.array([[[1, 0, 1, 1]]])  # regions of one pixel and of two
+    >>> counts = count_pixels(PixelPictures(np.array([[[0.9, 0.1, 0.8, 0.7]]]), masks, np.array([1])))
+    >>> region_weights(counts).tolist()
+    [0.5, 0.25, 0.25]
+    """
     return np.asarray(1 / counts.region_sizes[counts.regions] / len(counts.region_sizes))
 
 

@@ -60,7 +60,13 @@ class PixelCounts:
 
     @property
     def defined(self) -> bool:
-        """Whether there are both defect pixels and good ones."""
+        """Whether there are both defect pixels and good ones.
+
+        >>> maps, masks = np.zeros((1, 2, 2)), np.zeros((2, 1, 2, 2))
+        >>> masks[1, 0, 0, 0] = 1
+        >>> [count_pixels(PixelPictures(maps, mask, np.array([1]))).defined for mask in masks]
+        [False, True]
+        """
         return self.defect_pixels > 0 and self.good_pixels > 0
 
 
@@ -104,6 +110,10 @@ class PixelPictures:
 
         Raises:
             IadError: if a normal picture has a defect pixel.
+
+        >>> PixelPictures(np.zeros((1, 2, 2)), np.ones((1, 2, 2)), np.array([0]), ["a.png"]).mask(0)
+        Traceback (most recent call last):
+        iad.errors.IadError: anomaly maps: the mask of a.png marks 4 pixels, but the picture is labelled good; ...
         """
         defect: np.ndarray = np.asarray(self.gt_mask[row]) != 0
         if not self.gt_label[row] and defect.any():
@@ -119,6 +129,10 @@ class PixelPictures:
 
         Raises:
             IadError: if its shape is not that of the mask, or a value is not finite.
+
+        >>> PixelPictures(np.zeros((1, 2, 2)), np.zeros((1, 4, 4)), np.array([0]), ["a.png"]).map(0)
+        Traceback (most recent call last):
+        iad.errors.IadError: anomaly maps: the map of a.png has shape (2, 2), its mask (4, 4); bring both to one size
         """
         values = np.asarray(self.anomaly_map[row])
         if values.shape != np.shape(self.gt_mask[row]):

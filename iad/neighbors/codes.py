@@ -88,13 +88,25 @@ class BankCodes:
             self._fill(start, self.place(bank[start : start + CHUNK]))
 
     def place(self, vectors: torch.Tensor) -> torch.Tensor:
-        """Shift and turn vectors, float32 `(n, D)`, into float64 `(n, padded D)`."""
+        """Shift and turn vectors, float32 `(n, D)`, into float64 `(n, padded D)`.
+
+        >>> bank = torch.tensor([[0.0, 0.0], [3.0, 4.0]])
+        >>> one, other = BankCodes(bank).place(bank)
+        >>> len(one), round(float((one - other).norm()), 6)  # turned, and as far apart as before
+        (64, 5.0)
+        """
         placed = torch.nn.functional.pad(vectors.double() - self.mean, (0, self.padded - self.dimensions))
         placed = (placed * self.signs)[:, self.order].view(len(vectors), -1, BLOCK)
         return (placed @ self.turn).view(len(vectors), -1)
 
     def encode(self, queries: torch.Tensor) -> QueryCodes:
-        """Round queries, float32 `(M, D)`, with a step that suits both their size and the columns of the norm."""
+        """Round queries, float32 `(M, D)`, with a step that suits both their size and the columns of the norm.
+
+        >>> codes = BankCodes(torch.tensor([[0.0, 0.0], [6.0, 8.0]]))
+        >>> coded = codes.encode(torch.tensor([[3.0, 4.0], [6.0, 8.0]]))  # the mean of the bank, and a row 5 from it
+        >>> coded.norm.round(decimals=6).tolist(), bool(coded.residual[1] < 0.5)
+        ([0.0, 5.0], True)
+        """
         placed = self.place(queries)
         finest = placed.abs().amax(1).clamp(min=1e-300) / LARGEST
         factor = torch.floor(FACTOR * self.typical_step / finest).clamp(1, LARGEST)

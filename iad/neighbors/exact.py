@@ -81,6 +81,11 @@ class ExactSearch:
 
         Raises:
             IadError: if fewer than k rows can be neighbours, or the queries are not float32, finite and of D values.
+
+        >>> search = ExactSearch(np.float32([[0], [1], [5]]))
+        >>> distances, rows = search.search(np.float32([[0]]), 1, hidden=(0, 2))  # rows 0 and 1 are the picture's own
+        >>> distances.tolist(), rows.tolist()
+        ([[5.0]], [[2]])
         """
         tensor = as_tensor(queries, "queries", self.bank.shape[1])
         _require_rows(k, len(self.bank) - (hidden[1] - hidden[0]))
@@ -98,7 +103,11 @@ class ExactSearch:
         return distances, rows
 
     def vectors(self, rows: np.ndarray) -> np.ndarray:
-        """Rows of the bank by number, int64 `(n,)`: float32 `(n, D)`."""
+        """Rows of the bank by number, int64 `(n,)`: float32 `(n, D)`.
+
+        >>> ExactSearch(np.float32([[0], [1], [5]])).vectors(np.array([2, 0])).tolist()
+        [[5.0], [0.0]]
+        """
         found: np.ndarray = self.bank[torch.from_numpy(rows).to(self.device)].cpu().numpy()
         return found
 

@@ -82,7 +82,12 @@ class PatchView:
         return self.shape[1] * self.shape[2]
 
     def read(self, start: int, stop: int) -> torch.Tensor:
-        """Rows `start` up to, but without, `stop` (or the last), float32 `(n, D)`; never to be written to."""
+        """Rows `start` up to, but without, `stop` (or the last), float32 `(n, D)`; never to be written to.
+
+        >>> view = PatchView(np.arange(8, dtype=np.float16).reshape(4, 2, 1, 1), np.array([3, 0]))
+        >>> view.read(1, 4).flatten().tolist()  # the second patch of picture 3, both of picture 0
+        [7.0, 0.0, 1.0]
+        """
         if self.whole:
             return self.flat[0][start:stop].float()
         stop = min(stop, self.rows)
@@ -98,7 +103,12 @@ class PatchView:
         return found
 
     def take(self, rows: torch.Tensor) -> torch.Tensor:
-        """Rows by number, int64 `(n,)`: float32 `(n, D)`."""
+        """Rows by number, int64 `(n,)`: float32 `(n, D)`.
+
+        >>> view = PatchView(np.arange(8, dtype=np.float16).reshape(4, 2, 1, 1), np.array([3, 0]))
+        >>> view.take(torch.tensor([2, 1])).flatten().tolist()
+        [0.0, 7.0]
+        """
         if self.whole:
             return self.flat[0][rows].float()
         picture, inside = rows // self.per_picture, rows % self.per_picture
@@ -111,7 +121,12 @@ class PatchView:
         return taken
 
     def gather(self, rows: np.ndarray | None = None) -> np.ndarray:
-        """The rows wanted, or all, float32 `(n, D)`, in memory; what is there already in that form is not copied."""
+        """The rows wanted, or all, float32 `(n, D)`, in memory; what is there already in that form is not copied.
+
+        >>> view = PatchView(np.arange(8, dtype=np.float16).reshape(4, 2, 1, 1), np.array([3, 0]))
+        >>> view.gather().ravel().tolist(), view.gather(np.array([2])).ravel().tolist()
+        ([6.0, 7.0, 0.0, 1.0], [0.0])
+        """
         if rows is None and self.whole and self.flat[0].dtype == torch.float32:
             return self.flat[0].numpy()
         size = self.rows if rows is None else len(rows)

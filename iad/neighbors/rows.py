@@ -48,7 +48,12 @@ Rows: TypeAlias = np.ndarray | RowView
 
 
 def take(part: Rows, rows: np.ndarray) -> RowView:
-    """Rows, int64 `(M,)` or bool `(N,)`, of an array or of a view; a view of the same array."""
+    """Rows, int64 `(M,)` or bool `(N,)`, of an array or of a view; a view of the same array.
+
+    >>> array = np.array([[1, 2], [3, 4], [5, 6]])
+    >>> np.asarray(take(take(array, np.array([2, 0])), np.array([1]))).tolist()  # a view of a view
+    [[1, 2]]
+    """
     if isinstance(part, RowView):
         return RowView(part.array, part.rows[rows])
     return RowView(part, np.arange(len(part))[rows])

@@ -32,6 +32,10 @@ def as_tensor(vectors: np.ndarray, what: str, dimensions: int | None = None) -> 
 
     Raises:
         IadError: if the shape or the type is another, or a value is not finite or beyond 1e15.
+
+    >>> as_tensor(np.zeros((3, 2)), "bank")
+    Traceback (most recent call last):
+    iad.errors.IadError: bank: float64 of the shape (3, 2); give float32 of the shape (rows, dimensions)
     """
     if vectors.ndim != 2 or vectors.dtype != np.float32 or vectors.shape[1] != (dimensions or vectors.shape[1] or 1):
         wanted = f"(rows, {dimensions or 'dimensions'})"
@@ -43,13 +47,25 @@ def as_tensor(vectors: np.ndarray, what: str, dimensions: int | None = None) -> 
 
 
 def without_copy(array: np.ndarray) -> torch.Tensor:
-    """The same memory as a tensor; never to be written to."""
+    """The same memory as a tensor; never to be written to.
+
+    >>> array = np.zeros(2)
+    >>> tensor = without_copy(array)
+    >>> array[0] = 7
+    >>> tensor.tolist()
+    [7.0, 0.0]
+    """
     with nullcontext() if array.flags.writeable else warnings.catch_warnings(action="ignore"):
         return torch.from_numpy(array)  # PyTorch warns of memory that it must not write to
 
 
 def refuse_unfit(rows: torch.Tensor, what: str, start: int) -> None:
-    """Refuse float32 `(n, D)`, rows `start` and following of `what`, if a value is not finite or beyond 1e15."""
+    """Refuse float32 `(n, D)`, rows `start` and following of `what`, if a value is not finite or beyond 1e15.
+
+    >>> refuse_unfit(torch.tensor([[1.0], [torch.nan]]), "bank", 8192)
+    Traceback (most recent call last):
+    iad.errors.IadError: bank: a value in rows 8192 to 8193 is not finite or beyond 1e+15; leave such rows out
+    """
     low, high = torch.aminmax(rows)
     if not max(-float(low), float(high)) <= LARGEST or low.isnan():
         raise IadError(
@@ -129,7 +145,11 @@ def _has_onednn() -> bool:
 
 
 def no_room(shape: tuple[int, ...]) -> IadError:
-    """The refusal of a bank, `shape` (N, D), for which a card has too little memory."""
+    """The refusal of a bank, `shape` (N, D), for which a card has too little memory.
+
+    >>> print(no_room((10_000_000, 1024)))
+    bank: 10000000 rows of 1024 values, 51.2 GB with their 8-bit codes, do not fit on the card beside what a ...
+    """
     size = shape[0] * shape[1] * 5 / 1e9
     return IadError(
         f"bank: {shape[0]} rows of {shape[1]} values, {size:.1f} GB with their 8-bit codes, do not fit on the card "

@@ -97,6 +97,10 @@ def require_output(reads: str, takes: Takes, record: dict[str, Any]) -> None:
 
     Raises:
         IadError: naming the parameter that keeps no patches, or the file that is missing.
+
+    >>> require_output("extract_vit", "patches", {"patches": {"layers": []}})
+    Traceback (most recent call last):
+    iad.errors.IadError: vit.patches.layers = []: extract_vit keeps no patch features, and a patch ...
     """
     if takes == "patches" and not record.get("patches", {}).get("layers"):
         section = reads.removeprefix("extract_").replace("extract/", "backbones.")

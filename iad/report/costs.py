@@ -28,7 +28,16 @@ UNDEFINED_RATE = "costs.defect_rate is {:g}, so costs are left out; give the sha
 
 
 def prices_of(costs: Costs, outcomes: Sequence[Outcome]) -> Prices | None:
-    """The prices, or None where there is no cost: a line or a test set without good or without defective parts."""
+    """The prices, or None where there is no cost: a line or a test set without good or without defective parts.
+
+    >>> import numpy as np
+    >>> none, labels = np.empty(0), np.array([0, 1])
+    >>> outcome = Outcome(labels, labels * 1.0, labels == 1, "vit", none, none, none, {}, {})
+    >>> prices_of(Costs(miss=10, false_alarm=1, defect_rate=0.02), [outcome])
+    Prices(miss=10.0, false_alarm=1.0, defect_rate=0.02)
+    >>> prices_of(Costs(defect_rate=0), [outcome]) is None
+    True
+    """
     if not (0 < costs.defect_rate < 1 and both_classes(outcomes[0].gt_label)):
         return None
     return Prices(miss=costs.miss, false_alarm=costs.false_alarm, defect_rate=costs.defect_rate)
@@ -80,7 +89,16 @@ def costs_of(
 
 
 def deployed(outcome: Outcome, prices: Prices) -> OperatingPoint:
-    """The threshold in use, and what it does to 1,000 parts of the line."""
+    """The threshold in use, and what it does to 1,000 parts of the line.
+
+    >>> import numpy as np
+    >>> none, labels = np.empty(0), np.array([0, 0, 1, 1])
+    >>> rejected = np.array([False, True, True, True])  # half of the good parts, and every defective one
+    >>> outcome = Outcome(labels, labels * 1.0, rejected, "vit", none, none, none, {"value": 0.5}, {})
+    >>> point = deployed(outcome, Prices(miss=10, false_alarm=1, defect_rate=0.5))
+    >>> point.escapes, point.overkill, point.cost
+    (0.0, 250.0, 250.0)
+    """
     counts = outcome.confusion
     return operating_point(outcome.threshold["value"], counts.recall or 0.0, counts.false_alarm_rate or 0.0, prices)
 

@@ -109,6 +109,12 @@ def defect_examples(outcome: Outcome, *, most_kinds: int = MOST_KINDS) -> tuple[
 
     Returns:
         The pairs, kinds by name; and how many kinds are left out, those whose lowest score is highest.
+
+    >>> none, kinds = np.empty(0), np.array(["good", "cut", "cut", "dent"])
+    >>> labels, scores = (kinds != "good").astype(int), np.array([0.1, 0.9, 0.2, 0.5])
+    >>> pairs, _ = defect_examples(Outcome(labels, scores, scores > 0.4, "vit", none, kinds, none, {}, {}))
+    >>> [(pair.kind, pair.left, pair.right) for pair in pairs]
+    [('cut', 2, 1), ('dent', 3, None)]
     """
     kinds = sorted(set(outcome.defect[outcome.gt_label == 1].tolist()))
     ranked = {kind: _ranked(outcome, kind) for kind in kinds}
@@ -119,7 +125,12 @@ def defect_examples(outcome: Outcome, *, most_kinds: int = MOST_KINDS) -> tuple[
 
 
 def good_examples(outcome: Outcome) -> list[Pair]:
-    """The two good pictures with the highest scores, as one pair; none without good pictures."""
+    """The two good pictures with the highest scores, as one pair; none without good pictures.
+
+    >>> none, scores = np.empty(0), np.array([0.1, 0.9, 0.2])
+    >>> good_examples(Outcome(np.zeros(3), scores, scores > 0.4, "vit", none, none, none, {}, {}))
+    [Pair(kind='good', left=2, right=1, rank=0)]
+    """
     rows = np.flatnonzero(outcome.gt_label == 0)
     highest = [int(row) for row in rows[np.argsort(outcome.pred_score[rows], kind="stable")][-2:]]
     return [Pair("good", highest[0], highest[1] if len(highest) > 1 else None, 0)] if highest else []

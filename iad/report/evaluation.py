@@ -121,7 +121,13 @@ def write_gallery(outcome: Outcome, localization: Localization, masks: Masks, im
 def curves_of(
     curve: Callable[[np.ndarray, np.ndarray], Curve | None], outcomes: Iterable[Outcome]
 ) -> Mapping[str, Curve]:
-    """Curve of each method by its name; without those whose test pictures are all of one class."""
+    """Curve of each method by its name; without those whose test pictures are all of one class.
+
+    >>> none, labels = np.empty(0), np.array([0, 1])
+    >>> outcome = Outcome(labels, labels * 1.0, labels == 1, "vit", none, none, none, {}, {})
+    >>> {method: curve.y.tolist() for method, curve in curves_of(roc_curve, [outcome]).items()}
+    {'vit': [0.0, 1.0, 1.0]}
+    """
     found = {outcome.method: curve(outcome.gt_label, outcome.pred_score) for outcome in outcomes}
     return {method: points for method, points in found.items() if points is not None}
 
@@ -165,7 +171,12 @@ def leftover_note(methods: Collection[str]) -> str | None:
 
 
 def one_class_note(outcome: Outcome) -> str | None:
-    """The line that says which metrics are missing, where all test pictures are of one class."""
+    """The line that says which metrics are missing, where all test pictures are of one class.
+
+    >>> none, labels = np.empty(0), np.array([0, 0])
+    >>> print(one_class_note(Outcome(labels, labels * 1.0, labels == 1, "vit", none, none, none, {}, {})))
+    vit: all 2 test pictures are good, so AUROC, AP, F1, precision, recall and misses are left out; add pictures of ...
+    """
     counts = outcome.confusion
     if counts.normal and counts.anomalous:
         return None
@@ -177,7 +188,12 @@ def one_class_note(outcome: Outcome) -> str | None:
 
 
 def closing_line(outcomes: Sequence[Outcome]) -> str:
-    """What was evaluated, and how to see the results."""
+    """What was evaluated, and how to see the results.
+
+    >>> none, labels = np.empty(0), np.array([0, 1])
+    >>> closing_line([Outcome(labels, labels * 1.0, labels == 1, "vit", none, none, none, {}, {})])
+    'evaluate: vit on 2 test pictures; see `iad results`'
+    """
     names = ", ".join(outcome.method for outcome in outcomes)
     return f"evaluate: {names} on {counted(len(outcomes[0].gt_label), 'test picture')}; see `iad results`"
 

@@ -63,18 +63,36 @@ class Outcome(Verdicts):
         return list(self.provenance.get("model", {}).get("history", ()))
 
     def typical(self, label: int, count: int) -> np.ndarray:
-        """Rows of up to `count` pictures with this label, at evenly spaced quantiles of their scores, int64."""
+        """Rows of up to `count` pictures with this label, at evenly spaced quantiles of their scores, int64.
+
+        >>> none, scores = np.empty(0), np.array([0.1, 0.2, 0.3, 0.9])
+        >>> outcome = Outcome(np.array([0, 0, 0, 1]), scores, scores > 0.5, "vit", none, none, none, {}, {})
+        >>> outcome.typical(0, 1).tolist(), outcome.typical(1, 3).tolist()
+        ([1], [3])
+        """
         rows = np.flatnonzero(self.gt_label == label)
         ordered = rows[np.argsort(self.pred_score[rows], kind="stable")]
         picks = (np.arange(count) + 1) * len(rows) // (count + 1)
         return ordered[np.unique(picks)] if len(rows) else rows
 
     def worst_misses(self, count: int) -> np.ndarray:
-        """Rows of anomalous pictures that pass, lowest score first, at most `count`, int64."""
+        """Rows of anomalous pictures that pass, lowest score first, at most `count`, int64.
+
+        >>> none, scores = np.empty(0), np.array([0.3, 0.9, 0.1])
+        >>> outcome = Outcome(np.array([1, 1, 1]), scores, scores > 0.5, "vit", none, none, none, {}, {})
+        >>> outcome.worst_misses(5).tolist()
+        [2, 0]
+        """
         return self._extreme((self.gt_label == 1) & ~self.rejected, self.pred_score, count)
 
     def worst_false_alarms(self, count: int) -> np.ndarray:
-        """Rows of good pictures that are rejected, highest score first, at most `count`, int64."""
+        """Rows of good pictures that are rejected, highest score first, at most `count`, int64.
+
+        >>> none, scores = np.empty(0), np.array([0.6, 0.1, 0.9])
+        >>> outcome = Outcome(np.array([0, 0, 0]), scores, scores > 0.5, "vit", none, none, none, {}, {})
+        >>> outcome.worst_false_alarms(1).tolist()
+        [2]
+        """
         return self._extreme((self.gt_label == 0) & self.rejected, -self.pred_score, count)
 
     def _extreme(self, chosen: np.ndarray, key: np.ndarray, count: int) -> np.ndarray:

@@ -62,6 +62,14 @@ def compare_methods(outcomes: Sequence[Outcome], *, confidence: float) -> list[C
 
     Raises:
         IadError: if two methods were not tested on the same pictures.
+
+    >>> none, labels = np.empty(0), np.array([1] * 8)
+    >>> rejected = {"vit": labels == 1, "ae": labels == 0}  # one finds all eight defective pictures, the other none
+    >>> outcomes = [
+    ...     Outcome(labels, labels * 1.0, one, name, none, none, none, {}, {}) for name, one in rejected.items()
+    ... ]
+    >>> [(one.metric, one.only_against, one.p, one.real) for one in compare_methods(outcomes, confidence=0.95)]
+    [('misses', 8, 0.0078125, True)]
     """
     _require_same_pictures(outcomes)
     ranked = sorted(outcomes, key=lambda outcome: auroc(outcome.gt_label, outcome.pred_score) or 0.0, reverse=True)

@@ -61,6 +61,11 @@ def comparison_table(report: Mapping[str, Any]) -> tuple[str, Sequence[str], lis
 
     Args:
         report: content of the report file.
+
+    >>> found = {"method": "vit", "against": "ae", "metric": "misses", "real": True, "p_holm": 0.01}
+    >>> found |= {"only_method": 2, "only_against": 9}
+    >>> comparison_table({"confidence": 0.95, "comparisons": [found]})[2]
+    [['vit', 'ae', '-', '2 : 9 real (p 0.01)', '-']]
     """
     found = report.get("comparisons") or []
     pairs: dict[tuple[str, str], dict[str, Mapping[str, Any]]] = {}

@@ -84,7 +84,15 @@ def report_of(
 
 
 def scores_frame(outcome: Outcome) -> pd.DataFrame:
-    """Every test picture with its score, in full precision, and its verdict (1 rejected)."""
+    """Every test picture with its score, in full precision, and its verdict (1 rejected).
+
+    >>> labels, names, none = np.array([0, 1]), np.array(["a.png", "b.png"]), np.empty(0)
+    >>> outcome = Outcome(labels, np.array([0.25, 0.75]), labels == 1, "vit", names, none, none, {}, {})
+    >>> print(scores_frame(outcome).to_string(index=False))
+    image_id  label  score  rejected
+       a.png      0   0.25         0
+       b.png      1   0.75         1
+    """
     return pd.DataFrame(
         {
             "image_id": outcome.image_id,
@@ -114,20 +122,37 @@ def curves_frame(curves: Mapping[str, Curve], x: str, y: str) -> pd.DataFrame:
 
 
 def losses_frame(outcomes: Iterable[Outcome]) -> pd.DataFrame:
-    """Training and validation loss by epoch of every method that was trained; no rows where none was."""
+    """Training and validation loss by epoch of every method that was trained; no rows where none was.
+
+    >>> none, epoch = np.empty(0), {"epoch": 1, "train_loss": 0.5, "validation_loss": 0.75}
+    >>> record = {"model": {"history": [epoch]}}
+    >>> print(losses_frame([Outcome(none, none, none, "ae", none, none, none, {}, record)]).to_string(index=False))
+    method  epoch  train_loss  validation_loss
+        ae      1         0.5             0.75
+    """
     rows = [(outcome.method, *(epoch[name] for name in LOSSES)) for outcome in outcomes for epoch in outcome.history]
     return pd.DataFrame(rows, columns=["method", *LOSSES])
 
 
 def comparisons_frame(comparisons: Iterable[Comparison]) -> pd.DataFrame:
-    """One row per comparison; what a test does not have is missing, and `real` is 1 or 0."""
+    """One row per comparison; what a test does not have is missing, and `real` is 1 or 0.
+
+    >>> found = Comparison("vit", "ae", "misses", "mcnemar", -7, 0.01, only_method=2, only_against=9, real=True)
+    >>> comparisons_frame([found])[["difference", "low", "only_method", "real"]].values.tolist()
+    [[-7, None, 2, 1]]
+    """
     rows = [[int(value) if isinstance(value, bool) else value for value in astuple(found)] for found in comparisons]
     # as they are: counts beside rates in one column stay whole numbers
     return pd.DataFrame(rows, columns=[field.name for field in fields(Comparison)], dtype=object)
 
 
 def costs_frame(roc: Mapping[str, Curve], prices: Prices | None) -> pd.DataFrame:
-    """Cost per 1,000 parts at the points of each ROC curve; no rows where costs are undefined."""
+    """Cost per 1,000 parts at the points of each ROC curve; no rows where costs are undefined.
+
+    >>> curve = Curve(np.array([0.5]), np.array([0.25]), np.array([1.0]))  # a quarter of the good
+    >>> costs_frame({"vit": curve}, Prices(miss=10, false_alarm=1, defect_rate=0.5))["cost_per_1000"].tolist()
+    [125.0]
+    """
     if prices is None or not roc:
         return pd.DataFrame(columns=COSTS)
     table = curves_frame(roc, "false_alarm_rate", "recall")

@@ -7,7 +7,6 @@ from contextlib import chdir
 from pathlib import Path
 
 import pytest
-import torch
 
 from iad.bundles.predictor import Predictor, load
 from tests.bundled import every_method, iad
@@ -27,12 +26,8 @@ def here(finished, monkeypatch) -> Path:
 
 
 @pytest.fixture(autouse=True)
-def one_thread():
-    """As many threads as the pipeline had, so that sums are added up in the same order."""
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
+def every_test(as_the_pipeline) -> None:
+    pass
 
 
 @pytest.fixture(scope="module")

@@ -371,7 +371,7 @@ def test_a_picture_that_cannot_be_read_is_refused(files, tmp_path):
             r"backbone\.patches\.tile is None .* and 4",
         ),
         ({"embedders": {"extract_vit": RECORD | {"precision": "bf16"}}}, r"backbone\.precision is fp32 .* and bf16"),
-        ({"rule": {"strategy": "max", "options": {}}}, r"threshold\.strategy is percentile .* and max"),
+        ({"rule": {"strategy": "max", "options": {"alpha": 0.1}}}, r"threshold\.strategy is percentile .* and max"),
         (
             {"preprocess": {"image_size": 8, "white_16bit": 4095, "max_megapixels": 1}},
             r"preprocess\.white_16bit is 65535",

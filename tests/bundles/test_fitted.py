@@ -13,14 +13,9 @@ from iad.detectors.knn import Options
 from iad.detectors.knn.detector import Detector
 from iad.errors import IadError
 from iad.pipeline.inputs import read_embeddings
-from tests.bundled import METHODS, copy_of, every_method
+from tests.bundled import METHODS, copy_of
 
 GOOD = np.random.default_rng(0).normal(size=(6, 4)).astype(np.float32)
-
-
-@pytest.fixture(scope="module")
-def finished(tiny_template, tmp_path_factory):
-    return every_method(tmp_path_factory, tiny_template)
 
 
 def inputs_of(fitted):

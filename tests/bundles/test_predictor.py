@@ -40,6 +40,18 @@ def refused(match, function, *args, **options):
 # what it says
 
 
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA here")
+@pytest.mark.parametrize("method", WITH_MAPS)
+def test_a_card_says_the_same_within_a_thousandth(here, inspector_of, bundle_at, method, monkeypatch):
+    expected = list(inspector_of(method).predict(PICTURES / "test"))
+    monkeypatch.undo()  # of what hides the card
+    monkeypatch.chdir(here)
+    found = list(iad.load(bundle_at(method), device="cuda").predict(PICTURES / "test"))
+    for one, other in zip(found, expected, strict=True):
+        assert one.pred_score == pytest.approx(other.pred_score, rel=1e-3)
+        np.testing.assert_allclose(one.anomaly_map, other.anomaly_map, rtol=2e-3, atol=1e-3 * other.anomaly_map.max())
+
+
 @pytest.mark.parametrize("method", METHODS)
 def test_scores_verdicts_p_values_and_maps_are_those_of_the_pipeline(here, inspector_of, method):
     verdicts = list(inspector_of(method).predict(PICTURES / "test"))
@@ -350,7 +362,7 @@ HOSTILE = {
         "pictures without a hash": set_value([["a.png"]], "pictures"),
         "no pictures": set_value([], "pictures"),
         "no backbone": set_value({}, "embedders"),
-        "another backbone": set_value("vit_giant_patch14_dinov2", "embedders", "extract_vit", "name"),
+        "another backbone": set_value("test_vit2", "embedders", "extract_vit", "name"),
         "layers that are not there": set_value([99], "embedders", "extract_vit", "patches", "layers"),
         "weights from elsewhere": set_value("sudo", "embedders", "extract_vit", "weights"),
         "another format": set_value(99, "format"),

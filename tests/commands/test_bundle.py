@@ -8,7 +8,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import torch
 
 from iad import paths
 from iad.bundles.bundle import read_bundle
@@ -35,6 +34,8 @@ from tests.bundled import (
 from tests.conftest import environment, set_params
 from tests.helpers import ROOT
 
+pytestmark = pytest.mark.usefixtures("as_the_pipeline")
+
 
 @pytest.fixture(scope="module")
 def finished(tiny_template, tmp_path_factory):
@@ -47,14 +48,6 @@ def project(finished, tmp_path, monkeypatch):
     folder = copy_of(finished, tmp_path / "project")
     monkeypatch.chdir(folder)
     return folder
-
-
-@pytest.fixture(autouse=True)
-def one_thread():
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
 
 
 def refused(*arguments, match):

@@ -11,7 +11,6 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-import torch
 from PIL import Image
 
 from iad import cli, paths
@@ -26,6 +25,9 @@ from tests.bundled import METHODS, PICTURES, WITH_MAPS, bundle_of, copy_of, ever
 PASSED, REJECTED, UNREAD = 0, 3, 4
 
 
+pytestmark = pytest.mark.usefixtures("as_the_pipeline")
+
+
 @pytest.fixture(scope="module")
 def finished(tiny_template, tmp_path_factory):
     return every_method(tmp_path_factory, tiny_template)
@@ -37,14 +39,6 @@ def project(finished, tmp_path, monkeypatch):
     folder = copy_of(finished, tmp_path / "project")
     monkeypatch.chdir(folder)
     return folder
-
-
-@pytest.fixture(autouse=True)
-def one_thread():
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
 
 
 @pytest.fixture
@@ -185,7 +179,7 @@ def test_a_picture_that_vanishes_in_between_is_told_and_passed_over(sorted_out, 
     Path("new").mkdir()
     for name in "ab":
         Path(f"new/{name}.png").write_bytes(passed[0].read_bytes())
-    from iad import predictor
+    from iad.bundles import predictor
 
     def late(*args, **options):
         Path("new/a.png").unlink()

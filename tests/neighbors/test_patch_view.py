@@ -65,7 +65,9 @@ def test_float32_in_memory_is_not_copied():
 @pytest.mark.parametrize("coreset", [1.0, 0.3])
 def test_a_bank_of_a_view_is_the_bank_of_the_copy(pair, coreset):
     view, copy = pair
-    viewed, copied = (MemoryBank(patches, coreset=coreset, seed=2) for patches in (view, copy.astype(np.float16)))
+    viewed, copied = (
+        MemoryBank(patches, coreset_sampling_ratio=coreset, seed=2) for patches in (view, copy.astype(np.float16))
+    )
     np.testing.assert_array_equal(viewed.rows, copied.rows)
     own, found = np.array([2, 0]), []
     for bank, pictures in ((viewed, view), (copied, copy)):
@@ -99,7 +101,7 @@ def test_with_a_coreset_no_more_rows_are_ever_read_at_once_than_a_chunk_or_the_k
         monkeypatch.setattr(PatchView, name, seen(getattr(PatchView, name)))
     monkeypatch.setattr("iad.detectors.patch.coreset.CHUNK", 200)
     monkeypatch.setattr("iad.detectors.patch.coreset.POOL", 64)
-    MemoryBank(asked, coreset=0.03)
+    MemoryBank(asked, coreset_sampling_ratio=0.03)
     assert len(sizes) > 20
     assert max(sizes) <= 200 < asked.rows
 

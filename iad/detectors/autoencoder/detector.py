@@ -115,6 +115,11 @@ class Detector(Base[Options]):
 
         Raises:
             IadError: if they are of another size than those that it was trained on.
+
+        >>> untrained = Detector(Options(), training=Training(width=1, latent_channels=1, epochs=0))
+        >>> fitted = untrained.fit(np.zeros((4, 32, 32, 3), dtype=np.uint8), calibrated_apart=True)
+        >>> fitted.predict(np.zeros((1, 32, 32, 3), dtype=np.uint8)).anomaly_map.shape  # cells of 4 x 4 pixels
+        (1, 8, 8)
         """
         self._refuse_leave_out(leave_out)
         pixels = required(Embeddings.of(pictures).pixels, "pictures")
@@ -148,7 +153,14 @@ class Detector(Base[Options]):
 
     @classmethod
     def load(cls, options: Options, state: State, *, seed: int = 0, runtime: Runtime | None = None) -> Self:
-        """Make the detector whose `state` this is."""
+        """Make the detector whose `state` this is.
+
+        >>> options, pictures = Options(normalize=False), np.zeros((4, 16, 16, 3), dtype=np.uint8)
+        >>> untrained = Detector(options, training=Training(width=1, latent_channels=1, epochs=0)).fit(pictures)
+        >>> again = Detector.load(options, untrained.state())
+        >>> bool((again.predict(pictures).pred_score == untrained.predict(pictures).pred_score).all())
+        True
+        """
         made = cls(options, seed=seed, runtime=runtime)
         network, usual = (
             {name.removeprefix(part): array for name, array in state.arrays.items() if name.startswith(part)}
@@ -169,7 +181,12 @@ class Detector(Base[Options]):
 
     @property
     def held_out(self) -> np.ndarray | None:
-        """The share of the good pictures that sets the threshold; None if others do, so that it kept none."""
+        """The share of the good pictures that sets the threshold; None if others do, so that it kept none.
+
+        >>> untrained = Detector(Options(normalize=False), training=Training(width=1, latent_channels=1, epochs=0))
+        >>> len(untrained.fit(np.zeros((10, 16, 16, 3), dtype=np.uint8)).held_out)
+        2
+        """
         return self.shares.calibration if len(self.shares.calibration) else None
 
     def _take(self, trained: State) -> None:

@@ -34,7 +34,11 @@ class Autoencoder(nn.Module):
         self.decoder = nn.Sequential(*[layer for pair in up for layer in _decode(*pair)][:-1])  # the last is linear
 
     def forward(self, pixels: torch.Tensor) -> torch.Tensor:
-        """Encode and decode."""
+        """Encode and decode.
+
+        >>> build_autoencoder(1, 1, image_size=32)(torch.zeros(2, 3, 32, 32)).shape
+        torch.Size([2, 3, 32, 32])
+        """
         return self.decoder(self.encoder(pixels))  # type: ignore[no-any-return]
 
 
@@ -43,6 +47,10 @@ def build_autoencoder(width: int, latent_channels: int, *, image_size: int, seed
 
     Raises:
         IadError: if the picture's side is not a multiple of 16.
+
+    >>> build_autoencoder(1, 1, image_size=100)
+    Traceback (most recent call last):
+    iad.errors.IadError: preprocess.image_size = 100: the autoencoder halves the picture four times and wants ...
     """
     if image_size % STRIDE:
         lower = image_size // STRIDE * STRIDE
@@ -62,7 +70,13 @@ def build_autoencoder(width: int, latent_channels: int, *, image_size: int, seed
 
 
 def load_network(arrays: Mapping[str, np.ndarray], width: int, latent_channels: int, image_size: int) -> Autoencoder:
-    """The network with these weights, as `network_arrays` gave them."""
+    """The network with these weights, as `network_arrays` gave them.
+
+    >>> network, pictures = build_autoencoder(1, 1, image_size=16), torch.zeros(1, 3, 16, 16)
+    >>> again = load_network(network_arrays(network), 1, 1, 16)
+    >>> torch.equal(again(pictures), network(pictures))
+    True
+    """
     network = _empty(width, latent_channels, image_size)
     network.load_state_dict({name: torch.from_numpy(np.array(array)) for name, array in arrays.items()})
     return network
@@ -79,13 +93,25 @@ def network_on(device: str, network: Autoencoder) -> Autoencoder:
 
 
 def to_pixels(images: np.ndarray, runtime: Runtime) -> torch.Tensor:
-    """Turn uint8 `(B, S, S, 3)` into float32 `(B, 3, S, S)` in [-1, 1], channels last, on the runtime's device."""
+    """Turn uint8 `(B, S, S, 3)` into float32 `(B, 3, S, S)` in [-1, 1], channels last, on the runtime's device.
+
+    >>> from iad.compute import resolve
+    >>> picture = np.array([[[[0, 255, 0]]]], dtype=np.uint8)
+    >>> to_pixels(picture, resolve(device="cpu", precision="fp32")).flatten().tolist()
+    [-1.0, 1.0, -1.0]
+    """
     batch = torch.from_numpy(np.array(images)).to(runtime.device)
     return batch.permute(0, 3, 1, 2).float().div_(127.5).sub_(1)
 
 
 def squared_error(model: Autoencoder, pixels: torch.Tensor, runtime: Runtime) -> torch.Tensor:
-    """Squared difference float32 `(B, 3, S, S)` between pictures and their reconstructions."""
+    """Squared difference float32 `(B, 3, S, S)` between pictures and their reconstructions.
+
+    >>> from iad.compute import resolve
+    >>> runtime, black = resolve(device="cpu", precision="fp32"), torch.zeros_like  # what rebuilds anything as zeros
+    >>> squared_error(black, torch.full((1, 3, 1, 1), 2.0), runtime).flatten().tolist()
+    [4.0, 4.0, 4.0]
+    """
     with runtime.lower_precision():
         rebuilt = model(pixels)
     return torch.square(rebuilt.float() - pixels)
@@ -109,6 +135,12 @@ def error_maps(
 
     Yields:
         float32 `(B, S, S)`, squared error averaged over the three channels, in normalised pixel units.
+
+    >>> from iad.compute import resolve
+    >>> images = np.uint8([[[[0, 0, 0]]], [[[255, 255, 255]]]])  # two pictures of one pixel, -1 and 1
+    >>> found = error_maps(torch.clone, images, np.array([0, 1]), resolve(device="cpu", precision="fp32"), 1, "errors")
+    >>> [batch.tolist() for batch in found]
+    [[[[0.0]]], [[[0.0]]]]
     """
     with bar(title, len(rows)) as shown, torch.inference_mode():
         for start in range(0, len(rows), batch_size):

@@ -23,7 +23,12 @@ class GoodErrors:
     std: np.ndarray
 
     def excess(self, maps: np.ndarray) -> np.ndarray:
-        """One-sided z-scores of error maps `(B, h, w)`: 0 where the error is no larger than usual."""
+        """One-sided z-scores of error maps `(B, h, w)`: 0 where the error is no larger than usual.
+
+        >>> good = GoodErrors(mean=np.array([[1.0, 1.0]]), std=np.array([[1.0, 1.0]]))  # divides by 1 + 0.1
+        >>> good.excess(np.array([[[3.2, 0.0]]])).round(6).tolist()
+        [[[2.0, 0.0]]]
+        """
         scale = self.std + STD_FLOOR * self.std.mean() + np.finfo(np.float64).tiny
         return np.asarray(np.maximum((maps - self.mean) / scale, 0))
 
@@ -37,6 +42,9 @@ def cell_means(error_maps: Iterable[np.ndarray], cell: int) -> Iterator[np.ndarr
 
     Yields:
         float64 `(B, ceil(H / cell), ceil(W / cell))`.
+
+    >>> next(cell_means([np.float32([[[0, 2, 7]]])], 2)).tolist()
+    [[[1.0, 7.0]]]
     """
     for batch in error_maps:
         sums = batch.astype(np.float64)
@@ -46,7 +54,12 @@ def cell_means(error_maps: Iterable[np.ndarray], cell: int) -> Iterator[np.ndarr
 
 
 def good_errors(maps: Iterable[np.ndarray]) -> GoodErrors:
-    """Statistics of error maps of good pictures, batches `(B, h, w)`, in one pass."""
+    """Statistics of error maps of good pictures, batches `(B, h, w)`, in one pass.
+
+    >>> found = good_errors([np.float64([[[0.0, 5.0]], [[2.0, 5.0]]])])
+    >>> found.mean.tolist(), found.std.tolist()
+    ([[1.0, 5.0]], [[1.0, 0.0]])
+    """
     count, total, squares = 0, np.zeros(()), np.zeros(())
     for batch in maps:
         count += len(batch)
@@ -60,6 +73,10 @@ def anomaly_maps(maps: Iterable[np.ndarray], good: GoodErrors | None) -> np.ndar
     """Gather error maps of pictures, batches `(B, h, w)`, as float32 `(N, h, w)`, higher = more anomalous.
 
     With `good`, what good pictures show, each map is the excess over it; None leaves the squared error.
+
+    >>> errors = [np.float32([[[0, 3.2]]])]
+    >>> anomaly_maps(errors, GoodErrors(np.ones((1, 2)), np.ones((1, 2)))).round(4).tolist()
+    [[[0.0, 2.0]]]
     """
     largest = np.finfo(np.float32).max  # where good pictures show no error at all, an excess may be beyond the type
     found = [np.minimum(good.excess(batch) if good else batch, largest).astype(np.float32) for batch in maps]

@@ -54,6 +54,10 @@ def hold_out(rows: np.ndarray, *, early_stopping: float, calibration: float, see
 
     Raises:
         IadError: if nothing is left to train on.
+
+    >>> held = hold_out(np.arange(10), early_stopping=0.1, calibration=0.2, seed=0)
+    >>> len(held.train), len(held.early_stopping), len(held.calibration)
+    (7, 1, 2)
     """
     mixed = np.random.default_rng(seed).permutation(rows)
     stop = max(1, round(early_stopping * len(rows)))
@@ -127,7 +131,11 @@ def train_autoencoder(
 
 
 def best_epoch(history: list[Epoch]) -> int | None:
-    """Number of the first epoch with the lowest early-stopping loss; None if no epoch ran."""
+    """Number of the first epoch with the lowest early-stopping loss; None if no epoch ran.
+
+    >>> best_epoch([Epoch(1, 0.9, 0.5), Epoch(2, 0.7, 0.4), Epoch(3, 0.5, 0.4)]), best_epoch([])
+    (2, None)
+    """
     return min(history, key=lambda entry: entry.validation_loss).epoch if history else None
 
 

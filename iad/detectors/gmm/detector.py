@@ -44,7 +44,13 @@ class Detector(VectorDetector[Options]):
         return State({**projected.arrays, **learned}, projected.values)
 
     def score(self, rows: np.ndarray) -> np.ndarray:
-        """Negative log density."""
+        """Negative log density.
+
+        >>> good = np.array([[-1.0], [1.0]])
+        >>> fitted = Detector(Options(components=1, pca=0, regularization=0)).fit(good)  # mean 0, variance 1
+        >>> round(float(fitted.score(np.array([[0.0]]))[0]), 6), round(float(np.log(2 * np.pi) / 2), 6)
+        (0.918939, 0.918939)
+        """
         placed = projection_of(self.learned).project(rows) if self.options.pca else rows
         logs = [self._log_density(placed, gaussian) for gaussian in range(len(self.learned.arrays["weights"]))]
         return -np.asarray(np.logaddexp.reduce(logs, axis=0))

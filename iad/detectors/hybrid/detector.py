@@ -73,6 +73,10 @@ class Detector(Composite[Options]):
 
         Raises:
             IadError: if the highest scores or map values of a member are all the same.
+
+        >>> good = {"lof": Prediction(np.arange(10.0)), "knn": Prediction(np.arange(0.0, 100.0, 10.0))}
+        >>> Detector(Options(members=("lof", "knn"))).align(good).tails["knn"]
+        GoodTail(start=70.0, excess=15.0, share=0.2)
         """
         self.tails = {name: fit_tail(found.pred_score, TAIL_SHARE, name) for name, found in calibration.items()}
         maps = {name: found.anomaly_map for name, found in calibration.items()}
@@ -89,6 +93,12 @@ class Detector(Composite[Options]):
         Returns:
             Scores, float64 `(members, N)`, and maps, float32 `(members, N, h, w)` on the finest of the members' grids,
             or None; higher = more anomalous.
+
+        >>> good = {"lof": Prediction(np.arange(10.0)), "knn": Prediction(np.arange(0.0, 100.0, 10.0))}
+        >>> hybrid = Detector(Options(members=("lof", "knn"))).align(good)
+        >>> scores, _ = hybrid.evidence({"lof": Prediction(np.array([9.0])), "knn": Prediction(np.array([90.0]))})
+        >>> scores.round(2).tolist()  # each the highest of ten good pictures, in either unit
+        [[1.21], [1.21]]
         """
         scores = np.stack([tail.evidence(predictions[name].pred_score) for name, tail in self.tails.items()])
         if not self.map_tails:
@@ -103,7 +113,14 @@ class Detector(Composite[Options]):
         return scores, found
 
     def fuse(self, scores: np.ndarray, maps: np.ndarray | None) -> Prediction:
-        """Fuse evidence, as `evidence` gives it."""
+        """Fuse evidence, as `evidence` gives it.
+
+        >>> for how in ("mean", "max"):
+        ...     hybrid = Detector(Options(members=("lof", "knn"), how=how))
+        ...     hybrid.fuse(np.array([[1.0], [3.0]]), None).pred_score.item()
+        2.0
+        3.0
+        """
         how, weights = self.options.how, list(self.options.weights)
         fused = None if maps is None else fuse(maps, how=how, weights=weights).astype(np.float32)
         return Prediction(fuse(scores, how=how, weights=weights), fused)
@@ -117,6 +134,10 @@ class Detector(Composite[Options]):
 
         Raises:
             IadError: as the members do, or if it was loaded without them.
+
+        >>> Detector(Options(members=("lof", "knn"))).predict(Embeddings())
+        Traceback (most recent call last):
+        iad.errors.IadError: hybrid: no scale is set; fit it, and calibrate it where pictures were set apart
         """
         self._refuse_leave_out(leave_out)
         if not self.tails:
@@ -136,7 +157,13 @@ class Detector(Composite[Options]):
         cls, options: Options, state: State, *, seed: int = 0, runtime: Runtime | None = None,
         members: Mapping[str, Base[Any]] | None = None,
     ) -> Self:  # fmt: skip
-        """Make the detector whose `state` this is; without members it can only combine what members say."""
+        """Make the detector whose `state` this is; without members it can only combine what members say.
+
+        >>> good = {"lof": Prediction(np.arange(10.0)), "knn": Prediction(np.arange(10.0))}
+        >>> fitted = Detector(Options(members=("lof", "knn"))).align(good)
+        >>> Detector.load(fitted.options, fitted.state()).tails == fitted.tails
+        True
+        """
         made = cls(options, seed=seed, runtime=runtime, members=members)
         made.tails, made.map_tails = (
             {name: GoodTail(**tail) for name, tail in state.values[kind].items()} for kind in ("tails", "map_tails")

@@ -69,6 +69,9 @@ def fit_tail(values: np.ndarray, share: float, origin: str) -> GoodTail:
     Raises:
         IadError: if there are fewer than two, one is not finite, or all of the tail is one value, so that it has no
             scale.
+
+    >>> fit_tail(np.arange(10.0), 0.2, "vit")  # above 7 are 8 and 9
+    GoodTail(start=7.0, excess=1.5, share=0.2)
     """
     flat = values.reshape(-1).astype(np.float64)
     if len(flat) < 2:
@@ -124,6 +127,10 @@ def enlarge(maps: np.ndarray, rows: np.ndarray, columns: np.ndarray) -> np.ndarr
 
     Returns:
         float32 `(K, H, W)`.
+
+    >>> from iad.detectors.maps import enlargement
+    >>> enlarge(np.array([[[0.0, 4.0]]]), enlargement(1, 1, 0), enlargement(2, 4, 0)).tolist()
+    [[[0.0, 1.0, 3.0, 4.0]]]
     """
     return np.asarray(rows @ maps.astype(np.float32) @ columns.T)
 

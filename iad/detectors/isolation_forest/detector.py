@@ -34,7 +34,13 @@ class Detector(VectorDetector[Options]):
         return State(joined | {"roots": starts}, {"samples": samples})
 
     def score(self, rows: np.ndarray) -> np.ndarray:
-        """Mean path length over the trees, against that of a search that fails."""
+        """Mean path length over the trees, against that of a search that fails.
+
+        >>> good = np.arange(8.0)[:, None]
+        >>> inside, outside = Detector(Options()).fit(good).score(np.array([[3.5], [100.0]]))
+        >>> bool(inside < outside)
+        True
+        """
         nodes, values = self.learned.arrays, rows.astype(np.float32)  # the type in which the trees were grown
         depths = np.zeros(len(rows))
         for root in nodes["roots"]:

@@ -19,7 +19,12 @@ class Detector(VectorDetector[Options]):
     """The score is the Euclidean distance to the nearest centre, in feature units."""
 
     def learn(self, rows: np.ndarray) -> State:
-        """The best centres of ten starts; refused if there are fewer different pictures than centres."""
+        """The best centres of ten starts; refused if there are fewer different pictures than centres.
+
+        >>> good = np.array([[0.0], [2.0], [10.0], [12.0]])
+        >>> sorted(Detector(Options(clusters=2)).learn(good).arrays["centres"].ravel().tolist())
+        [1.0, 11.0]
+        """
         different = len(np.unique(rows, axis=0))
         if different < self.options.clusters:
             raise IadError(
@@ -32,7 +37,12 @@ class Detector(VectorDetector[Options]):
         return State({"centres": model.cluster_centers_})
 
     def score(self, rows: np.ndarray) -> np.ndarray:
-        """Distance to the nearest centre."""
+        """Distance to the nearest centre.
+
+        >>> good = np.array([[0.0], [2.0], [10.0], [12.0]])
+        >>> Detector(Options(clusters=2)).fit(good).score(np.array([[1.0], [7.0]])).tolist()  # centres 1 and 11
+        [0.0, 4.0]
+        """
         from scipy.spatial.distance import cdist
 
         return np.asarray(cdist(rows, self.learned.arrays["centres"]).min(axis=1))

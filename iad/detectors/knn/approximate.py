@@ -80,6 +80,11 @@ def without_own(squared: np.ndarray, rows: np.ndarray, own: np.ndarray) -> tuple
 
     Returns:
         The same, `(M, k)`.
+
+    >>> squared, rows = np.array([[0.0, 1.0], [1.0, 2.0]]), np.array([[5, 7], [3, 4]])
+    >>> squared, rows = without_own(squared, rows, np.array([5, 9]))  # picture 9 was not found
+    >>> squared.tolist(), rows.tolist()
+    ([[1.0], [1.0]], [[7], [3]])
     """
     mine = rows == own[:, None]
     drop = np.where(mine.any(axis=1), mine.argmax(axis=1), rows.shape[1] - 1)
@@ -96,6 +101,10 @@ def build_index(name: str, rows: np.ndarray) -> ApproximateIndex:
 
     Raises:
         IadError: if the index is unknown, or FAISS is not installed.
+
+    >>> build_index("hnws", np.zeros((2, 8)))
+    Traceback (most recent call last):
+    iad.errors.IadError: unknown method.index 'hnws'; did you mean 'hnsw'? Known: exact, hnsw, ivfpq
     """
     if name not in INDEXES:
         raise unknown("method.index", name, ["exact", *INDEXES])

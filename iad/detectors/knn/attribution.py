@@ -51,7 +51,12 @@ class Parts:
     pooling: str
 
     def of(self, picture: int) -> np.ndarray:
-        """Vectors of one picture, float32 `(P, D)`."""
+        """Vectors of one picture, float32 `(P, D)`.
+
+        >>> vectors = np.arange(8, dtype=np.float16).reshape(1, 2, 2, 2)
+        >>> Parts(np.zeros((1, 2), dtype=np.float32), vectors, "avg").of(0).tolist()
+        [[0.0, 1.0], [2.0, 3.0], [4.0, 5.0], [6.0, 7.0]]
+        """
         return np.asarray(self.vectors[picture], dtype=np.float32).reshape(-1, self.vectors.shape[-1])
 
 
@@ -69,6 +74,12 @@ def attribution_maps(
 
     Returns:
         float32 `(M, h, w)`, in the metric's unit, higher = more anomalous; each map sums to its picture's score.
+
+    >>> good = Parts(np.zeros((1, 2), np.float32), np.zeros((1, 1, 2, 2), np.float16), "avg")
+    >>> odd = Parts(np.float32([[3, 4]]), np.float16([[[[0, 0], [6, 8]]]]), "avg")  # all of it from the second place
+    >>> bank = Neighbors(good.pooled, metric="euclidean", standardize=False)
+    >>> attribution_maps(bank, bank.nearest(odd.pooled, k=1), odd, good, aggregate="mean").round(4).tolist()
+    [[[0.0, 5.0]]]
     """
     grid = asked.vectors.shape[1:3]
     maps = np.empty((len(asked.pooled), *grid), dtype=np.float32)

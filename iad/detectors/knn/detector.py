@@ -45,6 +45,10 @@ class Detector(Extendable[Options]):
         Raises:
             IadError: if there are none, a value is not finite, there are fewer principal components than asked for, or
                 the index cannot be built.
+
+        >>> Detector(Options()).fit(np.empty((0, 8), dtype=np.float32))
+        Traceback (most recent call last):
+        iad.errors.IadError: method: no good picture to compare with; add good pictures
         """
         given = Embeddings.of(good)
         if not len(pooled_of(given, self.options.section)):
@@ -56,6 +60,11 @@ class Detector(Extendable[Options]):
 
         Raises:
             IadError: if fewer than k pictures can be neighbours, or a value is not finite.
+
+        >>> good = np.array([[0.0], [1.0], [3.0]], dtype=np.float32)
+        >>> fitted = Detector(Options(k=1)).fit(good)
+        >>> fitted.predict(good).pred_score, fitted.predict(good, leave_out=np.arange(3)).pred_score
+        (array([0., 0., 0.]), array([1., 1., 2.]))
         """
         asked = Embeddings.of(pictures)
         pooled = pooled_of(asked, self.options.section)
@@ -82,7 +91,13 @@ class Detector(Extendable[Options]):
 
     @classmethod
     def load(cls, options: Options, state: State, *, seed: int = 0, runtime: Runtime | None = None) -> Self:
-        """Make the detector whose `state` this is."""
+        """Make the detector whose `state` this is.
+
+        >>> good = np.array([[0.0], [1.0]], dtype=np.float32)
+        >>> state = Detector(Options(k=1)).fit(good).state()
+        >>> Detector.load(Options(k=2), state).predict(np.array([[4.0]])).pred_score  # 4 and 3 away
+        array([3.5])
+        """
         good = Embeddings(
             pooled=state.arrays["pooled"],
             contributions=state.arrays.get("contributions"),
@@ -91,7 +106,11 @@ class Detector(Extendable[Options]):
         return cls(options, seed=seed, runtime=runtime)._start(good, state)
 
     def record(self) -> dict[str, Any]:
-        """How many good pictures there are, and what the principal components explain."""
+        """How many good pictures there are, and what the principal components explain.
+
+        >>> Detector(Options(pca=1)).fit(np.array([[0.0, 0.0], [2.0, 2.0]])).record()
+        {'components': 1, 'explained': 1.0, 'bank': 2}
+        """
         return {**self.neighbors.reduced(), "bank": self.neighbors.size}
 
     @property
@@ -101,7 +120,11 @@ class Detector(Extendable[Options]):
 
     @property
     def only_falls(self) -> bool:
-        """Unless the space or the index depends on all pictures, those left out among them."""
+        """Unless the space or the index depends on all pictures, those left out among them.
+
+        >>> Detector(Options()).only_falls, Detector(Options(pca=0.9)).only_falls
+        (True, False)
+        """
         return not self.options.standardize and not self.options.pca and self.options.index == "exact"
 
     def add(self, good: Embeddings) -> Self:
@@ -109,11 +132,21 @@ class Detector(Extendable[Options]):
 
         Raises:
             IadError: if their embeddings are of another kind.
+
+        >>> fitted = Detector(Options(k=1)).fit(np.array([[0.0]]))
+        >>> more = fitted.add(Embeddings(pooled=np.array([[3.0]])))
+        >>> [one.predict(np.array([[4.0]])).pred_score.item() for one in (fitted, more)]
+        [4.0, 1.0]
         """
         return self._again(self._joined([good]))
 
     def drop(self, keep: np.ndarray) -> Self:
-        """The same with fewer good pictures."""
+        """The same with fewer good pictures.
+
+        >>> fitted = Detector(Options(k=1)).fit(np.array([[0.0], [3.0]]))
+        >>> fitted.drop(np.array([True, False])).predict(np.array([[4.0]])).pred_score.item()
+        4.0
+        """
         return self._again(self.good.take(keep))
 
     def merge(self, others: Sequence[Self]) -> Self:
@@ -121,11 +154,20 @@ class Detector(Extendable[Options]):
 
         Raises:
             IadError: if their embeddings are of another kind.
+
+        >>> one, other = (Detector(Options(k=1)).fit(np.array([[place]])) for place in (0.0, 3.0))
+        >>> one.merge([other]).predict(np.array([[1.0], [4.0]])).pred_score
+        array([1., 1.])
         """
         return self._again(self._joined([other.good for other in others]))
 
     def recall(self, rows: np.ndarray) -> Embeddings:
-        """Everything is kept of every good picture."""
+        """Everything is kept of every good picture.
+
+        >>> held = Detector(Options()).fit(np.array([[0.0], [3.0]])).recall(np.array([1]))
+        >>> np.asarray(held.pooled).tolist()
+        [[3.0]]
+        """
         return self.good.take(rows)
 
     def _again(self, good: Embeddings) -> Self:

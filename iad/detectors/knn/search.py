@@ -47,7 +47,12 @@ class Nearest:
     rows: np.ndarray
 
     def scores(self, aggregate: str) -> np.ndarray:
-        """Score float64 `(M,)`, higher = more anomalous, by a key of `AGGREGATES`."""
+        """Score float64 `(M,)`, higher = more anomalous, by a key of `AGGREGATES`.
+
+        >>> found = Nearest(distances=np.array([[1.0, 3.0]]), rows=np.array([[4, 0]]))
+        >>> [found.scores(name).tolist() for name in ("mean", "kth")]
+        [[2.0], [3.0]]
+        """
         return np.asarray(AGGREGATES[aggregate](self.distances))
 
 
@@ -59,18 +64,30 @@ class Space:
     scaling: Scaling
 
     def place(self, features: np.ndarray) -> np.ndarray:
-        """Return float64 `(n, D)` for features `(n, D)` of any float type."""
+        """Return float64 `(n, D)` for features `(n, D)` of any float type.
+
+        >>> [Space(metric, no_scaling(2)).place(np.array([[3, 4]])).tolist() for metric in ("euclidean", "cosine")]
+        [[[3.0, 4.0]], [[0.6, 0.8]]]
+        """
         placed = self.scaling.apply(features)
         if self.metric == "cosine":
             placed /= _lengths(placed)[:, None]
         return placed
 
     def lengths(self, features: np.ndarray) -> np.ndarray:
-        """What `place` divides each row by after scaling, float64 `(n,)`: 1 but for cosine."""
+        """What `place` divides each row by after scaling, float64 `(n,)`: 1 but for cosine.
+
+        >>> [Space(metric, no_scaling(2)).lengths(np.array([[3, 4]])).tolist() for metric in ("euclidean", "cosine")]
+        [[1.0], [5.0]]
+        """
         return _lengths(self.scaling.apply(features)) if self.metric == "cosine" else np.ones(len(features))
 
     def distance(self, squared: np.ndarray) -> np.ndarray:
-        """Turn squared Euclidean distances of placed features into the metric's distance."""
+        """Turn squared Euclidean distances of placed features into the metric's distance.
+
+        >>> [float(Space(metric, no_scaling(2)).distance(np.array(4.0))) for metric in ("euclidean", "cosine")]
+        [2.0, 2.0]
+        """
         return squared / 2 if self.metric == "cosine" else np.asarray(np.sqrt(squared))
 
 
@@ -120,13 +137,23 @@ class Neighbors:
         return State({**arrays, **projection.arrays, **index}, projection.values)
 
     def placed(self, features: np.ndarray) -> np.ndarray:
-        """Float64 `(n, C)` of features `(n, D)`: where they lie in the space whose distances are taken."""
+        """Float64 `(n, C)` of features `(n, D)`: where they lie in the space whose distances are taken.
+
+        >>> bank = np.array([[0.0], [2.0]], dtype=np.float32)
+        >>> Neighbors(bank, metric="euclidean", standardize=True).placed(np.array([[4.0]]))
+        array([[3.]])
+        """
         if self.projection is None:
             return self.space.place(features)
         return double(self.projection.project(features).astype(np.float32))  # as the bank, so that equals stay equal
 
     def reduced(self) -> dict[str, float]:
-        """How many components were kept, and which share of the variance they explain; empty without `pca`."""
+        """How many components were kept, and which share of the variance they explain; empty without `pca`.
+
+        >>> line = np.outer(np.arange(3.0, dtype=np.float32), [3, 4])
+        >>> Neighbors(line, metric="euclidean", standardize=False, pca=0.9).reduced()
+        {'components': 1, 'explained': 1.0}
+        """
         if self.projection is None:
             return {}
         return {"components": len(self.projection.axes), "explained": round(self.projection.explained, 6)}
@@ -141,6 +168,11 @@ class Neighbors:
 
         Raises:
             IadError: if fewer than k pictures can be neighbours.
+
+        >>> bank = np.array([[0.0], [1.0], [3.0]], dtype=np.float32)
+        >>> found = Neighbors(bank, metric="euclidean", standardize=False).nearest(bank, k=1, leave_out=np.arange(3))
+        >>> found.distances.ravel().tolist(), found.rows.ravel().tolist()
+        ([1.0, 1.0, 2.0], [1, 0, 1])
         """
         self._require(k, left_out=int(leave_out is not None))
         distances, found = np.empty((len(queries), k)), np.empty((len(queries), k), dtype=np.int64)
@@ -163,6 +195,10 @@ class Neighbors:
         Returns:
             float64 `(n, D)`, in units of the metric per unit of features, before `Space.lengths`: a distance is the
             product with `(features - mean) / length - (others - mean) / length`. 0 where the distance is 0.
+
+        >>> neighbors = Neighbors(np.zeros((1, 2), dtype=np.float32), metric="euclidean", standardize=False)
+        >>> neighbors.gradients(np.array([[3.0, 4.0]]), np.array([[0.0, 0.0]])).tolist()
+        [[0.6, 0.8]]
         """
         towards: np.ndarray = self.placed(features) - self.placed(others)
         lengths = np.full(len(towards), 2.0) if self.space.metric == "cosine" else _lengths(towards)

@@ -25,6 +25,10 @@ class Detector(VectorDetector[Options]):
 
         Raises:
             IadError: if the good pictures do not have that many neighbours among themselves.
+
+        >>> good = np.array([[0.0], [1.0], [3.0]])
+        >>> Detector(Options(n_neighbors=1)).learn(good).arrays["reach"].tolist()
+        [1.0, 1.0, 2.0]
         """
         k, others = self.options.n_neighbors, len(rows) - 1
         if others < k:
@@ -37,7 +41,12 @@ class Detector(VectorDetector[Options]):
         return State({"rows": rows, "reach": reach, "density": _density(distances, reach[neighbors])})
 
     def score(self, rows: np.ndarray) -> np.ndarray:
-        """Mean density of the neighbours over the picture's own."""
+        """Mean density of the neighbours over the picture's own.
+
+        >>> good = np.arange(5.0)[:, None]
+        >>> Detector(Options(n_neighbors=1)).fit(good).score(np.array([[7.0]])).round(6)  # 3 from one that has 1
+        array([3.])
+        """
         arrays = self.learned.arrays
         distances, neighbors = self._nearest(arrays["rows"], rows)
         own = _density(distances, arrays["reach"][neighbors])

@@ -35,6 +35,12 @@ class Detector(VectorDetector[Options]):
         return State({"mean": rows.mean(axis=0), "whitening": np.ascontiguousarray(whitening)})
 
     def score(self, rows: np.ndarray) -> np.ndarray:
-        """Distance to the mean."""
+        """Distance to the mean.
+
+        >>> good = np.array([[3.0, 0.0], [-3.0, 0.0], [0.0, 3.0], [0.0, -3.0]])  # variance 4.5 along either side
+        >>> scores = Detector(Options()).fit(good).score(np.array([[0.0, 0.0], [4.5, 0.0]]))
+        >>> (scores**2).round(6).tolist()  # 4.5 squared over 4.5
+        [0.0, 4.5]
+        """
         arrays = self.learned.arrays
         return np.asarray(np.linalg.norm(products(rows - arrays["mean"], arrays["whitening"]), axis=1))

@@ -35,7 +35,12 @@ class Detector(VectorDetector[Options]):
         )
 
     def score(self, rows: np.ndarray) -> np.ndarray:
-        """Distance from the boundary, in the unit of the kernel."""
+        """Distance from the boundary, in the unit of the kernel.
+
+        >>> good = np.linspace(-1, 1, 9)[:, None]
+        >>> (Detector(Options()).fit(good).score(np.array([[0.0], [5.0]])) > 0.01).tolist()  # within and without
+        [False, True]
+        """
         from scipy.spatial.distance import cdist
 
         learned = self.learned

@@ -50,6 +50,10 @@ def greedy_coreset(bank: np.ndarray | PatchView, count: int, *, seed: int = 0, d
     Raises:
         IadError: if `count` is not between 1 and N, or the bank is not float16 or float32, finite and of two
             dimensions.
+
+    >>> bank = np.float32([[0], [0], [0], [10], [10]])
+    >>> sorted(bank[greedy_coreset(bank, 2)].ravel().tolist()), len(greedy_coreset(bank, 5))
+    ([0.0, 10.0], 2)
     """
     view = bank if isinstance(bank, PatchView) else _as_view(bank)
     if not 1 <= count <= view.rows:

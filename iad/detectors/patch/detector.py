@@ -58,6 +58,10 @@ class Detector(Extendable[Options]):
 
         Raises:
             IadError: if there is no picture, a value is not finite, or one picture shows no object where others do.
+
+        >>> good = np.arange(16, dtype=np.float32).reshape(2, 2, 2, 2)  # two pictures of four patches
+        >>> [Detector(Options(coreset_sampling_ratio=ratio)).fit(good).record() for ratio in (1.0, 0.25)]
+        [{'bank': 8}, {'bank': 2}]
         """
         given = Embeddings.of(good)
         patches = required(given.patches, "patch embeddings")
@@ -95,6 +99,12 @@ class Detector(Extendable[Options]):
 
         Raises:
             IadError: if fewer than k patches are left to compare with, or a value is not finite.
+
+        >>> options = Options(aggregate="max", subtract_median=0, map_above=0)
+        >>> fitted = Detector(options).fit(np.zeros((1, 1, 2, 2), dtype=np.float32))
+        >>> found = fitted.predict(np.float32([[[[0, 0], [3, 4]]]]))
+        >>> found.anomaly_map.tolist(), found.pred_score.tolist()
+        ([[[0.0, 5.0]]], [5.0])
         """
         asked = Embeddings.of(pictures)
         patches = required(asked.patches, "patch embeddings")
@@ -121,7 +131,13 @@ class Detector(Extendable[Options]):
 
     @classmethod
     def load(cls, options: Options, state: State, *, seed: int = 0, runtime: Runtime | None = None) -> Self:
-        """Make the detector whose `state` this is."""
+        """Make the detector whose `state` this is.
+
+        >>> good = np.zeros((1, 1, 1, 2), dtype=np.float32)
+        >>> again = Detector.load(Options(subtract_median=0), Detector(Options()).fit(good).state())
+        >>> again.predict(np.float32([[[[3, 4]]]])).pred_score
+        array([5.])
+        """
         made, values = cls(options, seed=seed, runtime=runtime), state.values
         made.versions, made.grid = int(values["versions"]), (int(values["grid"][0]), int(values["grid"][1]))
         made.shown = float(values["shown"])
@@ -147,6 +163,9 @@ class Detector(Extendable[Options]):
 
         A distance to the nearest patches can only fall when a picture joins the whole bank; a coreset may change
         anywhere, and so may a difference of distances, and what counts as foreground.
+
+        >>> Detector(Options(subtract_median=0)).only_falls, Detector(Options(subtract_median=0.25)).only_falls
+        (True, False)
         """
         chosen = self.options
         return self._whole and chosen.subtract_median == 0 and chosen.aggregate != "reweighted" and not self._masks
@@ -166,6 +185,11 @@ class Detector(Extendable[Options]):
 
         Raises:
             IadError: if their patches are of another kind, or a value is not finite.
+
+        >>> fitted = Detector(Options(subtract_median=0)).fit(np.float32([[[[0.0]]]]))
+        >>> more = fitted.add(Embeddings(patches=np.float32([[[[3.0]]]])))
+        >>> [one.predict(np.float32([[[[4.0]]]])).pred_score.item() for one in (fitted, more)]
+        [4.0, 1.0]
         """
         require_like(kind_of(good), self._kind)
         new = view_of(good)
@@ -190,7 +214,14 @@ class Detector(Extendable[Options]):
         return self._like(self._patches()[stays], rows, int(keep.sum()))
 
     def recall(self, rows: np.ndarray) -> Embeddings | None:
-        """Patches of pictures in the bank; None of a coreset, which has lost most of them."""
+        """Patches of pictures in the bank; None of a coreset, which has lost most of them.
+
+        >>> good = np.arange(16, dtype=np.float32).reshape(2, 2, 2, 2)
+        >>> Detector(Options()).fit(good).recall(np.array([1])).patches.tolist() == good[[1]].tolist()
+        True
+        >>> Detector(Options(coreset_sampling_ratio=0.5)).fit(good).recall(np.array([1])) is None
+        True
+        """
         if not self._whole:
             return None
         whole = self._patches().reshape(self.pictures, self.versions, *self.grid, -1)

@@ -39,7 +39,12 @@ class Foreground:
     reason: str = ""
 
     def shows_object(self, patches: np.ndarray) -> np.ndarray:
-        """Which patches show the object: bool `(...)` for float16 or float32 `(..., D)`."""
+        """Which patches show the object: bool `(...)` for float16 or float32 `(..., D)`.
+
+        >>> bright = Foreground(direction=np.float32([1, 0]), threshold=0.5)
+        >>> bright.shows_object(np.float32([[0.2, 9.0], [0.7, 0.0]])).tolist()
+        [False, True]
+        """
         return np.asarray(patches.astype(np.float32) @ self.direction >= self.threshold)
 
     def masks(self, pictures: Rows) -> np.ndarray:
@@ -50,6 +55,13 @@ class Foreground:
 
         Returns:
             bool `(M, h, w)`; all False for a picture that shows no object.
+
+        >>> picture = np.zeros((1, 3, 5, 1), dtype=np.float32)
+        >>> picture[0, 1, 1] = 1
+        >>> Foreground(direction=np.float32([1]), threshold=0.5).masks(picture).astype(int)[0]
+        array([[1, 1, 1, 0, 0],
+               [1, 1, 1, 0, 0],
+               [1, 1, 1, 0, 0]])
         """
         masks = np.empty(pictures.shape[:3], dtype=bool)
         for number in range(len(masks)):
@@ -72,6 +84,12 @@ def fit_foreground(pictures: Rows) -> Foreground:
         - one side, the background, holds 2/3 of the border after the object got its margin, in 9 of 10 pictures (the
           border of a texture that fills the picture may look different, but only one place deep);
         - the features of the background vary less than those of the object.
+
+    >>> pictures = np.zeros((1, 8, 8, 2), dtype=np.float32)
+    >>> pictures[0, 3:5, 3:5] = np.float32([[[9, 1], [9, 2]], [[9, 3], [9, 4]]])  # four places unlike the rest
+    >>> found = fit_foreground(pictures)
+    >>> found.reason, int(found.shows_object(pictures).sum())
+    ('', 4)
     """
     chosen = np.unique(np.linspace(0, len(pictures) - 1, SAMPLE).round().astype(int))
     mean, direction = _first_component(pictures, chosen)
@@ -98,6 +116,11 @@ def masks_of_good(foreground: Foreground, good: Embeddings) -> np.ndarray:
 
     Raises:
         IadError: naming those that show none, where others do.
+
+    >>> bright = Foreground(direction=np.float32([1]), threshold=0.5)
+    >>> masks_of_good(bright, Embeddings(patches=np.zeros((1, 2, 2, 1), np.float32), names=["dark.png"]))
+    Traceback (most recent call last):
+    iad.errors.IadError: patch.foreground = pca: empty foreground: no object in dark.png, where other good pictures ...
     """
     masks = foreground.masks(required(good.patches, "patch embeddings"))
     empty = np.flatnonzero(~masks.any(axis=(1, 2)))

@@ -65,6 +65,10 @@ class MemoryBank:
 
         Raises:
             IadError: if there is no row, rows are no such numbers, or a feature is not finite.
+
+        >>> bank = MemoryBank.of_rows(np.float32([[0], [7]]), np.array([1, 5]), per_picture=4)
+        >>> bank.distance_maps(np.float32([[[[9], [1]]]]), num_neighbors=1).tolist()
+        [[[2.0, 1.0]]]
         """
         _require_rows(bank, rows)
         made = cls.__new__(cls)
@@ -86,6 +90,11 @@ class MemoryBank:
 
         Raises:
             IadError: if fewer than k patches are left to compare with.
+
+        >>> good = np.float32([[[[0]]], [[[1]]], [[[3]]]])  # three pictures of one patch
+        >>> bank = MemoryBank(good)
+        >>> bank.distance_maps(good, num_neighbors=2, leave_out=np.arange(3)).ravel().tolist()  # 0: 1 and 3 away
+        [2.0, 1.5, 2.5]
         """
         count, height, width, length = pictures.shape
         maps = np.empty((count, height, width), dtype=np.float32)
@@ -98,12 +107,12 @@ class MemoryBank:
         return maps
 
     def reweighted(self, pictures: Rows, maps: np.ndarray, *, leave_out: np.ndarray | None = None) -> np.ndarray:
-        """PatchCore's score (equation 7): the largest distance, less where the bank is sparse around its neighbour.
+        """PatchCore's score (equation 7): the largest distance, less where the bank is dense around its neighbour.
 
         With x the patch of the largest value, m its nearest row, and the 9 rows nearest to m (m among them), the
         distance |x - m| is multiplied by 1 - exp |x - m| / (sum of exp |x - row| over those rows). The weight tells
-        dense from sparse only where distances differ by about 1, as those of PatchCore's own embeddings do; between
-        embeddings of unit length it is nearly constant, about 8/9, so set `patches.unit_length` to false.
+        dense from sparse where distances differ by about 1. It is near 8/9 where they differ by much less, as between
+        layers of unit length, and near 1 where by much more; `patches.unit_length` says which embeddings there are.
 
         Args:
             pictures: as in `distance_maps`.
@@ -112,6 +121,13 @@ class MemoryBank:
 
         Returns:
             float64 `(M,)`, higher = more anomalous.
+
+        >>> picture = np.float32([[[[3, 4]]]])
+        >>> for good in (np.zeros((1, 1, 1, 2)), np.zeros((1, 1, 4, 2))):  # four rows as near weigh 1 - 1 / 4
+        ...     bank = MemoryBank(np.float32(good))
+        ...     bank.reweighted(picture, bank.distance_maps(picture, num_neighbors=1)).tolist()
+        [5.0]
+        [3.75]
         """
         scores = np.empty(len(pictures))
         for number, found in enumerate(maps):
@@ -126,7 +142,12 @@ class MemoryBank:
         return scores
 
     def rows_of(self, picture: int) -> tuple[int, int]:
-        """Which rows of the bank, from the first up to but without the second, are patches of this picture."""
+        """Which rows of the bank, from the first up to but without the second, are patches of this picture.
+
+        >>> bank = MemoryBank.of_rows(np.zeros((3, 2), np.float32), np.array([1, 5, 6]), per_picture=4)
+        >>> bank.rows_of(0), bank.rows_of(1)
+        ((0, 1), (1, 3))
+        """
         first, last = np.searchsorted(self.rows, [picture * self.per_picture, (picture + 1) * self.per_picture])
         return int(first), int(last)
 

@@ -18,7 +18,12 @@ Kind: TypeAlias = tuple[int, int, int, int]
 
 
 def kind_of(pictures: Embeddings) -> Kind:
-    """What a bank of these pictures is made of."""
+    """What a bank of these pictures is made of.
+
+    >>> patches, augmented = np.zeros((2, 4, 5, 8), np.float16), np.zeros((2, 3, 4, 5, 8), np.float16)
+    >>> kind_of(Embeddings(patches=patches)), kind_of(Embeddings(patches=patches, augmented=augmented))
+    ((4, 5, 1, 8), (4, 5, 4, 8))
+    """
     _, height, width, length = required(pictures.patches, "patch embeddings").shape
     return height, width, 1 if pictures.augmented is None else 1 + pictures.augmented.shape[1], length
 
@@ -28,6 +33,10 @@ def require_like(kind: Kind, bank: Kind) -> None:
 
     Raises:
         IadError: naming both.
+
+    >>> require_like((4, 4, 1, 8), (4, 4, 1, 16))
+    Traceback (most recent call last):
+    iad.errors.IadError: patch: pictures of 4 x 4 patches of 8 features in 1 versions do not join a memory bank of ...
     """
     if kind != bank:
         new, own = (f"{h} x {w} patches of {d} features in {v} versions" for h, w, v, d in (kind, bank))
@@ -49,7 +58,14 @@ def view_of(pictures: Embeddings) -> PatchView:
 
 @contextmanager
 def naming_pictures(pictures: Embeddings) -> Iterator[None]:
-    """Say which pictures are not finite, where a search refuses a value without knowing whose it is."""
+    """Say which pictures are not finite, where a search refuses a value without knowing whose it is.
+
+    >>> broken = Embeddings(patches=np.float32([[[[0]]], [[[np.nan]]]]), names=["a.png", "b.png"])
+    >>> with naming_pictures(broken):
+    ...     raise IadError("bank: a value is not finite")
+    Traceback (most recent call last):
+    iad.errors.IadError: patch: patches of b.png are not finite; ...
+    """
     try:
         yield
     except IadError:

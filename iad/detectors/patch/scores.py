@@ -54,6 +54,11 @@ def patch_scores(
 
     Returns:
         float64 `(M,)`, higher = more anomalous.
+
+    >>> bank, maps = MemoryBank(np.zeros((1, 1, 1, 1), np.float32)), np.float32([[[0, 1], [3, 4]]])
+    >>> options = Options(aggregate="top", top_patches=2, subtract_median=0.25)
+    >>> patch_scores(bank, maps[..., None], maps, options).tolist()  # 3.5, less a quarter of 2
+    [3.0]
     """
     if options.aggregate == "reweighted":
         scores = bank.reweighted(pictures, maps, leave_out=leave_out)
@@ -84,6 +89,14 @@ def foreground_scores(
 
     Returns:
         Maps, float32 `(M, h, w)`, 0 outside the foreground; and scores, float64 `(M,)`, higher = more anomalous.
+
+    >>> bank, bright = MemoryBank(np.float32([[[[0], [5]]]])), Foreground(np.float32([1]), 4.0)
+    >>> dark = np.zeros((1, 1, 2, 1), dtype=np.float32)  # known background, but no object
+    >>> maps, scores = foreground_scores(
+    ...     bank, bright, dark, bank.distance_maps(dark, num_neighbors=1), Options(subtract_median=0)
+    ... )
+    >>> maps.tolist(), scores.tolist()
+    ([[[5.0, 5.0]]], [5.0])
     """
     masks = foreground.masks(pictures)
     kept, scores = np.where(masks, maps, np.float32(0)), np.empty(len(maps))

@@ -23,9 +23,19 @@ class Detector(VectorDetector[Options]):
     """
 
     def learn(self, rows: np.ndarray) -> State:
-        """Principal components; refused if there are not that many."""
+        """Principal components; refused if there are not that many.
+
+        >>> Detector(Options(components=2)).learn(np.zeros((2, 8)))
+        Traceback (most recent call last):
+        iad.errors.IadError: classical.pca.components = 2: 2 good pictures with 8 features have 1 principal ...
+        """
         return fit_projection(rows, self.options.components, name=f"{self.options.section}.components").state()
 
     def score(self, rows: np.ndarray) -> np.ndarray:
-        """Distance to the subspace."""
+        """Distance to the subspace.
+
+        >>> fitted = Detector(Options(components=1)).fit(np.array([[0.0, 0.0], [2.0, 0.0]]))
+        >>> fitted.score(np.array([[9.0, 0.0], [1.0, 4.0]])).round(6).tolist()  # only what leaves the line counts
+        [0.0, 4.0]
+        """
         return projection_of(self.learned).residual(rows)

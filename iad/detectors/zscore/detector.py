@@ -24,11 +24,23 @@ class Detector(VectorDetector[Options]):
     """
 
     def learn(self, rows: np.ndarray) -> State:
-        """Mean and deviation (divisor N) of each feature."""
+        """Mean and deviation (divisor N) of each feature.
+
+        >>> learned = Detector(Options()).learn(np.array([[0.0], [4.0]]))
+        >>> {name: array.tolist() for name, array in learned.arrays.items()}
+        {'mean': [2.0], 'deviation': [2.0]}
+        """
         scaling = fit_scaling(rows)
         return State({"mean": scaling.mean, "deviation": scaling.deviation})
 
     def score(self, rows: np.ndarray) -> np.ndarray:
-        """Aggregate of |z|."""
+        """Aggregate of |z|.
+
+        >>> good = np.array([[0.0, 0.0], [2.0, 4.0]])  # means 1 and 2, deviations 1 and 2
+        >>> for name in ("max", "mean"):
+        ...     Detector(Options(aggregate=name)).fit(good).score(np.array([[4.0, 4.0]])).tolist()
+        [3.0]
+        [2.0]
+        """
         scaling = Scaling(self.learned.arrays["mean"], self.learned.arrays["deviation"])
         return np.asarray(AGGREGATES[self.options.aggregate](np.abs(scaling.apply(rows))))

@@ -52,6 +52,12 @@ def reduced(shown: Shown) -> Shown:
     """The same in fewer pixels where a picture is far larger than it is drawn, so that a figure of many fits memory.
 
     Of each block of pixels the picture keeps the mean, its mask and map the highest value: nothing rejected vanishes.
+
+    >>> marked = np.zeros((1500, 1500), dtype=bool)
+    >>> marked[0, 0] = True
+    >>> small = reduced(Shown("", "", False, np.zeros((1500, 1500, 3), np.uint8), marked, marked * 9.0))
+    >>> small.picture.shape, int(small.gt_mask.sum()), float(small.anomaly_map.max())
+    ((500, 500, 3), 1, 9.0)
     """
     factor = -(-len(shown.anomaly_map) // LARGEST)
     if factor <= 1:

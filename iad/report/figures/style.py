@@ -65,7 +65,13 @@ RC: dict[str, Any] = {
 
 
 def styled(draw: Callable[P, R]) -> Callable[P, R]:
-    """Run a function that draws with this project's settings, and leave matplotlib's own as they were."""
+    """Run a function that draws with this project's settings, and leave matplotlib's own as they were.
+
+    >>> from matplotlib import rcParams
+    >>> before = rcParams["font.size"]
+    >>> styled(lambda: rcParams["font.size"])(), rcParams["font.size"] == before
+    (9.0, True)
+    """
 
     @wraps(draw)
     def with_settings(*args: P.args, **kwargs: P.kwargs) -> R:
@@ -76,7 +82,11 @@ def styled(draw: Callable[P, R]) -> Callable[P, R]:
 
 
 def new_figure(width_pixels: int, height_pixels: int) -> Figure:
-    """An empty figure of this size; call it within `styled`."""
+    """An empty figure of this size; call it within `styled`.
+
+    >>> new_figure(320, 160).canvas.get_width_height()
+    (320, 160)
+    """
     figure = Figure(figsize=(width_pixels / DPI, height_pixels / DPI), dpi=DPI)
     FigureCanvasAgg(figure)
     return figure
@@ -89,6 +99,9 @@ def png(figure: Figure, *, few_colours: bool = False) -> bytes:
     Args:
         figure: what to write.
         few_colours: keep the 256 colours that cover it best; where photos fill it, the file is a quarter as large.
+
+    >>> png(new_figure(32, 16)) == png(new_figure(32, 16))
+    True
     """
     buffer = io.BytesIO()
     if few_colours:
@@ -124,7 +137,12 @@ def bare(axes: Axes) -> None:
 
 
 def pixel_axes(figure: Figure) -> Axes:
-    """Invisible axes over the whole figure, whose unit is the pixel, counted from the top left corner."""
+    """Invisible axes over the whole figure, whose unit is the pixel, counted from the top left corner.
+
+    >>> axes = pixel_axes(new_figure(320, 160))
+    >>> [float(end) for end in (*axes.get_xlim(), *axes.get_ylim())]  # y grows downwards
+    [0.0, 320.0, 160.0, 0.0]
+    """
     width, height = figure.get_size_inches() * figure.dpi
     axes = figure.add_axes((0, 0, 1, 1), xlim=(0, width), ylim=(height, 0))
     axes.set_axis_off()

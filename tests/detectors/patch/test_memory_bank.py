@@ -99,7 +99,7 @@ def test_reweighting_follows_equation_7_of_patchcore_however_large_the_distances
         assert scores[number] == pytest.approx(equation_7(left, picture), rel=1e-6)
 
 
-def test_a_weight_tells_a_dense_part_of_the_bank_from_a_sparse_one_unless_embeddings_are_of_unit_length():
+def test_a_score_is_lower_where_the_bank_is_dense_which_shows_less_where_distances_are_small():
     dense, sparse = np.zeros((9, 2)), np.zeros((9, 2))
     sparse[1:, 0] = -3  # the 8 others are farther from the picture than its nearest
     weights = []
