@@ -26,6 +26,7 @@ from iad.detectors.base import Composite, Detector, Prediction
 from iad.detectors.embeddings import Embeddings
 from iad.errors import IadError
 from iad.progress import track
+from iad.words import counted
 
 Scheme: TypeAlias = Literal["split", "held_out", "leave_one_out", "jackknife", "k_fold"]
 
@@ -132,8 +133,8 @@ def by_folds(detector: Detector[Any], good: Embeddings, *, seed: int) -> Predict
     if pictures < folds:
         fewer = f"set it to {pictures} or less, or " if pictures > 1 else ""
         raise IadError(
-            f"{detector.options.section}.folds = {folds}: only {pictures} good pictures to divide; {fewer}add good "
-            f"pictures: it takes {folds} at least"
+            f"{detector.options.section}.folds = {folds}: only {counted(pictures, 'good picture')} to divide; "
+            f"{fewer}add good pictures: it takes {folds} at least"
         )
     fold_of = draw_folds(pictures, folds, seed)
     parts = [

@@ -15,6 +15,7 @@ import numpy as np
 
 from iad.detectors.base import State
 from iad.errors import IadError
+from iad.words import counted
 
 BLOCK_ROWS = 2048
 
@@ -176,7 +177,8 @@ def fit_projection(features: np.ndarray, components: float, *, name: str, place:
         fewer = [f"set it to {most} or less"] if most else []
         more = [f"add good pictures: it takes {wanted + 1:g} at least"] if wanted <= dimensions else []
         raise IadError(
-            f"{name} = {components:g}: {n} good pictures with {dimensions} features have {most} principal components; "
+            f"{name} = {components:g}: {counted(n, 'good picture')} with {counted(dimensions, 'feature')} "
+            f"give {counted(most, 'principal component')}; "
             f"{', or '.join(fewer + more)}"
         )
     mean, covariance = np.zeros(dimensions), np.zeros((dimensions, dimensions))

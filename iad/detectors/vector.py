@@ -17,6 +17,7 @@ from iad.detectors.embeddings import Embeddings, Takes, pooled_of
 from iad.detectors.options import Refitted, Scaled
 from iad.detectors.transforms import Scaling, fit_scaling, no_scaling
 from iad.errors import IadError
+from iad.words import counted
 
 if TYPE_CHECKING:
     from iad.compute import Runtime
@@ -64,8 +65,8 @@ class VectorDetector(Detector[RefittedT]):
         rows = pooled_of(Embeddings.of(good), self.options.section)
         if len(rows) < FEWEST:
             raise IadError(
-                f"{self.options.section}: {len(rows)} good pictures to fit to; add good pictures: it takes {FEWEST} at "
-                "least, and more where some are left out to set the threshold"
+                f"{self.options.section}: {counted(len(rows), 'good picture')} to fit to; add good pictures: it takes "
+                f"{FEWEST} at least, and more where some are left out to set the threshold"
             )
         scales = isinstance(self.options, Scaled) and self.options.standardize
         self.scaling = fit_scaling(rows) if scales else no_scaling(rows.shape[1])

@@ -23,6 +23,7 @@ from iad.detectors.calibrate import (
 from iad.detectors.embeddings import Embeddings
 from iad.detectors.options import Refitted
 from iad.errors import IadError
+from iad.words import counted
 from tests.helpers import ROOT
 
 RNG = np.random.default_rng(1)
@@ -199,8 +200,8 @@ def test_more_folds_than_pictures_are_refused_and_every_remedy_helps(pictures, f
     with pytest.raises(IadError) as refused:
         calibrate(fitted(), of(GOOD[:pictures]), seed=0)
     assert str(refused.value) == (
-        f"classical.nearest.folds = 5: only {pictures} good pictures to divide; {fewer}add good pictures: it takes "
-        "5 at least"
+        f"classical.nearest.folds = 5: only {counted(pictures, 'good picture')} to divide; "
+        f"{fewer}add good pictures: it takes 5 at least"
     )
     calibrate(fitted(), of(GOOD[:5]), seed=0)
     if fewer:

@@ -168,9 +168,9 @@ def test_no_pictures_give_no_scores_and_the_record_counts_those_fitted_to(name):
     [
         ("kmeans", {"clusters": 61}, "only 60 different good pictures to cluster", 60, None),
         ("gmm", {"components": 31}, "60 good pictures are too few, two for each Gaussian is the least", 30, 62),
-        ("gmm", {"pca": 60}, "60 good pictures with 5 features have 5 principal components", 5, None),
+        ("gmm", {"pca": 60}, "60 good pictures with 5 features give 5 principal components", 5, None),
         ("lof", {"n_neighbors": 60}, "each good picture has only 59 others", 59, 61),
-        ("pca", {"components": 6}, "60 good pictures with 5 features have 5 principal components", 5, None),
+        ("pca", {"components": 6}, "60 good pictures with 5 features give 5 principal components", 5, None),
     ],
 )
 def test_too_few_pictures_are_refused_by_the_name_of_the_parameter_and_every_remedy_helps(
@@ -200,7 +200,7 @@ def test_a_covariance_that_the_pictures_do_not_determine_is_refused_and_every_re
 
 @pytest.mark.parametrize("name", REFITTED)
 def test_what_no_detector_can_be_fitted_to_is_refused(name):
-    with pytest.raises(IadError, match=rf"^classical\.{name}: 1 good pictures to fit to; add .*: it takes 2 at least"):
+    with pytest.raises(IadError, match=rf"^classical\.{name}: 1 good picture to fit to; add .*: it takes 2 at least"):
         fit(name, normal(1))
     with pytest.raises(
         IadError, match=rf"^classical\.{name}: the embedding of picture 3 is not finite; run `dvc repro"

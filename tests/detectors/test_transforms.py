@@ -7,6 +7,7 @@ from sklearn.decomposition import PCA
 from iad.detectors import transforms
 from iad.detectors.transforms import blocks, fit_projection, fit_scaling, no_scaling, products, projection_of
 from iad.errors import IadError
+from iad.words import counted
 
 
 def features(n, d, seed=0):
@@ -46,7 +47,8 @@ def test_more_components_than_there_are_directions_are_refused_and_every_remedy_
     with pytest.raises(IadError) as refused:
         fit_projection(features(n, d), components, name="method.pca")
     assert str(refused.value) == (
-        f"method.pca = {components:g}: {n} good pictures with {d} features have {directions} principal components; "
+        f"method.pca = {components:g}: {counted(n, 'good picture')} with {counted(d, 'feature')} "
+        f"give {counted(directions, 'principal component')}; "
         f"{', or '.join(fewer + more)}"
     )
     if fewer:

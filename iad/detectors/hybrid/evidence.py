@@ -28,6 +28,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from iad.errors import IadError
+from iad.words import counted
 
 TAIL_SHARE = 0.2  # of the pictures, behind the scale of scores
 MAP_TAIL_SHARE = 0.01  # of the places of all good maps: a map is judged by few of its places
@@ -75,7 +76,9 @@ def fit_tail(values: np.ndarray, share: float, origin: str) -> GoodTail:
     """
     flat = values.reshape(-1).astype(np.float64)
     if len(flat) < 2:
-        raise IadError(f"{origin}: {len(flat)} values of good pictures give no scale; add good pictures")
+        raise IadError(
+            f"{origin}: {counted(len(flat), 'value')} of good pictures, too few for a scale; add good pictures"
+        )
     if not np.isfinite(flat).all():
         raise IadError(f"{origin}: a score of a good picture is not finite; run `dvc repro` to write it again")
     count = min(max(1, round(share * len(flat))), len(flat) - 1)

@@ -107,7 +107,8 @@ def fit_foreground(pictures: Rows) -> Foreground:
         return _everything(mean, f"no background goes round the object (it holds {held:.0%} of the border)")
     ratio = _scatter_ratio(pictures, chosen, found)
     if ratio >= 1:
-        return _everything(mean, f"the border varies more than the rest ({ratio:.1f} times)")
+        times = f" ({ratio:.1f} times)" if np.isfinite(ratio) else ""  # the rest may not vary at all
+        return _everything(mean, f"the border varies more than the rest{times}")
     return found
 
 

@@ -110,9 +110,10 @@ class MemoryBank:
         """PatchCore's score (equation 7): the largest distance, less where the bank is dense around its neighbour.
 
         With x the patch of the largest value, m its nearest row, and the 9 rows nearest to m (m among them), the
-        distance |x - m| is multiplied by 1 - exp |x - m| / (sum of exp |x - row| over those rows). The weight tells
-        dense from sparse where distances differ by about 1. It is near 8/9 where they differ by much less, as between
-        layers of unit length, and near 1 where by much more; `patches.unit_length` says which embeddings there are.
+        distance |x - m| is multiplied by 1 - exp |x - m| / (sum of exp |x - row| over those rows), or by 1 where the
+        bank has one row only. The weight tells dense from sparse where distances differ by about 1. It is near 8/9
+        where they differ by much less, as between layers of unit length, and near 1 where by much more;
+        `patches.unit_length` says which embeddings there are.
 
         Args:
             pictures: as in `distance_maps`.

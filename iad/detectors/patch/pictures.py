@@ -12,6 +12,7 @@ from iad.detectors.embeddings import Embeddings, required
 from iad.errors import IadError
 from iad.neighbors.patch_view import PatchView
 from iad.neighbors.rows import RowView
+from iad.words import counted
 
 Kind: TypeAlias = tuple[int, int, int, int]
 """What pictures of one bank have in common: h and w of their patches, versions of each, and features D."""
@@ -36,10 +37,10 @@ def require_like(kind: Kind, bank: Kind) -> None:
 
     >>> require_like((4, 4, 1, 8), (4, 4, 1, 16))
     Traceback (most recent call last):
-    iad.errors.IadError: patch: pictures of 4 x 4 patches of 8 features in 1 versions do not join a memory bank of ...
+    iad.errors.IadError: patch: pictures of 4 x 4 patches of 8 features in 1 version do not join a memory bank of ...
     """
     if kind != bank:
-        new, own = (f"{h} x {w} patches of {d} features in {v} versions" for h, w, v, d in (kind, bank))
+        new, own = (f"{h} x {w} patches of {d} features in {counted(v, 'version')}" for h, w, v, d in (kind, bank))
         raise IadError(
             f"patch: pictures of {new} do not join a memory bank of {own}; extract all of them with the same options "
             "of `patches`, by the same backbone"

@@ -27,7 +27,7 @@ class Detector(VectorDetector[Options]):
 
         >>> Detector(Options(components=2)).learn(np.zeros((2, 8)))
         Traceback (most recent call last):
-        iad.errors.IadError: classical.pca.components = 2: 2 good pictures with 8 features have 1 principal ...
+        iad.errors.IadError: classical.pca.components = 2: 2 good pictures with 8 features give 1 principal ...
         """
         return fit_projection(rows, self.options.components, name=f"{self.options.section}.components").state()
 

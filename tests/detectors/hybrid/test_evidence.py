@@ -7,6 +7,7 @@ import pytest
 
 from iad.detectors.hybrid.evidence import GoodTail, enlarge, fit_tail, fuse
 from iad.errors import IadError
+from iad.words import counted
 
 GOOD = np.array([4.0, 1.0, 10.0, 3.0, 2.0, 6.0, 5.0, 9.0, 8.0, 7.0])  # the upper fifth, 9 and 10, lies above 8
 
@@ -106,7 +107,8 @@ def test_scores_without_a_scale_are_refused(good):
 @pytest.mark.parametrize("values", [[], [3.0]])
 def test_fewer_than_two_scores_are_no_scale(values):
     with pytest.raises(
-        IadError, match=rf"^ae: {len(values)} values of good pictures give no scale; add good pictures$"
+        IadError,
+        match=rf"^ae: {counted(len(values), 'value')} of good pictures, too few for a scale; add good pictures$",
     ):
         fit_tail(np.array(values), 0.2, "ae")
 

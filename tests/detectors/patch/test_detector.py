@@ -102,11 +102,11 @@ def test_merged_coresets_keep_all_their_patches_and_a_picture_that_goes_takes_it
 def test_pictures_of_another_kind_join_no_bank():
     detector = fit()
     for other, kind in (
-        (Embeddings(patches=NEW[:, :2]), "2 x 4 patches of 6 features in 1 versions"),
-        (Embeddings(patches=NEW[..., :5]), "3 x 4 patches of 5 features in 1 versions"),
+        (Embeddings(patches=NEW[:, :2]), "2 x 4 patches of 6 features in 1 version"),
+        (Embeddings(patches=NEW[..., :5]), "3 x 4 patches of 5 features in 1 version"),
         (Embeddings(patches=NEW, augmented=COPIES[:3]), "3 x 4 patches of 6 features in 3 versions"),
     ):
-        said = rf"^patch: pictures of {kind} do not join a memory bank of 3 x 4 patches of 6 features in 1 versions; "
+        said = rf"^patch: pictures of {kind} do not join a memory bank of 3 x 4 patches of 6 features in 1 version; "
         with pytest.raises(IadError, match=said):
             detector.add(other)
         with pytest.raises(IadError, match=said):
