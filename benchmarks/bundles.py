@@ -3,8 +3,8 @@
 Run it from the top folder of a project that ran: python benchmarks/bundles.py [method ...]
 Pictures are read from files, as on a line; what is needed is imported and the files are in the system's cache before
 the clock starts. Writing is what `iad bundle` does, loading and inspecting what `iad.load` and `predict` do, maps
-included; the fastest of the rounds counts for writing and loading, the median for inspecting. Scores are equal where all
-test pictures get the very number that the stage `score` gave them. The last line is JSON.
+included; the fastest of the rounds counts for writing and loading, the median for inspecting. Scores are equal where
+all test pictures get the very number that the stage `score` gave them. The last line is JSON.
 """
 
 from __future__ import annotations
