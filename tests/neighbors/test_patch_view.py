@@ -71,8 +71,8 @@ def test_a_bank_of_a_view_is_the_bank_of_the_copy(pair, coreset):
     np.testing.assert_array_equal(viewed.rows, copied.rows)
     own, found = np.array([2, 0]), []
     for bank, pictures in ((viewed, view), (copied, copy)):
-        maps = bank.distance_maps(pictures, k=1, title="test")
-        left_out = bank.distance_maps(PatchView(STORED, own), k=2, title="test", own=own)
+        maps = bank.distance_maps(pictures, num_neighbors=1)
+        left_out = bank.distance_maps(PatchView(STORED, own), num_neighbors=2, leave_out=own)
         found.append((maps, left_out, bank.reweighted(pictures, maps)))
     for one, other in zip(*found, strict=True):
         np.testing.assert_array_equal(one, other)
