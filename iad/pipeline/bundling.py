@@ -68,8 +68,7 @@ def collect(params: Params, method: str, *, with_weights: bool = False, extendab
 
 
 def require_ran(stages: tuple[str, ...]) -> None:
-    """Refuse if DVC last ran one of these stages with other parameters than those of `params.yaml`, or on other files
-    than another stage has written since.
+    """Refuse if DVC ran one of these stages with other parameters than are here now, or on files written again since.
 
     Raises:
         IadError: naming the key and both values, or the stage and what it read.

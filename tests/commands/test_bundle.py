@@ -196,7 +196,7 @@ def test_parameters_that_dvc_did_not_run_with_are_refused(project):
 
 
 def test_pictures_that_were_prepared_again_since_are_refused(project):
-    """`dvc repro preprocess` after new pictures came, without the rest: the bundle would name others than were fitted."""
+    """After `dvc repro preprocess` alone, a bundle would name other pictures than were fitted to."""
 
     def ran(hashed):
         stages = {
