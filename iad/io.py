@@ -28,6 +28,7 @@ Table: TypeAlias = "pd.DataFrame"
 """Columns by name, rows numbered from 0: int64, float64, bool, and pandas' `str`, in which missing text is NaN."""
 
 CHUNK_BYTES = 1 << 20
+LONGEST = 40  # characters of a file's name that its temporary one repeats: 160 bytes at most
 _NUMBERS = itertools.count()
 
 
@@ -256,7 +257,8 @@ def cache_folder() -> Path:
 
 def _beside(path: Path) -> Path:
     """A name for what is to become `path`, which no other process and no other thread uses."""
-    return path.with_name(f".{path.name}.{os.getpid()}-{next(_NUMBERS)}.part")
+    short = path.name[:LONGEST]  # a name may be as long as the file system takes
+    return path.with_name(f".{short}.{os.getpid()}-{next(_NUMBERS)}.part")
 
 
 @contextmanager

@@ -56,6 +56,12 @@ def test_missing_folders_are_made(tmp_path):
     assert (tmp_path / "a/b/file").read_text() == "new"
 
 
+def test_a_name_may_be_as_long_as_the_system_takes(tmp_path):
+    for name in ("x" * 255, "ü" * 127):
+        write_json(tmp_path / name, 1)
+    assert len(names(tmp_path)) == 2
+
+
 @pytest.mark.parametrize("failure", [ValueError, KeyboardInterrupt, SystemExit])
 def test_a_failure_leaves_the_old_file_and_no_part(old, failure):
     def write_half():

@@ -42,7 +42,8 @@ class Verdict:
         rejected: whether `pred_score >= threshold`; False where `error` is set.
         anomaly_map: float32 `(S, S)` at the side of the prepared picture, smoothed, higher = more anomalous; None of a
             method that cannot say where.
-        known: whether the bundle was made of this very file, so that its verdict says nothing.
+        known: whether the bundle was made of this very file, fitted to it or calibrated with it, so that its verdict
+            says nothing.
         error: why there is no verdict, in one line; empty where there is one.
     """
 
@@ -102,7 +103,7 @@ class Predictor:
             self.embedders = {reads: self._embedder(reads, device, weights) for reads in bundle.embedders}
             sizes = [one.batch_size for one in self.embedders.values()]
             self.batch_size = min(sizes, default=BATCH)
-            self._known = set(bundle.pictures.sha256)
+            self._known = {*bundle.pictures.sha256, *bundle.calibration.pictures.sha256}
             self._try()
 
     @property

@@ -217,6 +217,8 @@ def _draw(file: Path, verdict: Verdict, bundle: Bundle) -> list[str]:
         write_overlay(file, verdict, bundle)
     except IadError as refusal:
         return [str(refusal)]
+    except OSError as error:  # a folder in its place, or a name that is too long here
+        return [f"{file}: cannot be written ({error.strerror})"]
     return []
 
 

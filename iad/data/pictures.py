@@ -58,7 +58,7 @@ def find(paths: str | Path | Iterable[str | Path]) -> list[PictureFile]:
     of a kind that is read or not: what cannot be decoded is then told, where passing it over here would hide it.
 
     Raises:
-        IadError: if a path leads nowhere, a folder holds no picture, or as `list_files`.
+        IadError: if a path leads nowhere or may not be looked into, a folder holds no picture, or as `list_files`.
 
     Example:
         >>> from tempfile import TemporaryDirectory
@@ -69,7 +69,15 @@ def find(paths: str | Path | Iterable[str | Path]) -> list[PictureFile]:
         ['a.jpg', 'b.png', 'b.png']
     """
     given = [paths] if isinstance(paths, str | Path) else paths
-    return [picture for path in given for picture in _at(Path(path))]
+    return [picture for path in given for picture in _told(Path(path))]
+
+
+def _told(given: Path) -> list[PictureFile]:
+    try:
+        return _at(given)
+    except OSError as error:
+        where = f" ({error.filename})" if error.filename and str(error.filename) != str(given) else ""
+        raise IadError(f"{given}: cannot be looked into{where}: {error.strerror}; check its name and rights") from None
 
 
 def _at(given: Path) -> list[PictureFile]:

@@ -68,10 +68,10 @@ def collect(params: Params, method: str, *, with_weights: bool = False, extendab
 
 
 def require_ran(stages: tuple[str, ...]) -> None:
-    """Refuse if DVC last ran one of these stages with other parameters than those of `params.yaml`.
+    """Refuse if DVC ran one of these stages with other parameters than are here now, or on files written again since.
 
     Raises:
-        IadError: naming the key and both values.
+        IadError: naming the key and both values, or the stage and what it read.
     """
     if not paths.LOCK.is_file():
         return
@@ -84,6 +84,11 @@ def require_ran(stages: tuple[str, ...]) -> None:
         for key, value in flat(then).items():
             if (here := _at(now, key)) != value:
                 raise _older(key, here, stage, value)
+    written = {out["path"]: out.get("md5") for one in ran.values() for out in one.get("outs", ())}
+    for stage in stages:
+        for dep in ran.get(stage, {}).get("deps", ()):
+            if written.get(path := dep["path"], dep.get("md5")) != dep.get("md5"):
+                raise IadError(f"{path}: was written again after {stage} had read it; run `dvc repro`")
 
 
 def require_fitted(params: Params, fitted: Fitted) -> None:

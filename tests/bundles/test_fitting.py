@@ -100,6 +100,7 @@ def test_pictures_set_apart_set_the_threshold_and_are_not_fitted_to(here, tmp_pa
     assert of_folder.bundle.pictures.sha256 == bundle.pictures.sha256
     assert of_folder.bundle.calibration.pictures.sha256 == bundle.calibration.pictures.sha256
     assert of_folder.bundle.set_apart
+    assert all(verdict.known for verdict in of_folder.predict(tmp_path / "calibration"))
 
 
 def test_the_process_stays_as_it_is(here, tiny_vit):

@@ -195,6 +195,27 @@ def test_parameters_that_dvc_did_not_run_with_are_refused(project):
     refused("bundle", "hybrid", match=r"resnet\.model is test_resnet, but the results of extract_resnet are of other")
 
 
+def test_pictures_that_were_prepared_again_since_are_refused(project):
+    """After `dvc repro preprocess` alone, a bundle would name other pictures than were fitted to."""
+
+    def ran(hashed):
+        stages = {
+            "preprocess": {"outs": [{"path": "stages/preprocess", "md5": "1.dir"}]},
+            "extract_vit": {
+                "deps": [{"path": "stages/preprocess", "md5": hashed}, {"path": "iad/compute.py", "md5": "3"}],
+                "outs": [{"path": "stages/extract_vit", "md5": "2.dir"}],
+            },
+            "score@vit": {"deps": [{"path": "stages/extract_vit", "md5": "2.dir"}]},
+        }  # fmt: skip
+        paths.LOCK.write_text(json.dumps({"stages": stages}))
+
+    ran("0.dir")
+    refused("bundle", "vit", match=r"^stages/preprocess: was written again after extract_vit had read it; run `dvc rep")
+    assert not paths.BUNDLES.exists()
+    ran("1.dir")
+    iad("bundle", "vit")
+
+
 def test_a_stage_that_ran_again_is_noticed(project):
     file = paths.EXTRACT_VIT / paths.BACKBONE_RECORD
     write_json(file, read_json(file) | {"weights_sha256": "0" * 64})

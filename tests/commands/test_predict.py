@@ -305,6 +305,20 @@ def test_overlays_of_several_folders_lie_in_folders_of_their_names(project):
     assert drawn == ["b.png", "one/a.png", "two/deep/a.png"]
 
 
+def test_an_overlay_that_cannot_be_written_is_told_and_the_verdicts_stand(project):
+    one, other, third = pictures_of("test")[:3]
+    for picture, name in ((one, "a.jpg"), (other, "a.png/b.png"), (third, f"{'x' * 251}.png")):
+        (Path("odd") / name).parent.mkdir(parents=True, exist_ok=True)
+        if name.endswith("jpg"):
+            Image.open(picture).convert("RGB").save(Path("odd") / name)  # its overlay is a.png, here a folder
+        else:
+            (Path("odd") / name).write_bytes(picture.read_bytes())
+    shown = predicted(bundle_of("vit"), "odd", "--maps", "maps", "--out", "a.csv")
+    assert [row["error"] for row in rows_of(Path("a.csv"))] == ["", "", ""]
+    assert len([line for line in shown.splitlines() if line.startswith("no overlay: maps/a.png")]) == 1
+    assert len([path for path in Path("maps").rglob("*.png") if path.is_file()]) == 2
+
+
 def test_a_method_without_maps_says_so(project):
     file = bundle_of("lof")
     refused(file, PICTURES, "--maps", "maps", match=rf"^{file}: lof gives no maps; leave --maps out")

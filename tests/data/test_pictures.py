@@ -64,3 +64,16 @@ def test_a_folder_without_a_picture_and_a_place_that_is_not_there_are_refused(tm
         find([tmp_path])
     with pytest.raises(IadError, match=r"other: no such file or folder; name"):
         find([tmp_path / "other"])
+
+
+def test_a_place_that_the_system_will_not_look_at_is_refused_in_one_line(tmp_path, monkeypatch):
+    with pytest.raises(IadError, match=r"^x+\.png: cannot be looked into: .*; check its name and rights$"):
+        find("x" * 300 + ".png")
+
+    def forbidden(folder):
+        raise PermissionError(13, "Permission denied", f"{folder}/inner")
+        yield
+
+    monkeypatch.setattr("iad.data.pictures.list_files", forbidden)
+    with pytest.raises(IadError, match=r"cannot be looked into \(.*/inner\): Permission denied; check"):
+        find(tmp_path)
