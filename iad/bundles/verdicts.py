@@ -122,7 +122,8 @@ def require_kind(out: Path) -> None:
 def verdict_table(verdicts: Iterable[Verdict]) -> pd.DataFrame:
     """One row per picture: `image_id`, `path`, `score`, `p_value`, `rejected`, `known` and `error`.
 
-    `path` is that of the file as it was named, which no other row has; missing for pictures without a file.
+    `path` is that of the file as it was named, which no other row has; missing for pictures without a file. `score`,
+    `p_value` and `rejected` are missing where `error` says why, so that what was not inspected counts as neither.
 
     >>> from iad.bundles.predictor import Verdict
     >>> table = verdict_table([Verdict("a.png", Path("new/a.png"), 0.75, 0.25, rejected=False)])
@@ -131,13 +132,13 @@ def verdict_table(verdicts: Iterable[Verdict]) -> pd.DataFrame:
     """
     import pandas as pd
 
-    return pd.DataFrame([_row(one) for one in verdicts], columns=list(COLUMNS))
+    return pd.DataFrame([_row(one) for one in verdicts], columns=list(COLUMNS)).astype({"rejected": "boolean"})
 
 
 def write_verdicts(out: Path, verdicts: Sequence[Verdict]) -> None:
     """Write a table as CSV, JSON lines or Parquet, by the suffix of the file; it appears when it is complete.
 
-    Scores keep all their digits in each of them. A score that is missing is empty in CSV, and null in the others.
+    Scores keep all their digits in each of them. What is missing is empty in CSV, and null in the others.
     """
     match out.suffix.lower():
         case ".csv":
@@ -224,7 +225,8 @@ def _draw(file: Path, verdict: Verdict, bundle: Bundle) -> list[str]:
 
 def _row(one: Verdict) -> dict[str, Any]:
     path = None if one.path is None else one.path.as_posix()
-    values = (one.image_id, path, one.pred_score, one.p_value, one.rejected, one.known, one.error)
+    rejected = None if one.error else one.rejected
+    values = (one.image_id, path, one.pred_score, one.p_value, rejected, one.known, one.error)
     return {
         name: encodable(value) if isinstance(value, str) else value
         for name, value in zip(COLUMNS, values, strict=True)
