@@ -111,7 +111,10 @@ def test_a_run_that_is_killed_again_and_again_ends_in_the_same_bytes(tiny_projec
         os.killpg(process.pid, signal.SIGKILL)
         process.wait()
     dvc(tiny_project, "repro")
-    assert hashes(tiny_project) == hashes(smaller)
+    expected = hashes(smaller)  # with entries of methods that were switched off, which DVC keeps
+    found = hashes(tiny_project)
+    assert {"stages/train_ae", "stages/extract_vit", "plots/report.json"} <= found.keys()
+    assert found == {path: expected[path] for path in found}
     left = [path for path in tiny_project.glob("[!.]*/**/*") if path.name.endswith(".part")]
     assert left == [], "half-written files are left"
 
@@ -146,7 +149,7 @@ def test_switching_a_method_off_removes_it_from_the_results_and_on_again_compute
     before = hashes(project)
     assert ran(dvc(project, "exp", "run", "-S", "~methods.ae")) == {"evaluate"}
     assert not (project / "metrics/ae.json").exists()
-    assert not (project / "stages/score/ae").exists()
+    assert (project / "stages/score/ae").is_dir(), "evaluate deletes what another stage wrote"
     run(project, "git", "checkout", "--", "params.yaml")
     dvc(project, "repro")
     assert hashes(project) == before
