@@ -24,8 +24,6 @@ from tests.bundled import (
     PICTURES,
     WITH_MAPS,
     bundle_of,
-    copy_of,
-    every_method,
     iad,
     pictures_in,
     pictures_of,
@@ -35,19 +33,6 @@ from tests.conftest import environment, set_params
 from tests.helpers import ROOT
 
 pytestmark = pytest.mark.usefixtures("as_the_pipeline")
-
-
-@pytest.fixture(scope="module")
-def finished(tiny_template, tmp_path_factory):
-    return every_method(tmp_path_factory, tiny_template)
-
-
-@pytest.fixture
-def project(finished, tmp_path, monkeypatch):
-    """A copy that may be changed, and is the current folder."""
-    folder = copy_of(finished, tmp_path / "project")
-    monkeypatch.chdir(folder)
-    return folder
 
 
 def refused(*arguments, match):

@@ -19,25 +19,12 @@ from iad.data.manifest import read_manifest
 from iad.detectors.maps import FullMaps
 from iad.errors import IadError
 from iad.io import read_json, read_table
-from tests.bundled import METHODS, PICTURES, WITH_MAPS, bundle_of, copy_of, every_method, iad, pictures_of
+from tests.bundled import METHODS, PICTURES, WITH_MAPS, bundle_of, iad, pictures_of
 
 PASSED, REJECTED, UNREAD = 0, 3, 4
 
 
 pytestmark = pytest.mark.usefixtures("as_the_pipeline")
-
-
-@pytest.fixture(scope="module")
-def finished(tiny_template, tmp_path_factory):
-    return every_method(tmp_path_factory, tiny_template)
-
-
-@pytest.fixture
-def project(finished, tmp_path, monkeypatch):
-    """A copy that may be changed, and is the current folder."""
-    folder = copy_of(finished, tmp_path / "project")
-    monkeypatch.chdir(folder)
-    return folder
 
 
 @pytest.fixture
