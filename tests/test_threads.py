@@ -1,7 +1,5 @@
 """Library calls from many threads at once, in a host with settings of its own: these stay, and so do the results."""
 
-import threading
-
 import numpy as np
 import timm
 import torch
@@ -12,7 +10,7 @@ from iad.features import Backbone
 from iad.features.backbone import build_backbone
 from iad.features.embedder import Embedder
 from iad.neighbors.exact import ExactSearch
-from tests.process_state import process_state, unusual_settings
+from tests.concurrency import run_together
 
 RNG = np.random.default_rng(0)
 BANK, QUERIES = (RNG.standard_normal((rows, 48), dtype=np.float32) for rows in (3000, 300))
@@ -48,24 +46,12 @@ def flat(arrays):
 def test_everything_at_once_leaves_the_process_alone_and_gives_the_same_to_the_bit():
     one_thread, every = torch.get_num_threads(), jobs()
     torch.set_num_threads(1)
-    expected, found, together = [flat(job()) for job in every], {}, threading.Barrier(len(every))
-
-    def repeat(number):
-        together.wait(60)
-        found[number] = [flat(every[number]()) for _ in range(ROUNDS)]
-
-    threads = [threading.Thread(target=repeat, args=(number,)) for number in range(len(every))]
-    with unusual_settings():
-        torch.manual_seed(11)
-        before = process_state()
-        for thread in threads:
-            thread.start()
-        for thread in threads:
-            thread.join()
-        assert process_state() == before
+    expected = [flat(job()) for job in every]
+    torch.manual_seed(11)
+    found = run_together(every, rounds=ROUNDS)
     torch.set_num_threads(one_thread)
     assert set(found) == set(range(len(every)))
     for number, rounds in found.items():
         for arrays in rounds:
-            for one, other in zip(arrays, expected[number], strict=True):
+            for one, other in zip(flat(arrays), expected[number], strict=True):
                 np.testing.assert_array_equal(one, other, err_msg=f"job {number}")

@@ -7,7 +7,6 @@ import errno
 import io
 import threading
 import time
-from concurrent.futures import ThreadPoolExecutor
 from zipfile import ZipFile
 
 import numpy as np
@@ -20,6 +19,7 @@ from iad.data.arrays import build_arrays, stored_sizes
 from iad.data.decode import decode, decode_mask
 from iad.errors import IadError
 from iad.io import open_array
+from tests.concurrency import started_workers
 
 SIZE, COUNT = 16, 70
 RNG = np.random.default_rng(0)
@@ -80,16 +80,7 @@ def test_every_row_is_its_picture_and_its_mask(tmp_path, threads):
 
 
 def test_only_the_cores_that_this_process_may_use_decode(tmp_path, monkeypatch):
-    workers = []
-
-    class Pool(ThreadPoolExecutor):
-        def __init__(self, count):
-            workers.append(count)
-            super().__init__(count)
-
-    monkeypatch.setattr(arrays, "ThreadPoolExecutor", Pool)
-    monkeypatch.setattr("iad.data.arrays.usable_cores", lambda: 3)
-    monkeypatch.setattr("os.cpu_count", lambda: 64)
+    workers = started_workers(monkeypatch, arrays, cores=3)
     build(tmp_path, write(tmp_path, make_content(masks=True)))
     assert workers == [3, 3]
 

@@ -1,7 +1,6 @@
 """Each fault is planted in a clean generated folder; the checks must find exactly that one, with its pictures."""
 
 import io
-from concurrent.futures import ThreadPoolExecutor
 from itertools import permutations
 
 import numpy as np
@@ -15,6 +14,7 @@ from iad.datacheck.copies import near_copies, perceptual_hashes
 from iad.datacheck.counts import check_counts, half_width, least_false_alarm_rate
 from iad.io import read_json
 from iad.metrics import image as metrics
+from tests.concurrency import started_workers
 from tests.datacheck.planted import clean_folder, encoded, findings_of, texture
 
 CLEAN = clean_folder()
@@ -175,16 +175,7 @@ def test_the_report_holds_what_was_found_and_counts(tmp_path):
 
 
 def test_only_the_cores_that_this_process_may_use_measure(monkeypatch):
-    workers = []
-
-    class Pool(ThreadPoolExecutor):
-        def __init__(self, count):
-            workers.append(count)
-            super().__init__(count)
-
-    monkeypatch.setattr(pictures, "ThreadPoolExecutor", Pool)
-    monkeypatch.setattr("iad.datacheck.pictures.usable_cores", lambda: 3)
-    monkeypatch.setattr("os.cpu_count", lambda: 64)
+    workers = started_workers(monkeypatch, pictures, cores=3)
     measured = pictures.measure(np.zeros((2, 64, 64, 3), np.uint8))
     assert workers == [3]
     assert measured.clipped.tolist() == [1.0, 1.0]

@@ -1,7 +1,7 @@
 """Oracle: one picture at a time through the bare timm model in float32, normalised and pooled here by hand."""
 
 import json
-import threading
+from functools import partial
 
 import numpy as np
 import pytest
@@ -16,7 +16,7 @@ from iad.features import Backbone
 from iad.features.backbone import build_backbone
 from iad.features.embedder import Embedder
 from iad.features.embeddings import PARTS, POOLINGS
-from tests.process_state import process_state, unusual_settings
+from tests.concurrency import run_together
 
 IMAGES = np.random.default_rng(0).integers(0, 256, (5, 64, 64, 3), dtype=np.uint8)
 LARGE = np.random.default_rng(1).integers(0, 256, (3, 96, 96, 3), dtype=np.uint8)
@@ -305,21 +305,14 @@ def test_weights_that_changed_at_their_origin_are_not_handed_out(build, tiny_wei
 def test_threads_share_an_embedder_and_a_host_s_settings_stay(build):
     images = [np.roll(IMAGES, number, axis=1) for number in range(4)]
     embedder = build(VIT, pooling="cls")
-    expected, found, together = [embedder.embed(some) for some in images], {}, threading.Barrier(4)
+    expected = [embedder.embed(some) for some in images]
 
     def embed(number):
-        together.wait(20)
         with torch.autocast("cpu", dtype=torch.bfloat16, enabled=number % 2 == 0):
-            found[number] = [embedder.embed(images[number]) for _ in range(5)]
+            return embedder.embed(images[number])
 
-    threads = [threading.Thread(target=embed, args=(number,)) for number in range(4)]
-    with unusual_settings():
-        before = process_state()
-        for thread in threads:
-            thread.start()
-        for thread in threads:
-            thread.join()
-        assert process_state() == before
+    found = run_together([partial(embed, number) for number in range(4)], rounds=5)
+    assert set(found) == set(range(4))
     for number, every in found.items():
         for one in every:
             assert_same(one, expected[number])
