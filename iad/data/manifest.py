@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import IntEnum
@@ -143,6 +144,17 @@ def rows_of(manifest: Mapping[str, Any] | pd.DataFrame, split: str) -> np.ndarra
     array([0, 2])
     """
     return np.flatnonzero(np.asarray(manifest["split"]) == split)
+
+
+def fingerprint(manifest: Mapping[str, Any] | pd.DataFrame) -> str:
+    """SHA-256, in hexadecimal, of which pictures there are, their content and their split.
+
+    >>> names = {"image_id": ["a.png"], "split": ["train"], "sha256": ["00"]}
+    >>> fingerprint(names) == fingerprint(names), fingerprint(names) == fingerprint(names | {"split": ["test"]})
+    (True, False)
+    """
+    rows = zip(*(manifest[name] for name in ("image_id", "split", "sha256")), strict=True)
+    return hashlib.sha256("\n".join("\t".join(row) for row in rows).encode()).hexdigest()
 
 
 def summary(manifest: Mapping[str, Any] | pd.DataFrame) -> str:

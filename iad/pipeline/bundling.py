@@ -21,7 +21,7 @@ from iad.detectors.embeddings import Embeddings
 from iad.errors import IadError, unknown
 from iad.io import open_array, read_json, read_table
 from iad.options import flat
-from iad.pipeline.inputs import read_embeddings, read_record
+from iad.pipeline.inputs import read_embeddings, read_record, require_same_pictures
 from iad.report.overlay import red_scale
 from iad.versions import installed
 
@@ -44,9 +44,9 @@ def collect(params: Params, method: str, *, with_weights: bool = False, extendab
     records = {reads: read_record(reads) for reads in sorted(fitted.sources())}
     require_ran(("preprocess", *map(_stage, records), *_scores(fitted), f"threshold@{method}"))
     require_fitted(params, fitted)
-    require_same_input(fitted, records)
+    require_same_input(fitted, records, manifest)
     calibration = _calibration(fitted, manifest, extendable=extendable)
-    embedders = {reads: record for reads, record in records.items() if "weights_sha256" in record}
+    embedders = {reads: _of_backbone(record) for reads, record in records.items() if "weights_sha256" in record}
     rule = _rule(params)
     return Bundle(
         packed=fitted.pack(),
@@ -110,16 +110,19 @@ def require_fitted(params: Params, fitted: Fitted) -> None:
         require_fitted(params, member)
 
 
-def require_same_input(fitted: Fitted, records: Mapping[str, Mapping[str, Any]]) -> None:
-    """Refuse a method that was fitted to the output of another network than the one that is there now.
+def require_same_input(fitted: Fitted, records: Mapping[str, Mapping[str, Any]], manifest: pd.DataFrame) -> None:
+    """Refuse a method that was fitted to other pictures, or the output of another network, than are there now.
 
     Args:
         fitted: the method.
         records: what each stage says of the network that it used, by the stage.
+        manifest: of all pictures.
 
     Raises:
         IadError: naming what differs.
     """
+    for reads, record in records.items():
+        require_same_pictures(reads, record, manifest)
     for one in fitted.members or (fitted,):
         then = flat(read_json(paths.SCORE / one.method / paths.PROVENANCE)["model"])
         now = flat({key: value for key, value in records[one.reads].items() if key != "runtime"})
@@ -140,6 +143,11 @@ def revision() -> str | None:
     except (OSError, subprocess.CalledProcessError):
         return None
     return f"{commit}+" if changed else commit
+
+
+def _of_backbone(record: Mapping[str, Any]) -> Mapping[str, Any]:
+    """What is true of the backbone itself, whatever it looked at."""
+    return {name: value for name, value in record.items() if name != "pictures"}
 
 
 def _older(key: str, here: Any, stage: str, then: Any) -> IadError:

@@ -6,11 +6,12 @@ from contextlib import ExitStack
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 
 from iad import paths
 from iad.compute import start
 from iad.config import Params
-from iad.data.manifest import read_manifest, rows_of
+from iad.data.manifest import fingerprint, read_manifest, rows_of
 from iad.features import Backbone
 from iad.features.embedder import Embedder
 from iad.features.embeddings import TYPES, Part
@@ -37,14 +38,14 @@ def embed_pictures(params: Params, options: Backbone, folder: Path, *, section: 
     """
     chosen = params.compute
     runtime = start(device=chosen.device, precision=chosen.precision, threads=chosen.threads)
-    images, train = open_array(paths.IMAGES), rows_of(read_manifest(paths.MANIFEST), "train")
+    images, manifest = open_array(paths.IMAGES), read_manifest(paths.MANIFEST)
     embedder = Embedder(options, images.shape[1], batch_size=chosen.batch_size, runtime=runtime, section=section)
-    write_embeddings(embedder, images, train, folder)
+    write_embeddings(embedder, images, manifest, folder)
     stage = ": ".join(folder.relative_to(paths.STAGES).parts)
-    say(f"{stage}: {_made(embedder, len(images), len(train))}")
+    say(f"{stage}: {_made(embedder, len(images), len(rows_of(manifest, 'train')))}")
 
 
-def write_embeddings(embedder: Embedder, images: np.ndarray, train: np.ndarray, folder: Path) -> None:
+def write_embeddings(embedder: Embedder, images: np.ndarray, manifest: pd.DataFrame, folder: Path) -> None:
     """Write every part that a backbone gives, the augmented patches of training pictures, and the record.
 
     A file of an earlier run whose part is not there any more is removed.
@@ -52,7 +53,7 @@ def write_embeddings(embedder: Embedder, images: np.ndarray, train: np.ndarray, 
     Args:
         embedder: set up for pictures of this size.
         images: uint8 `(N, S, S, 3)`; may be memory-mapped.
-        train: int64 `(K,)`, rows of the training pictures.
+        manifest: of these pictures.
         folder: where to; made if it is not there.
     """
     with ExitStack() as stack:  # all files appear when all are complete
@@ -63,10 +64,11 @@ def write_embeddings(embedder: Embedder, images: np.ndarray, train: np.ndarray, 
             for part in embedder.parts
         }
         embedder.embed_into(images, arrays)
-        _write_augmented(embedder, images, train, folder / paths.AUGMENTED)
+        _write_augmented(embedder, images, rows_of(manifest, "train"), folder / paths.AUGMENTED)
     for part in FILES.keys() - {*embedder.parts}:
         (folder / FILES[part]).unlink(missing_ok=True)
-    write_json(folder / paths.BACKBONE_RECORD, embedder.record() | {"runtime": embedder.runtime.record()})
+    of_run = {"runtime": embedder.runtime.record(), "pictures": fingerprint(manifest)}
+    write_json(folder / paths.BACKBONE_RECORD, embedder.record() | of_run)
 
 
 def _write_augmented(embedder: Embedder, images: np.ndarray, train: np.ndarray, path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +10,7 @@ import numpy as np
 import pandas as pd
 
 from iad import paths
+from iad.data.manifest import fingerprint
 from iad.detectors.base import State
 from iad.detectors.embeddings import Embeddings, Takes
 from iad.errors import IadError
@@ -25,9 +27,13 @@ def read_embeddings(reads: str, manifest: pd.DataFrame) -> Embeddings:
     Args:
         reads: name of the stage, as "extract_vit" or "extract/wide".
         manifest: of all pictures.
+
+    Raises:
+        IadError: if the stage looked at other pictures.
     """
     folder = paths.STAGES / reads
     record = read_record(reads)
+    require_same_pictures(reads, record, manifest)
     return Embeddings(
         pixels=open_array(paths.IMAGES),
         pooled=_array(folder / paths.FEATURES),
@@ -64,6 +70,23 @@ def read_record(reads: str) -> dict[str, Any]:
     folder = paths.STAGES / reads
     record: dict[str, Any] = read_json(paths.AE_RECORD if folder == paths.TRAIN_AE else folder / paths.BACKBONE_RECORD)
     return record
+
+
+def require_same_pictures(reads: str, record: Mapping[str, Any], manifest: pd.DataFrame) -> None:
+    """Refuse the output of a stage that looked at other pictures than those that are there now.
+
+    Args:
+        reads: name of the stage.
+        record: as `read_record` gives it; one of an earlier version does not say which pictures they were, and passes.
+        manifest: of all pictures.
+
+    Raises:
+        IadError: naming both.
+    """
+    if record.get("pictures", now := fingerprint(manifest)) != now:
+        raise IadError(
+            f"{paths.STAGES / reads}: was made from other pictures than {paths.MANIFEST} names; run `dvc repro`"
+        )
 
 
 def read_trained(reads: str, image_ids: np.ndarray) -> State | None:

@@ -10,7 +10,7 @@ from safetensors.numpy import save_file
 
 from iad import compute, paths
 from iad.config import Params
-from iad.data.manifest import read_manifest, rows_of
+from iad.data.manifest import fingerprint, read_manifest, rows_of
 from iad.detectors.autoencoder import Options
 from iad.detectors.autoencoder.detector import Detector
 from iad.detectors.autoencoder.training import Epoch
@@ -38,7 +38,8 @@ def train_network(params: Params) -> None:
     held = {"early_stopping": shares.early_stopping, "calibration": shares.calibration}
     rows = [(image_id, share) for share, chosen_rows in held.items() for image_id in ids[chosen_rows]]
     write_table(paths.AE_HELD_OUT, pd.DataFrame(rows, columns=["image_id", "share"]))
-    write_json(paths.AE_RECORD, detector.training_record() | {"runtime": runtime.record()})
+    of_run = {"runtime": runtime.record(), "pictures": fingerprint(manifest)}
+    write_json(paths.AE_RECORD, detector.training_record() | of_run)
     best = min((epoch.validation_loss for epoch in detector.history), default=float("nan"))
     epochs, pictures = counted(len(detector.history), "epoch"), counted(len(shares.train), "picture")
     say(f"train_ae: {epochs} on {pictures}, best early-stopping loss {best:.5f}")

@@ -13,7 +13,7 @@ from iad import paths
 from iad.bundles.bundle import read_bundle
 from iad.bundles.predictor import load
 from iad.commands.bundle import add
-from iad.data.manifest import read_manifest
+from iad.data.manifest import read_manifest, write_manifest
 from iad.data.pictures import find
 from iad.errors import IadError
 from iad.io import read_json, read_table, write_json
@@ -209,6 +209,15 @@ def test_a_stage_that_ran_again_is_noticed(project):
             "bundle", method, match=r"was fitted to other output of extract_vit than is there now \(weights_sha256\)"
         )
     iad("bundle", "resnet")
+
+
+def test_stages_run_by_hand_over_other_pictures_are_noticed(project):
+    manifest = read_manifest(paths.MANIFEST)
+    manifest.loc[0, "sha256"] = "0" * 64
+    write_manifest(paths.MANIFEST, manifest)
+    refused("bundle", "vit", match=r"^stages/extract_vit: was made from other pictures than stages/preprocess/mani")
+    refused("bundle", "ae", match=r"^stages/train_ae: was made from other pictures than .*; run `dvc repro`$")
+    refused("score", "vit", match=r"^stages/extract_vit: was made from other pictures")
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,7 @@ import torch
 from safetensors.torch import load_file
 
 from iad import paths
-from iad.data.manifest import read_manifest
+from iad.data.manifest import fingerprint, read_manifest
 from iad.errors import IadError
 from iad.io import new_array, open_array, read_json
 from iad.stages.extract_resnet import extract_resnet
@@ -56,6 +56,7 @@ def test_the_record_says_which_network_saw_the_pictures_and_how(prepare, tiny_we
         },
         "depth": None, "quantize": "none", "precision": "fp32", "batch_size": 4,
         "runtime": {"device": "cpu", "hardware": "cpu", "precision": "fp32", "threads": 1},
+        "pictures": fingerprint(read_manifest(paths.MANIFEST)),
     }  # fmt: skip
     names = [RECORD.name, paths.CONTRIBUTIONS, FEATURES.name, paths.PATCHES]
     assert sorted(path.name for path in paths.EXTRACT_RESNET.iterdir()) == names

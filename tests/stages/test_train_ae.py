@@ -9,7 +9,7 @@ from safetensors.torch import load_file
 
 from iad import paths
 from iad.compute import Runtime
-from iad.data.manifest import read_manifest
+from iad.data.manifest import fingerprint, read_manifest
 from iad.detectors.autoencoder.network import build_autoencoder, to_pixels
 from iad.errors import IadError
 from iad.io import read_json, read_table
@@ -56,7 +56,10 @@ def test_it_writes_the_model_the_history_the_held_out_ids_and_the_record(prepare
         path.name for path in (paths.AE_MODEL, paths.AE_HISTORY, paths.AE_HELD_OUT, paths.AE_RECORD)
     }
     record = read_json(paths.AE_RECORD)
-    assert list(record) == ["name", "width", "latent_channels", "image_size", "best_epoch", "history", "runtime"]
+    assert list(record) == [
+        "name", "width", "latent_channels", "image_size", "best_epoch", "history", "runtime", "pictures",
+    ]  # fmt: skip
+    assert record["pictures"] == fingerprint(read_manifest(paths.MANIFEST))
     assert (record["width"], record["latent_channels"], record["image_size"]) == (4, 4, 32)
     assert record["runtime"] == FP32.record()
     assert {tensor.dtype for tensor in load_file(paths.AE_MODEL).values()} == {torch.float32}
