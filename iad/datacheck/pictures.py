@@ -38,6 +38,7 @@ class Statistics:
         contrast: float64 `(N,)`, standard deviation of the grey levels.
         clipped: float64 `(N,)`, share of pixels that are pure black or pure white.
         colour: float64 `(N,)`, mean distance between the largest and the smallest of the three channels, in [0, 255].
+        brightest: float64 `(N,)`, the largest value of any channel, in [0, 255].
     """
 
     grids: np.ndarray
@@ -45,6 +46,7 @@ class Statistics:
     contrast: np.ndarray
     clipped: np.ndarray
     colour: np.ndarray
+    brightest: np.ndarray
 
 
 def measure(images: np.ndarray, *, threads: int = 0) -> Statistics:
@@ -62,7 +64,7 @@ def measure(images: np.ndarray, *, threads: int = 0) -> Statistics:
     """
     count = len(images)
     grids = np.empty((count, GRID, GRID), np.uint8)
-    numbers = np.empty((count, 4))
+    numbers = np.empty((count, 5))
 
     def measure_block(start: int) -> None:
         for row in range(start, min(start + BLOCK, count)):
@@ -84,19 +86,20 @@ def is_blank(statistics: Statistics) -> np.ndarray:
     return np.asarray(statistics.contrast < BLANK_CONTRAST)
 
 
-def check_pictures(manifest: pd.DataFrame, statistics: Statistics) -> Iterator[Finding]:
+def check_pictures(manifest: pd.DataFrame, statistics: Statistics, explained: np.ndarray) -> Iterator[Finding]:
     """Find blank and clipped pictures, and those whose size is not that of most.
 
     Args:
         manifest: N rows, of which `image_id`, `width` and `height` are read.
         statistics: of the same N pictures.
+        explained: bool `(N,)`, pictures whose light is odd for a reason that is told already.
     """
-    ids, blank = manifest["image_id"].to_numpy(), is_blank(statistics)
+    ids, blank = manifest["image_id"].to_numpy(), is_blank(statistics) & ~explained
     if blank.any():
         what = f"{counted(int(blank.sum()), 'picture')} blank (nearly one grey level)"
         yield Finding("blank", what, ids[blank].tolist(), "nothing can be seen on them", "take them again")
     usual = float(np.median(statistics.clipped))
-    clipped = ~blank & (statistics.clipped > usual + CLIPPED_MORE)
+    clipped = ~is_blank(statistics) & ~explained & (statistics.clipped > usual + CLIPPED_MORE)
     if clipped.any():
         least, common = (percent(round(share, 3)) for share in (float(statistics.clipped[clipped].min()), usual))
         what = (
@@ -108,7 +111,7 @@ def check_pictures(manifest: pd.DataFrame, statistics: Statistics) -> Iterator[F
     yield from _odd_sizes(manifest)
 
 
-def _measured(pixels: np.ndarray) -> tuple[np.ndarray, tuple[float, float, float, float]]:
+def _measured(pixels: np.ndarray) -> tuple[np.ndarray, tuple[float, ...]]:
     picture = Image.fromarray(pixels)
     grey = picture.convert("L")
     counts = np.array(grey.histogram(), dtype=np.float64) / grey.width / grey.height  # share of each grey level
@@ -117,7 +120,7 @@ def _measured(pixels: np.ndarray) -> tuple[np.ndarray, tuple[float, float, float
     small = np.asarray(picture.reduce(max(1, grey.width // GRID)), dtype=np.int16)
     colour = float((small.max(axis=2) - small.min(axis=2)).mean())
     grid = np.asarray(grey.resize((GRID, GRID), Image.Resampling.BOX))
-    return grid, (mean, deviation, float(counts[0] + counts[255]), colour)
+    return grid, (mean, deviation, float(counts[0] + counts[255]), colour, float(pixels.max()))
 
 
 def _odd_sizes(manifest: pd.DataFrame) -> Iterator[Finding]:

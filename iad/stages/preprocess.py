@@ -19,6 +19,6 @@ def preprocess() -> None:
     manifest = read_manifest(RAW_MANIFEST)
     masked = build_arrays(ORIGINALS, manifest, IMAGES, MASKS, size=size, white_16bit=white, threads=threads)
     write_manifest(MANIFEST, manifest)
-    for finding in check_files(ORIGINALS, manifest, IMAGES, DATA_REPORT, threads=threads):
+    for finding in check_files(ORIGINALS, manifest, IMAGES, DATA_REPORT, white_16bit=white, threads=threads):
         say(f"warning: {finding.line()}")
     say(f"preprocess: {counted(len(manifest), 'picture')} at {size} x {size} px, {'with' if masked else 'no'} masks")

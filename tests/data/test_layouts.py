@@ -211,7 +211,7 @@ def test_kinds_of_defect_and_cameras_keep_their_names(tmp_path):
         "good/shift 2/2.png",
         "bad/not_good/3.png",
         "bad/bad/4.png",
-        "bad/good_but_wet/5.png",
+        "bad/good_bits/5.png",
     ]
     assert {name: facts[2] for name, facts in facts(read(tmp_path, names)).items() if facts[1]} == {
         "bad/not_good/3.png": "not_good", "bad/bad/4.png": "bad", "bad/good_bits/5.png": "good_bits",
