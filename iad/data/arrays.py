@@ -33,7 +33,7 @@ def build_arrays(
     size: int,
     white_16bit: int = FULL_16BIT,
     threads: int = 0,
-) -> bool:
+) -> dict[int, str]:
     """Decode every picture, and every mask, of the archive into arrays whose rows follow the manifest.
 
     Args:
@@ -47,7 +47,7 @@ def build_arrays(
         threads: Decoding threads; 0 means one for each core that this process may use.
 
     Returns:
-        Whether there are masks.
+        Which masks cannot be decoded, by row, and why; nothing is marked in these rows.
 
     Raises:
         IadError: naming the first picture, in the order of the manifest, that cannot be decoded.
@@ -60,8 +60,15 @@ def build_arrays(
         data = _read(archive, names[row])
         return decode(data, names[row], size, max_megapixels=limit, white_16bit=white_16bit)
 
+    bad_masks: dict[int, str] = {}
+
     def mask(row: int) -> np.ndarray:
-        return decode_mask(_read(archive, masks[row]), masks[row], size, max_megapixels=limit)
+        data = _read(archive, masks[row])
+        try:
+            return decode_mask(data, masks[row], size, max_megapixels=limit)
+        except IadError as refusal:  # a picture is judged without its mask, so one torn mask stops nothing
+            bad_masks[row] = str(refusal)
+            return np.zeros((size, size), np.uint8)
 
     with ExitStack() as stack:  # both files appear when both are complete
         archive = stack.enter_context(_opened(archive_path))
@@ -72,7 +79,7 @@ def build_arrays(
             _fill(array, masked, mask, threads, "decoding masks")
     if not len(masked):
         masks_path.unlink(missing_ok=True)
-    return bool(len(masked))
+    return dict(sorted(bad_masks.items()))
 
 
 def stored_sizes(archive_path: Path, manifest: pd.DataFrame) -> np.ndarray:

@@ -15,6 +15,7 @@ from iad.datacheck.copies import check_copies
 from iad.datacheck.counts import check_counts
 from iad.datacheck.findings import Finding
 from iad.datacheck.levels import check_levels
+from iad.datacheck.masks import check_masks
 from iad.datacheck.pictures import Statistics, check_pictures, is_blank, measure
 from iad.io import open_array, write_json
 
@@ -23,8 +24,8 @@ if TYPE_CHECKING:
 
 
 def check_files(
-    archive_path: Path, manifest: pd.DataFrame, images_path: Path, report_path: Path, *, white_16bit: int = FULL_16BIT,
-    threads: int = 0,
+    archive_path: Path, manifest: pd.DataFrame, images_path: Path, masks_path: Path, report_path: Path, *,
+    white_16bit: int = FULL_16BIT, threads: int = 0,
 ) -> list[Finding]:  # fmt: skip
     """Run all checks on a data set as `preprocess` leaves it, and write the data report.
 
@@ -32,6 +33,7 @@ def check_files(
         archive_path: the ZIP file of original pictures.
         manifest: N rows, as `read_manifest` gives them.
         images_path: the array of decoded pictures, uint8 `(N, S, S, 3)`.
+        masks_path: the array of masks, uint8 `(N, S, S)`; there need not be one.
         report_path: the JSON file to write.
         white_16bit: the value of a 16-bit picture that became white.
         threads: working threads; 0 means one for each core that this process may use.
@@ -44,14 +46,16 @@ def check_files(
     """
     statistics = measure(open_array(images_path), threads=threads)
     levels = check_levels(archive_path, manifest, statistics, white_16bit, threads=threads)
-    findings, report = check_data(manifest, statistics, stored_sizes(archive_path, manifest), levels)
+    masks = open_array(masks_path) if manifest["mask"].notna().any() else None
+    findings, report = check_data(manifest, statistics, stored_sizes(archive_path, manifest), levels, masks)
     write_json(report_path, report)
     return findings
 
 
 def check_data(
-    manifest: pd.DataFrame, statistics: Statistics, file_bytes: np.ndarray, levels: tuple[list[Finding], np.ndarray]
-) -> tuple[list[Finding], dict[str, Any]]:
+    manifest: pd.DataFrame, statistics: Statistics, file_bytes: np.ndarray, levels: tuple[list[Finding], np.ndarray],
+    masks: np.ndarray | None = None,
+) -> tuple[list[Finding], dict[str, Any]]:  # fmt: skip
     """Run all checks.
 
     Args:
@@ -59,6 +63,7 @@ def check_data(
         statistics: of the same N pictures.
         file_bytes: int64 `(N,)`, size of each file.
         levels: as `check_levels` gives them: what is read on the wrong scale, and which pictures that concerns.
+        masks: uint8 `(N, S, S)`; None where no picture has one.
 
     Returns:
         What was found, the gravest first, and the content of the data report.
@@ -75,6 +80,7 @@ def check_data(
         *check_confounds(manifest, separated),
         *check_pictures(manifest, statistics, explained),
         *check_counts(manifest),
+        *(check_masks(manifest, masks) if masks is not None else ()),
     ]
     return findings, _report(manifest, findings, separated)
 

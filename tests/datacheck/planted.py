@@ -54,5 +54,5 @@ def findings_of(
     archive, arrays = folder / "images.zip", (folder / "images.npy", folder / "masks.npy")
     manifest = write_originals(pictures, archive, folder / "m.parquet", max_megapixels=1, allow_shared=allow_shared)
     build_arrays(archive, manifest, *arrays, size=SIDE, white_16bit=white_16bit)
-    found = check_files(archive, manifest, arrays[0], folder / "report.json", white_16bit=white_16bit, threads=1)
+    found = check_files(archive, manifest, *arrays, folder / "report.json", white_16bit=white_16bit, threads=1)
     return {finding.check: finding for finding in found}
