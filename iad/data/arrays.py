@@ -13,10 +13,10 @@ from zipfile import BadZipFile, ZipFile
 import numpy as np
 
 from iad.compute import usable_cores
-from iad.data.decode import FULL_16BIT, decode, decode_mask
+from iad.data.decode import FULL_16BIT, decode, decode_mask, masks_left_out
 from iad.errors import IadError
 from iad.io import new_array
-from iad.progress import bar
+from iad.progress import bar, say
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -33,7 +33,7 @@ def build_arrays(
     size: int,
     white_16bit: int = FULL_16BIT,
     threads: int = 0,
-) -> dict[int, str]:
+) -> pd.DataFrame:
     """Decode every picture, and every mask, of the archive into arrays whose rows follow the manifest.
 
     Args:
@@ -47,7 +47,7 @@ def build_arrays(
         threads: Decoding threads; 0 means one for each core that this process may use.
 
     Returns:
-        Which masks cannot be decoded, by row, and why; nothing is marked in these rows.
+        The manifest without the masks that cannot be decoded, which a line tells; nothing is marked in their rows.
 
     Raises:
         IadError: naming the first picture, in the order of the manifest, that cannot be decoded.
@@ -79,7 +79,11 @@ def build_arrays(
             _fill(array, masked, mask, threads, "decoding masks")
     if not len(masked):
         masks_path.unlink(missing_ok=True)
-    return dict(sorted(bad_masks.items()))
+    if not bad_masks:
+        return manifest
+    rows = sorted(bad_masks)
+    say(f"warning: {masks_left_out([bad_masks[row] for row in rows])}")
+    return manifest.assign(mask=manifest["mask"].mask(np.isin(np.arange(len(manifest)), rows)))
 
 
 def stored_sizes(archive_path: Path, manifest: pd.DataFrame) -> np.ndarray:

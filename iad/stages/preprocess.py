@@ -11,17 +11,13 @@ def preprocess() -> None:
     """Decode and resize all pictures and masks into arrays, and check the data set."""
     from iad.config import load_params
     from iad.data.arrays import build_arrays
-    from iad.data.decode import masks_left_out
     from iad.data.manifest import read_manifest, write_manifest
     from iad.datacheck import check_files
 
     params = load_params()
     size, white, threads = params.preprocess.image_size, params.preprocess.white_16bit, params.compute.threads
     manifest = read_manifest(RAW_MANIFEST)
-    bad = build_arrays(ORIGINALS, manifest, IMAGES, MASKS, size=size, white_16bit=white, threads=threads)
-    if bad:
-        manifest.loc[[*bad], "mask"] = None
-        say(f"warning: {masks_left_out([*bad.values()])}")
+    manifest = build_arrays(ORIGINALS, manifest, IMAGES, MASKS, size=size, white_16bit=white, threads=threads)
     write_manifest(MANIFEST, manifest)
     for finding in check_files(ORIGINALS, manifest, IMAGES, MASKS, DATA_REPORT, white_16bit=white, threads=threads):
         say(f"warning: {finding.line()}")
