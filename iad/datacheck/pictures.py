@@ -24,6 +24,8 @@ BLOCK = 64  # pictures per task
 LEVELS = np.arange(256)
 BLANK_CONTRAST = 2.0
 """Grey levels of standard deviation; a picture of a dark chamber holds noise of less than one after resizing."""
+STRETCHED = 3.0
+"""Long side over short side from which on a square is another picture: films and phones have 1.8 at most."""
 CLIPPED_MORE = 0.3
 """Share of black and white pixels above the median of the data set, since parts may be cut out on white."""
 
@@ -109,6 +111,7 @@ def check_pictures(manifest: pd.DataFrame, statistics: Statistics, explained: np
         advice = "correct the exposure and take them again"
         yield Finding("saturated", what, ids[clipped].tolist(), "defects in these pixels are lost", advice)
     yield from _odd_sizes(manifest)
+    yield from _stretched(manifest)
 
 
 def _measured(pixels: np.ndarray) -> tuple[np.ndarray, tuple[float, ...]]:
@@ -134,3 +137,23 @@ def _odd_sizes(manifest: pd.DataFrame) -> Iterator[Finding]:
     elif others:
         what = f"{len(others) + 1} sizes of pictures and none of more than half of them"
         yield Finding("mixed_sizes", what, [], effect, "crop all to one size and the same place of the part")
+
+
+def _stretched(manifest: pd.DataFrame) -> Iterator[Finding]:
+    sides = manifest[["width", "height"]].to_numpy()
+    ratio = sides.max(axis=1) / sides.min(axis=1)
+    if not (long := ratio >= STRETCHED).any():
+        return
+    row = int(np.flatnonzero(long)[np.argsort(ratio[long])[int(long.sum()) // 2]])  # of the median one
+    (width, height), short, times = sides[row].tolist(), int(sides[row].min()), round(float(ratio[row]), 1)
+    shape = "wide as high" if width > height else "high as wide"
+    many = counted(int(long.sum()), "picture")
+    what = f"{many} of extreme shape, such as {width} x {height} px, {times:g} times as {shape}"
+    effect = (
+        f"squeezed into a square, a patch spans {times:g} times as much along as across, and small defects are lost"
+    )
+    advice = (
+        f"cut each into pieces of {short} x {short} px, or not much longer, where a patch is square again; "
+        "pieces of one picture belong into one split"
+    )
+    yield Finding("stretched", what, manifest["image_id"].to_numpy()[long].tolist(), effect, advice)

@@ -134,8 +134,8 @@ def by_folds(detector: Detector[Any], good: Embeddings, *, seed: int) -> Predict
     if pictures < folds:
         raise IadError(
             f"{detector.options.section}.folds = {folds}: only {counted(pictures, 'good picture')} to divide; "
-            f"{_fewer_folds(pictures, detector.fewest)}add good pictures: it takes {_enough(folds, detector.fewest)} at "
-            "least"
+            f"{_fewer_folds(pictures, detector.fewest)}add good pictures: it takes "
+            f"{_enough(folds, detector.fewest)} at least"
         )
     if (left := left_by(pictures, folds)) < detector.fewest:
         raise IadError(
