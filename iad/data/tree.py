@@ -91,7 +91,7 @@ def look_through(folder: Path) -> Iterator[tuple[str, Path, str]]:
     >>> from tempfile import TemporaryDirectory
     >>> with TemporaryDirectory() as name:
     ...     (Path(name) / "a.png").symlink_to("gone.png")
-    ...     [(image_id, "a link to a folder or to nothing" in problem) for image_id, _, problem in look_through(Path(name))]
+    ...     [(image_id, bool(problem)) for image_id, _, problem in look_through(Path(name))]
     [('a.png', True)]
     """
     for path, problem in _walk(folder, folder.resolve()):

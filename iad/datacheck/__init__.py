@@ -10,6 +10,7 @@ import numpy as np
 
 from iad.data.arrays import stored_sizes
 from iad.data.decode import FULL_16BIT
+from iad.datacheck.border import check_border
 from iad.datacheck.confounds import check_confounds, separations
 from iad.datacheck.copies import check_copies
 from iad.datacheck.counts import check_counts
@@ -78,6 +79,7 @@ def check_data(
         *wrong_scale,
         *check_copies(manifest, statistics.grids, ~is_blank(statistics)),
         *check_confounds(manifest, separated),
+        *check_border(manifest, statistics.grids),
         *check_pictures(manifest, statistics, explained),
         *check_counts(manifest),
         *(check_masks(manifest, masks) if masks is not None else ()),

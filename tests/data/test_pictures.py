@@ -76,7 +76,7 @@ def test_a_place_that_the_system_will_not_look_at_is_refused_in_one_line(tmp_pat
         raise PermissionError(13, "Permission denied", f"{folder}/inner")
         yield
 
-    monkeypatch.setattr("iad.data.pictures.list_files", forbidden)
+    monkeypatch.setattr("iad.data.pictures.look_through", forbidden)
     with pytest.raises(IadError, match=r"cannot be looked into \(.*/inner\): Permission denied; check"):
         find(tmp_path)
 
