@@ -1,7 +1,6 @@
 """How long a score will take, told before it begins: from counts that are known, and a short measured rate.
 
-The search passes over most of the bank where it can prove that nothing near lies there, so this is an upper bound of a
-kind, and never written to an artefact.
+The search skips what it can prove to be far, so it may be faster. The time is said, and never written to an artefact.
 """
 
 from __future__ import annotations
@@ -27,8 +26,7 @@ def forecast(good: Embeddings, pictures: int, share: float, *, rate: float | Non
 
     >>> patches = np.broadcast_to(np.float32(0), (100, 64, 64, 384))
     >>> print(forecast(Embeddings(patches=patches), 300, 1.0, rate=1e11))
-    300 pictures x 4,096 patches against a bank of 409,600: up to 33 minutes at the rate of this machine; larger \
-tiles, a smaller preprocess.image_size or patch.coreset_sampling_ratio below 1 make it less
+    300 pictures x 4,096 patches against a bank of 409,600: about 32 minutes at this machine's rate, less ...
     >>> forecast(Embeddings(patches=patches[:5]), 30, 1.0, rate=1e11)
     ''
     """
@@ -63,7 +61,7 @@ def _line(products: float, rate: float, pictures: int, per_picture: int, rows: i
     if seconds < LONG_SECONDS:
         return ""
     return (
-        f"{pictures:,} pictures x {per_picture:,} patches against a bank of {rows:,}: up to {seconds / 60:.0f} minutes at "
-        "the rate of this machine; larger tiles, a smaller preprocess.image_size or patch.coreset_sampling_ratio "
-        "below 1 make it less"
+        f"{pictures:,} pictures x {per_picture:,} patches against a bank of {rows:,}: about {seconds / 60:.0f} minutes "
+        "at this machine's rate, less where the search can skip; a smaller preprocess.image_size or "
+        "patch.coreset_sampling_ratio takes less"
     )

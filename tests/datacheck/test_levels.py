@@ -1,5 +1,8 @@
 """Pictures of 10, 12 and 14 bits in 16-bit files, read as 16 bits, and the reverse: told, with the right white."""
 
+import struct
+import zlib
+
 import numpy as np
 import pytest
 
@@ -61,3 +64,25 @@ def test_eight_bit_files_that_use_few_levels_are_told(tmp_path):
     found = findings_of(files, tmp_path)
     assert found["dark"].what == "no pixel of 10 8-bit pictures is brighter than 12 of 255"
     assert "blank" not in found
+
+
+def colour_png(pixels):
+    """A PNG of 16-bit colour, which Pillow reads but cannot write, of uint16 (H, W)."""
+    height, width = pixels.shape
+    rows = np.repeat(pixels.astype(">u2")[:, :, None], 3, axis=2).reshape(height, -1)
+    raw = b"".join(b"\0" + row.tobytes() for row in rows)
+    header = struct.pack(">IIBBBBB", width, height, 16, 2, 0, 0, 0)
+    chunks = ((b"IHDR", header), (b"IDAT", zlib.compress(raw)), (b"IEND", b""))
+    parts = [
+        struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data)) for kind, data in chunks
+    ]
+    return b"\x89PNG\r\n\x1a\n" + b"".join(parts)
+
+
+@pytest.mark.parametrize(("bits", "told"), [(12, True), (16, False)])
+def test_colour_of_few_bits_in_16_is_told_to_be_saved_as_8(tmp_path, bits, told):
+    values = {name: texture(row).astype(np.uint16) * 2 ** (bits - 8) for row, name in enumerate(NAMES)}
+    found = findings_of({name: colour_png(pixels) for name, pixels in values.items()}, tmp_path)
+    assert ("white_16bit" in found) == told
+    if told:
+        assert "like 12 bits in a 16-bit file: save them as 8-bit colour" in found["white_16bit"].advice
