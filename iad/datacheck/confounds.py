@@ -93,13 +93,13 @@ def auroc(high: np.ndarray, low: np.ndarray) -> float:
     return float(below.mean() / 2 / len(low))
 
 
-def is_beyond_chance(value: float, first: int, second: int) -> bool:
-    """Whether an AUROC of two sets of so many pictures is four standard deviations above what chance gives.
+def is_beyond_chance(value: float, first: int, second: int, *, deviations: float = DEVIATIONS) -> bool:
+    """Whether an AUROC of two sets of so many pictures is so many standard deviations above what chance gives.
 
     >>> is_beyond_chance(1.0, 30, 30), is_beyond_chance(1.0, 3, 3)
     (True, False)
     """
-    return value - 0.5 >= DEVIATIONS * _chance_deviation(first, second)
+    return value - 0.5 >= deviations * _chance_deviation(first, second)
 
 
 def _sets(manifest: pd.DataFrame) -> dict[str, tuple[np.ndarray, np.ndarray]]:

@@ -2,8 +2,8 @@
 
 import numpy as np
 
-from iad.datacheck.border import separation
-from tests.datacheck.planted import SIDE, clean_folder, encoded, findings_of
+from iad.datacheck.border import border_features, separation
+from tests.datacheck.planted import SIDE, clean_folder, encoded, findings_of, texture
 
 
 def other_product(seed):
@@ -30,3 +30,18 @@ def test_noise_of_many_features_does_not_separate():
     found = [separation(*np.split(np.random.default_rng(seed).normal(size=(40, 200)), 2)) for seed in range(50)]
     assert abs(np.mean(found) - 0.5) < 0.05  # out of sample: as often below one half as above
     assert max(found) < 0.95
+
+
+def test_nine_good_and_ten_of_another_product_are_enough(tmp_path):
+    files = {name: data for name, data in clean_folder().items() if "train" in name}
+    files |= {f"test/good/{row}.png": encoded(texture(100 + row)) for row in range(9)}
+    files |= {f"test/spot/{row}.png": encoded(other_product(row)) for row in range(10)}
+    assert "confound_border" in findings_of(files, tmp_path)
+
+
+def test_a_few_of_one_product_give_no_hint_by_luck():
+    found = []
+    for seed in range(300):
+        rows = border_features(np.random.default_rng(seed).integers(0, 255, (19, 32, 32), dtype=np.uint8))
+        found.append(separation(rows[:9], rows[9:]))
+    assert np.mean(np.array(found) >= 0.95) < 0.01  # measured: 0.0025
