@@ -157,7 +157,7 @@ def test_pictures_that_are_not_there_or_no_pictures_are_refused(here, tmp_path, 
 @pytest.mark.parametrize("method", METHODS)
 @pytest.mark.parametrize("number", [0, 1])
 def test_too_few_pictures_are_refused(chosen, method, number):
-    refused("good picture|pictures calibrate|calibration picture", pictures_of("train")[:number], method,
+    refused("good (training )?picture|pictures calibrate|calibration picture", pictures_of("train")[:number], method,
             **chosen(method))  # fmt: skip
 
 
