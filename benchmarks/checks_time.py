@@ -76,7 +76,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         rows = np.arange(count)
         near_copies(statistics.grids, ~is_blank(statistics), rows, rows * 0, 1)
         times.append((time.perf_counter(), time.process_time()))
-        findings, _ = check_data(manifest_of(count), statistics, rows)
+        findings, _ = check_data(manifest_of(count), statistics, rows, ([], np.zeros(count, dtype=bool)))
         times.append((time.perf_counter(), time.process_time()))
     wall, processor = np.diff(np.array(times), axis=0).T.round(2).tolist()
     found = {finding.check: len(finding.pictures) for finding in findings}

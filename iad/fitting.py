@@ -18,6 +18,7 @@ from iad.compute import resolve
 from iad.config import first_problem
 from iad.data.decode import FULL_16BIT
 from iad.data.given import Picture, read_pictures
+from iad.data.labels import reads_as_bad
 from iad.decision import Threshold
 from iad.decision.thresholds import option_names, set_threshold
 from iad.detectors import HYBRID, detector_class, detector_names, options_of
@@ -133,7 +134,13 @@ def _folders(good: Any, calibration: Any) -> tuple[Any, Any]:
     folder = Path(good)
     if calibration is None and (folder / APART).is_dir():
         calibration = folder / APART
-    return next((folder / name for name in GOOD if (folder / name).is_dir()), folder), calibration
+    named = next((folder / name for name in GOOD if (folder / name).is_dir()), None)
+    if named is None and (strange := sorted(path.name for path in folder.glob("*/") if reads_as_bad(path.name))):
+        raise IadError(
+            f"{folder}: '{strange[0]}' reads as defective pictures, which would be learnt from; name the folder of "
+            f"good ones, or call that {folder / 'good'}"
+        )
+    return named or folder, calibration
 
 
 def _read(given: Any, preprocess: Preprocess) -> tuple[np.ndarray, PictureSet]:

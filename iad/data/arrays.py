@@ -13,10 +13,10 @@ from zipfile import BadZipFile, ZipFile
 import numpy as np
 
 from iad.compute import usable_cores
-from iad.data.decode import FULL_16BIT, decode, decode_mask
+from iad.data.decode import FULL_16BIT, decode, decode_mask, masks_left_out
 from iad.errors import IadError
 from iad.io import new_array
-from iad.progress import bar
+from iad.progress import bar, say
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -33,7 +33,7 @@ def build_arrays(
     size: int,
     white_16bit: int = FULL_16BIT,
     threads: int = 0,
-) -> bool:
+) -> pd.DataFrame:
     """Decode every picture, and every mask, of the archive into arrays whose rows follow the manifest.
 
     Args:
@@ -47,7 +47,7 @@ def build_arrays(
         threads: Decoding threads; 0 means one for each core that this process may use.
 
     Returns:
-        Whether there are masks.
+        The manifest without the masks that cannot be decoded, which a line tells; nothing is marked in their rows.
 
     Raises:
         IadError: naming the first picture, in the order of the manifest, that cannot be decoded.
@@ -60,8 +60,15 @@ def build_arrays(
         data = _read(archive, names[row])
         return decode(data, names[row], size, max_megapixels=limit, white_16bit=white_16bit)
 
+    bad_masks: dict[int, str] = {}
+
     def mask(row: int) -> np.ndarray:
-        return decode_mask(_read(archive, masks[row]), masks[row], size, max_megapixels=limit)
+        data = _read(archive, masks[row])
+        try:
+            return decode_mask(data, masks[row], size, max_megapixels=limit)
+        except IadError as refusal:  # a picture is judged without its mask, so one torn mask stops nothing
+            bad_masks[row] = str(refusal)
+            return np.zeros((size, size), np.uint8)
 
     with ExitStack() as stack:  # both files appear when both are complete
         archive = stack.enter_context(_opened(archive_path))
@@ -72,7 +79,11 @@ def build_arrays(
             _fill(array, masked, mask, threads, "decoding masks")
     if not len(masked):
         masks_path.unlink(missing_ok=True)
-    return bool(len(masked))
+    if not bad_masks:
+        return manifest
+    rows = sorted(bad_masks)
+    say(f"warning: {masks_left_out([bad_masks[row] for row in rows])}")
+    return manifest.assign(mask=manifest["mask"].mask(np.isin(np.arange(len(manifest)), rows)))
 
 
 def stored_sizes(archive_path: Path, manifest: pd.DataFrame) -> np.ndarray:

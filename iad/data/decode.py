@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 from PIL import Image, ImageOps
 
@@ -15,6 +17,7 @@ from iad.data.formats import (
     open_picture,
 )
 from iad.errors import IadError
+from iad.words import and_more, counted
 
 FULL_16BIT = 65535
 LOSSY = ("JPEG", "WEBP")
@@ -149,6 +152,16 @@ def decode_mask(data: bytes, name: str, size: int, *, max_megapixels: float) -> 
         upright = upright.convert("RGB")
     defective: np.ndarray = np.atleast_3d(np.asarray(upright)).max(axis=2) > black  # (height, width)
     return _reduce_mask(defective, size)
+
+
+def masks_left_out(refusals: Sequence[str]) -> str:
+    """What is said of masks that cannot be used: how many, and what is wrong with the first.
+
+    >>> masks_left_out(["a.png: empty file (0 bytes)", "b.png: 3 x 4 px", "c.png: 3 x 4 px"])
+    '3 masks are left out of pixel metrics: a.png: empty file (0 bytes) (and 2 more)'
+    """
+    many = counted(len(refusals), "mask is", "masks are")
+    return f"{many} left out of pixel metrics: {refusals[0]}{and_more(len(refusals) - 1)}"
 
 
 def _flat(data: bytes, name: str, max_megapixels: float, white_16bit: int) -> Image.Image:

@@ -6,6 +6,9 @@ masks, where <defect> is "bad" for a picture straight in bad/; the path below gr
 picture has below bad/. Deeper folders are allowed everywhere. A mask may also have the very name of its picture, and
 any readable format. Defective pictures without a mask are accepted beside others that have one; pixel metrics leave
 them out, since nobody looked at their pixels.
+
+A label follows from a folder's name, so a name that says the opposite of the place where it lies is refused, in any of
+the languages of `iad.data.labels`: `bad/Good`, `test/ok`, `good/NG`. Nothing is guessed.
 """
 
 from __future__ import annotations
@@ -14,6 +17,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
 from pathlib import Path, PurePosixPath
 
+from iad.data.labels import reads_as_bad, reads_as_good
 from iad.data.manifest import GOOD, Label, Picture, split_good
 from iad.data.tree import find_pictures, read_bytes
 from iad.errors import IadError
@@ -74,6 +78,7 @@ def _mvtec(folder: Path, files: Mapping[str, Path]) -> list[Picture]:
         defect = below.partition("/")[0] if "/" in below else None
         if split not in ("train", "calibration", "test") or defect is None:
             raise _out_of_place(folder, image_id, "train/good, calibration/good, test/good, test/<defect>")
+        _check_names(folder, image_id, below, f"{split}/{GOOD}", "test", is_good=defect == GOOD)
         if split != "test" and defect != GOOD:
             raise IadError(
                 f"{folder}/{image_id}: {split} may hold good pictures only; move it to test/{defect} or {split}/good"
@@ -92,12 +97,42 @@ def _plain(folder: Path, files: Mapping[str, Path], train_share: float, seed: in
         kind, _, below = image_id.partition("/")
         if kind not in (GOOD, BAD):
             raise _out_of_place(folder, image_id, "good, bad (or, as MVTec AD has it, train/good, test/<defect>)")
+        named = image_id if kind == GOOD else below
+        _check_names(folder, image_id, named, GOOD, BAD, is_good=kind == GOOD)
         defect = below.partition("/")[0] if kind == BAD and "/" in below else kind
-        if kind == BAD and defect == GOOD:
-            raise IadError(f"{folder}/{image_id}: a kind of defect cannot be called '{GOOD}'; rename that folder")
         pictures.append(_picture(image_id, files, split.get(image_id, "test"), defect, masks))
     _check_complete(folder, pictures, masks, GOOD, f"{GOOD} (two or more) or {BAD}")
     return pictures
+
+
+def _check_names(
+    folder: Path, image_id: str, below: str, good: str, defects: str, *, is_good: bool
+) -> None:  # fmt: skip
+    """Refuse a folder whose name says the opposite of where it lies.
+
+    Args:
+        folder: of the data set.
+        image_id: a picture, by its path in it.
+        below: the end of that path that begins with the folder that gives the label.
+        is_good: whether it counts as good there.
+        good: where good pictures of this split belong.
+        defects: where defective ones belong.
+    """
+    parts = PurePosixPath(below).parts[:-1]
+    reads = reads_as_bad if is_good else reads_as_good
+    found = next((place for place, name in enumerate(parts[is_good:], int(is_good)) if reads(name)), None)
+    if found is None:
+        return
+    path = "/".join([str(folder), image_id.removesuffix(below).rstrip("/"), *parts[: found + 1]]).replace("//", "/")
+    if is_good:
+        raise IadError(
+            f"{path}: reads as defective pictures, but lies among the good ones; move it to {folder}/{defects}, "
+            "or give it another name"
+        )
+    raise IadError(
+        f"{path}: reads as good pictures, and only those in {folder}/{good} count as good here; move them there, or, "
+        f"if they are defective, give it another name below {folder}/{defects}"
+    )
 
 
 def _picture(image_id: str, files: Mapping[str, Path], split: str, defect: str, masks: Mapping[str, str]) -> Picture:
@@ -178,4 +213,7 @@ def _check_complete(folder: Path, pictures: list[Picture], masks: Mapping[str, s
 
 
 def _out_of_place(folder: Path, image_id: str, allowed: str) -> IadError:
-    return IadError(f"{folder}/{image_id}: out of place; pictures belong into one of {allowed}")
+    top = image_id.partition("/")[0]
+    meant = next((name for name, reads in ((GOOD, reads_as_good), (BAD, reads_as_bad)) if reads(top)), None)
+    hint = f"; '{top}' reads as {meant}: rename it to {meant}" if meant and "/" in image_id else ""
+    return IadError(f"{folder}/{image_id}: out of place; pictures belong into one of {allowed}{hint}")

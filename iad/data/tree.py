@@ -65,7 +65,8 @@ def list_files(folder: Path) -> Iterator[tuple[str, Path]]:
     same files have the same ids everywhere.
 
     Raises:
-        IadError: for a name that is not Unicode, and a link to a folder or to something outside of `folder`.
+        IadError: for a name that is not Unicode, a link to a folder or to something outside of `folder`, and a pipe or
+            the like that is named as a picture.
 
     Example:
         >>> from tempfile import TemporaryDirectory
@@ -76,8 +77,29 @@ def list_files(folder: Path) -> Iterator[tuple[str, Path]]:
         ...     [image_id for image_id, _ in list_files(Path(name))]
         ['camera 1/b.png']
     """
-    for path in _walk(folder, folder.resolve()):
-        yield image_id_of(path, folder), path
+    for image_id, path, problem in look_through(folder):
+        if problem:
+            raise IadError(problem)
+        yield image_id, path
+
+
+def look_through(folder: Path) -> Iterator[tuple[str, Path, str]]:
+    """As `list_files`, with the refusal of each entry that cannot be one of its files, or nothing; none is raised.
+
+    An entry whose name is not Unicode has one with escapes in place of the odd bytes, in its id and in its path.
+
+    >>> from tempfile import TemporaryDirectory
+    >>> with TemporaryDirectory() as name:
+    ...     (Path(name) / "a.png").symlink_to("gone.png")
+    ...     [(image_id, bool(problem)) for image_id, _, problem in look_through(Path(name))]
+    [('a.png', True)]
+    """
+    for path, problem in _walk(folder, folder.resolve()):
+        try:
+            yield image_id_of(path, folder), path, problem
+        except IadError as refusal:
+            shown = Path(os.fsencode(path).decode(errors="backslashreplace"))
+            yield image_id_of(shown, folder), shown, str(refusal)
 
 
 def read_bytes(path: Path) -> bytes:
@@ -98,27 +120,35 @@ def read_bytes(path: Path) -> bytes:
         ) from None
 
 
-def _walk(folder: Path, base: Path) -> Iterator[Path]:
+def _walk(folder: Path, base: Path) -> Iterator[tuple[Path, str]]:
+    """Every file, and what is wrong with it."""
     with os.scandir(folder) as entries:
         ordered = sorted(entries, key=lambda entry: entry.name)
     for entry in ordered:
         if entry.name.startswith(".") or entry.name.lower() in CLUTTER:
             continue
         path = folder / entry.name
-        if entry.is_symlink():
-            _check_link(path, base)
-        if entry.is_dir():
+        problem = _wrong_link(path, base) if entry.is_symlink() else ""
+        if not problem and entry.is_dir():
             yield from _walk(path, base)
         else:
-            yield path
+            yield path, problem or _irregular(entry, path)
 
 
-def _check_link(path: Path, base: Path) -> None:
+def _irregular(entry: os.DirEntry[str], path: Path) -> str:
+    # a pipe would be waited for without end
+    if entry.is_file() or path.suffix.lower() not in FORMAT_OF_SUFFIX:
+        return ""
+    return f"{path}: not a regular file but a pipe, a socket or a device; delete it, or put a picture in its place"
+
+
+def _wrong_link(path: Path, base: Path) -> str:
     target = path.resolve()
     if not target.is_relative_to(base):
-        raise IadError(f"{path}: a link that leaves the folder (to {target}); put a copy in its place")
+        return f"{path}: a link that leaves the folder (to {target}); put a copy in its place"
     if not target.is_file():
-        raise IadError(f"{path}: a link to a folder or to nothing ({target}); put a copy in its place")
+        return f"{path}: a link to a folder or to nothing ({target}); put a copy in its place"
+    return ""
 
 
 def image_id_of(path: Path, folder: Path) -> str:

@@ -9,10 +9,14 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from iad.data.arrays import stored_sizes
+from iad.data.decode import FULL_16BIT
+from iad.datacheck.border import check_border
 from iad.datacheck.confounds import check_confounds, separations
 from iad.datacheck.copies import check_copies
 from iad.datacheck.counts import check_counts
 from iad.datacheck.findings import Finding
+from iad.datacheck.levels import check_levels
+from iad.datacheck.masks import check_masks
 from iad.datacheck.pictures import Statistics, check_pictures, is_blank, measure
 from iad.io import open_array, write_json
 
@@ -21,15 +25,18 @@ if TYPE_CHECKING:
 
 
 def check_files(
-    archive_path: Path, manifest: pd.DataFrame, images_path: Path, report_path: Path, *, threads: int = 0
-) -> list[Finding]:
+    archive_path: Path, manifest: pd.DataFrame, images_path: Path, masks_path: Path, report_path: Path, *,
+    white_16bit: int = FULL_16BIT, threads: int = 0,
+) -> list[Finding]:  # fmt: skip
     """Run all checks on a data set as `preprocess` leaves it, and write the data report.
 
     Args:
         archive_path: the ZIP file of original pictures.
         manifest: N rows, as `read_manifest` gives them.
         images_path: the array of decoded pictures, uint8 `(N, S, S, 3)`.
+        masks_path: the array of masks, uint8 `(N, S, S)`; there need not be one.
         report_path: the JSON file to write.
+        white_16bit: the value of a 16-bit picture that became white.
         threads: working threads; 0 means one for each core that this process may use.
 
     Returns:
@@ -39,20 +46,25 @@ def check_files(
         IadError: if a file is missing or broken.
     """
     statistics = measure(open_array(images_path), threads=threads)
-    findings, report = check_data(manifest, statistics, stored_sizes(archive_path, manifest))
+    levels = check_levels(archive_path, manifest, statistics, white_16bit, threads=threads)
+    masks = open_array(masks_path) if manifest["mask"].notna().any() else None
+    findings, report = check_data(manifest, statistics, stored_sizes(archive_path, manifest), levels, masks)
     write_json(report_path, report)
     return findings
 
 
 def check_data(
-    manifest: pd.DataFrame, statistics: Statistics, file_bytes: np.ndarray
-) -> tuple[list[Finding], dict[str, Any]]:
+    manifest: pd.DataFrame, statistics: Statistics, file_bytes: np.ndarray, levels: tuple[list[Finding], np.ndarray],
+    masks: np.ndarray | None = None,
+) -> tuple[list[Finding], dict[str, Any]]:  # fmt: skip
     """Run all checks.
 
     Args:
         manifest: N rows, as `read_manifest` gives them.
         statistics: of the same N pictures.
         file_bytes: int64 `(N,)`, size of each file.
+        levels: as `check_levels` gives them: what is read on the wrong scale, and which pictures that concerns.
+        masks: uint8 `(N, S, S)`; None where no picture has one.
 
     Returns:
         What was found, the gravest first, and the content of the data report.
@@ -62,11 +74,15 @@ def check_data(
         "file_bytes": file_bytes, "pixels": (manifest["width"] * manifest["height"]).to_numpy(),
     }  # fmt: skip
     separated = separations(manifest, properties)
+    wrong_scale, explained = levels
     findings = [
+        *wrong_scale,
         *check_copies(manifest, statistics.grids, ~is_blank(statistics)),
         *check_confounds(manifest, separated),
-        *check_pictures(manifest, statistics),
+        *check_border(manifest, statistics.grids),
+        *check_pictures(manifest, statistics, explained),
         *check_counts(manifest),
+        *(check_masks(manifest, masks) if masks is not None else ()),
     ]
     return findings, _report(manifest, findings, separated)
 

@@ -78,7 +78,7 @@ def check_confounds(manifest: pd.DataFrame, separated: Mapping[str, Mapping[str,
         for title, value in values.items():
             strength = max(value, 1 - value)
             wanted = SEPARATES if title == "defective_against_good" else SHIFTED
-            if strength >= wanted and strength - 0.5 >= DEVIATIONS * _chance_deviation(*sizes[title]):
+            if strength >= wanted and is_beyond_chance(strength, *sizes[title]):
                 yield _finding(name, title, value)
 
 
@@ -91,6 +91,15 @@ def auroc(high: np.ndarray, low: np.ndarray) -> float:
     ordered = np.sort(low)
     below = np.searchsorted(ordered, high, side="left") + np.searchsorted(ordered, high, side="right")
     return float(below.mean() / 2 / len(low))
+
+
+def is_beyond_chance(value: float, first: int, second: int, *, deviations: float = DEVIATIONS) -> bool:
+    """Whether an AUROC of two sets of so many pictures is so many standard deviations above what chance gives.
+
+    >>> is_beyond_chance(1.0, 30, 30), is_beyond_chance(1.0, 3, 3)
+    (True, False)
+    """
+    return value - 0.5 >= deviations * _chance_deviation(first, second)
 
 
 def _sets(manifest: pd.DataFrame) -> dict[str, tuple[np.ndarray, np.ndarray]]:

@@ -24,6 +24,8 @@ BLOCK = 64  # pictures per task
 LEVELS = np.arange(256)
 BLANK_CONTRAST = 2.0
 """Grey levels of standard deviation; a picture of a dark chamber holds noise of less than one after resizing."""
+STRETCHED = 3.0
+"""Long side over short side from which on a square is another picture: films and phones have 1.8 at most."""
 CLIPPED_MORE = 0.3
 """Share of black and white pixels above the median of the data set, since parts may be cut out on white."""
 
@@ -38,6 +40,7 @@ class Statistics:
         contrast: float64 `(N,)`, standard deviation of the grey levels.
         clipped: float64 `(N,)`, share of pixels that are pure black or pure white.
         colour: float64 `(N,)`, mean distance between the largest and the smallest of the three channels, in [0, 255].
+        brightest: float64 `(N,)`, the largest value of any channel, in [0, 255].
     """
 
     grids: np.ndarray
@@ -45,6 +48,7 @@ class Statistics:
     contrast: np.ndarray
     clipped: np.ndarray
     colour: np.ndarray
+    brightest: np.ndarray
 
 
 def measure(images: np.ndarray, *, threads: int = 0) -> Statistics:
@@ -62,7 +66,7 @@ def measure(images: np.ndarray, *, threads: int = 0) -> Statistics:
     """
     count = len(images)
     grids = np.empty((count, GRID, GRID), np.uint8)
-    numbers = np.empty((count, 4))
+    numbers = np.empty((count, 5))
 
     def measure_block(start: int) -> None:
         for row in range(start, min(start + BLOCK, count)):
@@ -84,19 +88,20 @@ def is_blank(statistics: Statistics) -> np.ndarray:
     return np.asarray(statistics.contrast < BLANK_CONTRAST)
 
 
-def check_pictures(manifest: pd.DataFrame, statistics: Statistics) -> Iterator[Finding]:
+def check_pictures(manifest: pd.DataFrame, statistics: Statistics, explained: np.ndarray) -> Iterator[Finding]:
     """Find blank and clipped pictures, and those whose size is not that of most.
 
     Args:
         manifest: N rows, of which `image_id`, `width` and `height` are read.
         statistics: of the same N pictures.
+        explained: bool `(N,)`, pictures whose light is odd for a reason that is told already.
     """
-    ids, blank = manifest["image_id"].to_numpy(), is_blank(statistics)
+    ids, blank = manifest["image_id"].to_numpy(), is_blank(statistics) & ~explained
     if blank.any():
         what = f"{counted(int(blank.sum()), 'picture')} blank (nearly one grey level)"
         yield Finding("blank", what, ids[blank].tolist(), "nothing can be seen on them", "take them again")
     usual = float(np.median(statistics.clipped))
-    clipped = ~blank & (statistics.clipped > usual + CLIPPED_MORE)
+    clipped = ~is_blank(statistics) & ~explained & (statistics.clipped > usual + CLIPPED_MORE)
     if clipped.any():
         least, common = (percent(round(share, 3)) for share in (float(statistics.clipped[clipped].min()), usual))
         what = (
@@ -106,9 +111,10 @@ def check_pictures(manifest: pd.DataFrame, statistics: Statistics) -> Iterator[F
         advice = "correct the exposure and take them again"
         yield Finding("saturated", what, ids[clipped].tolist(), "defects in these pixels are lost", advice)
     yield from _odd_sizes(manifest)
+    yield from _stretched(manifest)
 
 
-def _measured(pixels: np.ndarray) -> tuple[np.ndarray, tuple[float, float, float, float]]:
+def _measured(pixels: np.ndarray) -> tuple[np.ndarray, tuple[float, ...]]:
     picture = Image.fromarray(pixels)
     grey = picture.convert("L")
     counts = np.array(grey.histogram(), dtype=np.float64) / grey.width / grey.height  # share of each grey level
@@ -117,7 +123,7 @@ def _measured(pixels: np.ndarray) -> tuple[np.ndarray, tuple[float, float, float
     small = np.asarray(picture.reduce(max(1, grey.width // GRID)), dtype=np.int16)
     colour = float((small.max(axis=2) - small.min(axis=2)).mean())
     grid = np.asarray(grey.resize((GRID, GRID), Image.Resampling.BOX))
-    return grid, (mean, deviation, float(counts[0] + counts[255]), colour)
+    return grid, (mean, deviation, float(counts[0] + counts[255]), colour, float(pixels.max()))
 
 
 def _odd_sizes(manifest: pd.DataFrame) -> Iterator[Finding]:
@@ -131,3 +137,23 @@ def _odd_sizes(manifest: pd.DataFrame) -> Iterator[Finding]:
     elif others:
         what = f"{len(others) + 1} sizes of pictures and none of more than half of them"
         yield Finding("mixed_sizes", what, [], effect, "crop all to one size and the same place of the part")
+
+
+def _stretched(manifest: pd.DataFrame) -> Iterator[Finding]:
+    sides = manifest[["width", "height"]].to_numpy()
+    ratio = sides.max(axis=1) / sides.min(axis=1)
+    if not (long := ratio >= STRETCHED).any():
+        return
+    row = int(np.flatnonzero(long)[np.argsort(ratio[long])[int(long.sum()) // 2]])  # of the median one
+    (width, height), short, times = sides[row].tolist(), int(sides[row].min()), round(float(ratio[row]), 1)
+    shape = "wide as high" if width > height else "high as wide"
+    many = counted(int(long.sum()), "picture")
+    what = f"{many} of extreme shape, such as {width} x {height} px, {times:g} times as {shape}"
+    effect = (
+        f"squeezed into a square, a patch spans {times:g} times as much along as across, and small defects are lost"
+    )
+    advice = (
+        f"cut each into pieces of {short} x {short} px, or not much longer, where a patch is square again; "
+        "pieces of one picture belong into one split"
+    )
+    yield Finding("stretched", what, manifest["image_id"].to_numpy()[long].tolist(), effect, advice)

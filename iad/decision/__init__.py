@@ -20,7 +20,7 @@ class Threshold(Section):
     )
     alpha: Share = Field(
         0.05,
-        description="conformal, evt: share of good parts that may be rejected; max: warns if it cannot hold it",
+        description="conformal, evt: share of good parts to reject, on average; max: warns if it cannot hold it",
     )
     tail_share: Share = Field(0.2, description="evt: share of the scores that counts as tail")
     percentile: Annotated[float, Field(gt=0, le=100)] = Field(

@@ -102,9 +102,10 @@ def conformal(scores: np.ndarray, scheme: str, *, alpha: float) -> Threshold:
     n, made = len(scores), SCHEMES[scheme]
     ranks = ranks_within(alpha, n)  # m + 1
     if ranks < 1:
+        lower = f", or set threshold.alpha to {_least_alpha(n):g} or more" if n > 1 else ""  # one sets no threshold
         raise IadError(
             f"{counted(n, 'calibration picture')} cannot hold threshold.alpha = {alpha:g}: it takes at least "
-            f"{pictures_needed(alpha)}; {made.more}, or set threshold.alpha to {_least_alpha(n):g} or more"
+            f"{pictures_needed(alpha)}; {made.more}{lower}"
         )
     limit = upper_rate_limit(n, ranks - 1) if made.independent else None
     only = f"with only {counted(n, 'calibration picture')}"

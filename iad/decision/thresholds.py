@@ -111,7 +111,9 @@ def _require_use(scores: np.ndarray, threshold: Threshold) -> None:
     if not math.isfinite(value):
         raise IadError(f"strategy {threshold.strategy} finds no finite threshold; choose another threshold.strategy")
     if scores.size == 1 and not accepted.size:
-        raise IadError("one calibration picture sets no threshold; give the data set more good training pictures")
+        raise IadError("one calibration picture sets no threshold; add good training pictures: it takes 3 at least")
+    if scores.size == 2 and scores[0] == scores[1]:  # as two pictures do that are each other's only neighbour
+        raise IadError(f"both calibration pictures score {value:.4f}; add good training pictures: it takes 3 at least")
     # a nearest-neighbour search that finds the picture itself gives distance 0: the 0.0000 of the original study
     cause = "pictures that find themselves among their neighbours, or copies" if scores.min() == 0 else "copies"
     look = f"look for {cause} of one picture among the training pictures"

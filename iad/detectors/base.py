@@ -179,6 +179,11 @@ class Detector(ABC, Generic[OptionsT]):
         """In how many parts good pictures are divided where it has to be fitted again."""
         return 5
 
+    @property
+    def fewest(self) -> int:
+        """How many good pictures it has to be fitted to, at least, with these options."""
+        return 1
+
     def _refuse_leave_out(self, leave_out: np.ndarray | None) -> None:
         """For `predict` of a detector that does not leave one out: silence would pass a picture's own score on."""
         if leave_out is not None:

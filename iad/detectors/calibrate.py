@@ -18,6 +18,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from itertools import count
 from typing import Any, Literal, TypeAlias
 
 import numpy as np
@@ -86,7 +87,7 @@ def calibrate(detector: Detector[Any], good: Embeddings, apart: Embeddings | Non
         said = detector.predict(good.take(rows), leave_out=rows)
         return Calibration(rows, said, left_out_scheme(detector.only_falls), left_out_scheme(detector.map_only_falls))
     said = by_folds(detector, good, seed=seed)
-    fewest = len(good) - -(-len(good) // detector.folds)
+    fewest = left_by(len(good), detector.folds)
     record = {"folds": detector.folds, "calibration_fitted_to_at_least": fewest}
     return Calibration(np.arange(len(good)), said, "k_fold", "k_fold", record)
 
@@ -131,10 +132,16 @@ def by_folds(detector: Detector[Any], good: Embeddings, *, seed: int) -> Predict
     """
     folds, pictures = detector.folds, len(good)
     if pictures < folds:
-        fewer = f"set it to {pictures} or less, or " if pictures > 1 else ""
         raise IadError(
             f"{detector.options.section}.folds = {folds}: only {counted(pictures, 'good picture')} to divide; "
-            f"{fewer}add good pictures: it takes {folds} at least"
+            f"{_fewer_folds(pictures, detector.fewest)}add good pictures: it takes "
+            f"{_enough(folds, detector.fewest)} at least"
+        )
+    if (left := left_by(pictures, folds)) < detector.fewest:
+        raise IadError(
+            f"{detector.options.section}: {counted(pictures, 'good picture')}, of which each of {folds} folds leaves "
+            f"{left} to fit to, and with these options it needs {detector.fewest}; add good pictures: "
+            f"{_enough(folds, detector.fewest)} are enough"
         )
     fold_of = draw_folds(pictures, folds, seed)
     parts = [
@@ -145,6 +152,25 @@ def by_folds(detector: Detector[Any], good: Embeddings, *, seed: int) -> Predict
     order = np.argsort(np.argsort(fold_of, kind="stable"))  # parts stand fold after fold
     scores = np.concatenate([part.pred_score for part in parts])
     return Prediction(scores, np.concatenate(maps) if len(maps) == folds else None).take(order)
+
+
+def left_by(pictures: int, folds: int) -> int:
+    """How many pictures are left to fit to when the largest fold is taken out.
+
+    >>> left_by(11, 5), left_by(4, 4)
+    (8, 3)
+    """
+    return pictures - -(-pictures // folds)
+
+
+def _enough(folds: int, fewest: int) -> int:
+    """The fewest pictures that can be divided into folds, each of which leaves so many to fit to."""
+    return next(pictures for pictures in count(max(folds, fewest + 1)) if left_by(pictures, folds) >= fewest)
+
+
+def _fewer_folds(pictures: int, fewest: int) -> str:
+    """What to do with so few pictures, if a fold for each leaves enough to fit to."""
+    return f"set it to {pictures}, or " if pictures > 1 and pictures - 1 >= fewest else ""
 
 
 def common_pictures(pictures: Mapping[str, np.ndarray]) -> np.ndarray:

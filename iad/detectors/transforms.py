@@ -193,6 +193,15 @@ def fit_projection(features: np.ndarray, components: float, *, name: str, place:
     return Projection(mean, np.ascontiguousarray(vectors[:, ::-1][:, :count].T), float(shares[count - 1]), place)
 
 
+def whole(components: float) -> int:
+    """Components asked for by their number; 0 where they are a share of the variance, which any pictures have.
+
+    >>> whole(12), whole(0.99)
+    (12, 0)
+    """
+    return int(components) if components >= 1 else 0
+
+
 def _shares(variances: np.ndarray) -> np.ndarray:
     # rounding leaves tiny negative eigenvalues where the rank is less than D
     summed = np.cumsum(np.maximum(variances, 0))

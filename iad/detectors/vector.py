@@ -128,6 +128,11 @@ class VectorDetector(Detector[RefittedT]):
         """In how many parts good pictures are divided for calibration."""
         return self.options.folds
 
+    @property
+    def fewest(self) -> int:
+        """How many good pictures it has to be fitted to, at least, with these options."""
+        return FEWEST
+
     def _scores(self, pictures: Embeddings) -> np.ndarray:
         rows = pooled_of(pictures, self.options.section)
         if len(rows) and rows.shape[1] != len(self.scaling.mean):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -15,6 +16,8 @@ from iad.errors import IadError, unknown
 from iad.features import Backbone
 from iad.features.quantization import quantize_layers
 from iad.features.weights import OTHER_WAYS, State, cached_file, fingerprint, hub_reachable, load_weights
+
+SIDE_OF_AUTOENCODER = 16  # it wants a multiple of this; told here too, so that nobody is sent back and forth
 
 NORMALIZATIONS: dict[str, tuple[tuple[float, ...], tuple[float, ...]]] = {
     "imagenet": ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225)),
@@ -180,8 +183,15 @@ def _check_size(module: torch.nn.Module, name: str, image_size: int, key: str) -
     patch = getattr(getattr(module, "patch_embed", None), "patch_size", None)
     if patch and any(image_size % side for side in patch):
         lower = max(image_size // patch[0], 1) * patch[0]
+        both = math.lcm(patch[0], SIDE_OF_AUTOENCODER)
+        near = max(image_size // both, 1) * both
+        also = (
+            f"; {near} and {near + both} suit the autoencoder too"
+            if both > SIDE_OF_AUTOENCODER and key.endswith("size")
+            else ""
+        )
         raise IadError(
-            f"{key} = {image_size}: {name} wants a multiple of {patch[0]}, such as {lower} or {lower + patch[0]}"
+            f"{key} = {image_size}: {name} wants a multiple of {patch[0]}, such as {lower} or {lower + patch[0]}{also}"
         )
 
 

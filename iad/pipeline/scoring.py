@@ -79,12 +79,23 @@ def _score(params: Params, method: str) -> None:
     unfitted, good = _unfitted(params, method, record), good_embeddings(spec.reads, embeddings, train)
     if (trained := read_trained(spec.reads, ids[train])) is not None:
         unfitted.resume(trained)
+    _say_forecast(unfitted, good, len(apart), len(test))
     fitted = _fit(method, spec, unfitted, good, calibrated_apart=len(apart) > 0)
     found = calibrate(fitted.detector, good, embeddings.take(apart), seed=params.seed)
     said = fitted.detector.predict(embeddings.take(test))
     write_fitted(fitted)  # after all is computed, so that a refusal leaves what was there as it was
     write_scores(method, ids[(apart if found.set_apart else train)[found.rows]], found, manifest.iloc[test], said)
     _write_provenance(params, method, fitted.detector, found, record)
+
+
+def _say_forecast(detector: Detector[Any], good: Embeddings, apart: int, test: int) -> None:
+    if detector.takes != "patches":
+        return
+    from iad.pipeline.forecast import forecast
+
+    calibrating = apart or min(detector.most_calibrating or len(good), len(good))
+    if line := forecast(good, calibrating + test, detector.options.coreset_sampling_ratio):
+        say(f"score: {line}")
 
 
 def _fit(

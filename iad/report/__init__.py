@@ -44,4 +44,4 @@ class Evaluate(Section):
     pixel_rate: Share = Field(
         0.001, description="share of good pixels, or (picture_maximum) of good pictures, that may be marked"
     )
-    red_rate: Share = Field(0.05, description="galleries: share of good pictures that may show any red")
+    red_rate: Share = Field(0.05, description="galleries: share of good pictures that may show any red, on average")

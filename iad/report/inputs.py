@@ -144,10 +144,11 @@ class Masks:
         return RowView(np.zeros((0, 0, 0)) if self.array is None else self.array, np.array(rows, dtype=np.int64))
 
     def shown(self, image_id: str, label: int) -> np.ndarray | None:
-        """Defect pixels of one picture, bool `(S, S)`; None for a defective picture without a mask."""
+        """Defect pixels of one picture, bool `(S, S)`; None for a defective picture without a mask that marks any."""
         if self.array is None or (label and image_id not in self.names):
             return None
-        return np.asarray(self.array[self.rows[image_id]] != 0)
+        marked = np.asarray(self.array[self.rows[image_id]] != 0)
+        return None if label and not marked.any() else marked
 
 
 @dataclass(frozen=True, eq=False)

@@ -21,9 +21,10 @@ from iad.report.overlay import MapScale, red_threshold, usual_value
 from iad.report.summary import rounded
 from iad.statistics.exact import Interval
 from iad.statistics.pixel_bootstrap import grid_counts, pixel_bootstrap_intervals
-from iad.words import and_more, counted
+from iad.words import counted, named
 
 NO_MAPS = "it writes no anomaly maps"
+SHOWN = 3  # masks named in one line
 ORACLE_NOTE = "chosen on the test masks: an upper bound, not a threshold to deploy"
 
 
@@ -67,11 +68,14 @@ def localize(outcome: Outcome, masks: Masks, size: int, chosen: Evaluate, seed: 
     red = red_threshold(maps.calibration, chosen.red_rate, scheme, origin=origin)
     settings = {"map_sigma_pixels": round(maps.sigma, 3), "threshold": asdict(threshold), "red": asdict(red)}
     coloured = ColouredMaps(maps.test, MapScale(usual_value(maps.calibration.coarse), red.value), red)
-    pixels = _measured(outcome, maps, masks)
-    if isinstance(pixels, str):
-        return Localization(settings | {"left_out": pixels}, coloured)
+    measured = _measured(outcome, maps, masks)
+    if isinstance(measured, str):
+        return Localization(settings | {"left_out": measured}, coloured)
+    pixels, empty = measured
     details = pixel_details(pixels, threshold, draws=chosen.bootstrap, confidence=chosen.confidence, seed=seed)
-    details["pictures"]["without_mask"] = len(outcome.image_id) - len(pixels)
+    details["pictures"]["without_mask"] = len(outcome.image_id) - len(pixels) - len(empty)
+    if empty:
+        details["empty_masks"] = empty
     return Localization(settings | details, coloured)
 
 
@@ -134,10 +138,10 @@ def why_no_pixels(
         return "there is no defective test picture"
     if not (anomalous & has_mask).any():
         return "the data set has no masks of defective test pictures"
-    if len(empty := np.flatnonzero(anomalous & has_mask & ~marks)):
+    if not (anomalous & has_mask & marks).any():
+        empty = [mask_names[row] for row in np.flatnonzero(anomalous & has_mask).tolist()]
         return (
-            f"the mask {mask_names[empty[0]]} marks no pixel{and_more(len(empty) - 1)}, but its picture is defective; "
-            "give it a mask that marks the defect, or none"
+            f"no mask of a defective test picture marks a pixel ({named(empty, SHOWN)}); a defect is what is not black"
         )
     return None
 
@@ -159,21 +163,26 @@ def localization_notes(found: Mapping[str, Mapping[str, Any]]) -> list[str]:
         if unmasked := details.get("pictures", {}).get("without_mask"):
             lacking_masks = counted(unmasked, "defective test picture has", "defective test pictures have")
             reasons[f"left out of pixel metrics: {lacking_masks} no mask"] = ""
+        if empty := details.get("empty_masks"):
+            marking = counted(len(empty), "mask marks no pixel", "masks mark no pixel")
+            reasons[f"left out of pixel metrics: {marking} of a defective picture ({named(empty, SHOWN)})"] = ""
         for reason, names in reasons.items():
             lacking.setdefault(f"no {names}: {reason}" if names else reason, []).append(method)
     return [f"{', '.join(methods)}: {line}" for line, methods in lacking.items()]
 
 
-def _measured(outcome: Outcome, maps: MethodMaps, masks: Masks) -> PixelPictures | str:
-    """Maps and masks of the pictures that can be measured, or why there are none."""
+def _measured(outcome: Outcome, maps: MethodMaps, masks: Masks) -> tuple[PixelPictures, list[str]] | str:
+    """Maps and masks of the pictures that can be measured and the masks that mark nothing, or why there are none."""
     ids, labels = outcome.image_id, outcome.gt_label
-    has_mask = masks.known(ids)
+    has_mask, marks = masks.known(ids), masks.marking(ids)
     names = [str(masks.names.get(one)) for one in ids]
-    if reason := why_no_pixels(labels, has_mask, masks.marking(ids), names):
+    if reason := why_no_pixels(labels, has_mask, marks, names):
         return reason
-    kept = np.flatnonzero((labels == 0) | has_mask)
+    kept = np.flatnonzero((labels == 0) | marks)
+    empty = [names[row] for row in np.flatnonzero((labels == 1) & has_mask & ~marks)]
     origin = str(paths.SCORE / outcome.method / paths.TEST_MAPS)
-    return PixelPictures(RowView(maps.test, kept), masks.of(ids[kept]), labels[kept], ids[kept].tolist(), origin)
+    pictures = PixelPictures(RowView(maps.test, kept), masks.of(ids[kept]), labels[kept], ids[kept].tolist(), origin)
+    return pictures, empty
 
 
 def _oracle(found: PixelMetrics) -> dict[str, Any] | None:

@@ -17,8 +17,9 @@ def preprocess() -> None:
     params = load_params()
     size, white, threads = params.preprocess.image_size, params.preprocess.white_16bit, params.compute.threads
     manifest = read_manifest(RAW_MANIFEST)
-    masked = build_arrays(ORIGINALS, manifest, IMAGES, MASKS, size=size, white_16bit=white, threads=threads)
+    manifest = build_arrays(ORIGINALS, manifest, IMAGES, MASKS, size=size, white_16bit=white, threads=threads)
     write_manifest(MANIFEST, manifest)
-    for finding in check_files(ORIGINALS, manifest, IMAGES, DATA_REPORT, threads=threads):
+    for finding in check_files(ORIGINALS, manifest, IMAGES, MASKS, DATA_REPORT, white_16bit=white, threads=threads):
         say(f"warning: {finding.line()}")
-    say(f"preprocess: {counted(len(manifest), 'picture')} at {size} x {size} px, {'with' if masked else 'no'} masks")
+    masks = "with" if manifest["mask"].notna().any() else "no"
+    say(f"preprocess: {counted(len(manifest), 'picture')} at {size} x {size} px, {masks} masks")

@@ -157,7 +157,7 @@ def test_pictures_that_are_not_there_or_no_pictures_are_refused(here, tmp_path, 
 @pytest.mark.parametrize("method", METHODS)
 @pytest.mark.parametrize("number", [0, 1])
 def test_too_few_pictures_are_refused(chosen, method, number):
-    refused("good picture|pictures calibrate|calibration picture", pictures_of("train")[:number], method,
+    refused("good (training )?picture|pictures calibrate|calibration picture", pictures_of("train")[:number], method,
             **chosen(method))  # fmt: skip
 
 
@@ -166,3 +166,10 @@ def test_a_picture_both_fitted_to_and_set_apart_is_refused(here, tmp_path, tiny_
     (tmp_path / "copy.png").write_bytes(files[3].read_bytes())
     refused(rf"^calibration: copy\.png is {files[3].name} of the pictures fitted to; leave it out", files, "vit",
             calibration=tmp_path, backbone=tiny_vit, **SIZES)  # fmt: skip
+
+
+def test_a_folder_with_defective_pictures_beside_others_is_refused(tmp_path):
+    for name in ("Good", "NG"):
+        (tmp_path / name).mkdir()
+    with pytest.raises(IadError, match="'NG' reads as defective pictures, which would be learnt from"):
+        iad.fit(tmp_path)

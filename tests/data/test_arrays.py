@@ -66,7 +66,7 @@ def left_behind(folder):
 def test_every_row_is_its_picture_and_its_mask(tmp_path, threads):
     content = make_content(masks=True)
     manifest = write(tmp_path, content)
-    assert build(tmp_path, manifest, threads=threads) is True
+    assert build(tmp_path, manifest, threads=threads) is manifest
     images, masks = open_array(tmp_path / "out/images.npy"), open_array(tmp_path / "out/masks.npy")
     assert images.shape == (COUNT, SIZE, SIZE, 3)
     assert masks.shape == (COUNT, SIZE, SIZE)
@@ -88,7 +88,7 @@ def test_only_the_cores_that_this_process_may_use_decode(tmp_path, monkeypatch):
 def test_without_masks_there_is_no_file_of_them_and_an_older_one_goes(tmp_path):
     (tmp_path / "out").mkdir()
     (tmp_path / "out/masks.npy").touch()
-    assert build(tmp_path, write(tmp_path, make_content(masks=False))) is False
+    build(tmp_path, write(tmp_path, make_content(masks=False)))
     assert left_behind(tmp_path) == ["images.npy"]
 
 
@@ -108,12 +108,19 @@ def test_the_first_damaged_picture_is_named_and_nothing_is_left(tmp_path, thread
     assert not left_behind(tmp_path)
 
 
-def test_a_damaged_mask_leaves_no_pictures_either(tmp_path):
+@pytest.mark.parametrize("threads", [1, 4])
+def test_damaged_masks_are_named_and_mark_nothing_and_the_rest_is_kept(tmp_path, capsys, threads):
     content = make_content(masks=True)
-    content["m/066.png"] = content["m/066.png"][:60]
-    with pytest.raises(IadError, match=r"^m/066\.png: "):
-        build(tmp_path, write(tmp_path, content))
-    assert not left_behind(tmp_path)
+    manifest = write(tmp_path, content)
+    build(tmp_path, manifest)
+    whole = np.array(open_array(tmp_path / "out/masks.npy"))
+    for row in (66, 33):
+        content[f"m/{row:03d}.png"] = content[f"m/{row:03d}.png"][:60]
+    kept = build(tmp_path, write(tmp_path, content), threads=threads)
+    assert "warning: 2 masks are left out of pixel metrics: m/033.png: cut short or damaged" in capsys.readouterr().out
+    assert np.flatnonzero(kept["mask"].isna() != manifest["mask"].isna()).tolist() == [33, 66]
+    whole[[33, 66]] = 0
+    assert np.array_equal(open_array(tmp_path / "out/masks.npy"), whole)
 
 
 def test_a_picture_larger_than_its_header_once_said_is_not_decoded(tmp_path):

@@ -2,6 +2,8 @@
 
 import hashlib
 import io
+import os
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -196,3 +198,17 @@ def test_a_file_that_vanishes_after_it_was_found_is_told_of(folder):
     Path(folder / "b.png").unlink()
     assert "b.png: cannot be read (No such file" in next(stream).error
     assert next(stream).error == ""
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no such files")
+def test_a_folder_with_a_pipe_and_a_broken_link_gives_its_pictures_and_tells_of_the_others(tmp_path):
+    Image.new("L", (8, 8)).save(tmp_path / "b.png")
+    os.mkfifo(tmp_path / "a.png")
+    (tmp_path / "c.png").symlink_to(tmp_path / "gone.png")
+    found = list(read_pictures(tmp_path, 4, errors="return", max_megapixels=1))
+    assert [one.image_id for one in found] == ["a.png", "b.png", "c.png"]
+    assert [one.pixels is not None for one in found] == [False, True, False]
+    assert "not a regular file" in found[0].error
+    assert "to nothing" in found[2].error
+    with pytest.raises(IadError, match="not a regular file"):
+        list(read_pictures(tmp_path, 4, max_megapixels=1))

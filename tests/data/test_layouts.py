@@ -167,8 +167,52 @@ def test_two_masks_of_one_picture_are_refused(tmp_path):
         (["bad/1.png"], ": no good pictures to train on"),
         (["train/good/1.png"], ": no test pictures"),
         (["good/1.png"], ": no test pictures"),
-        ([*PLAIN, "bad/good/4.png"], "/bad/good/4.png: a kind of defect cannot be called 'good'"),
+        ([*PLAIN, "bad/good/4.png"], "/bad/good: reads as good pictures"),
+        ([*PLAIN, "bad/Good/4.png"], "/bad/Good: reads as good pictures"),
+        ([*PLAIN, "bad/scratch/OK-parts/4.png"], "/bad/scratch/OK-parts: reads as good pictures"),
+        ([*MVTEC, "test/ok/4.png"], "/test/ok: reads as good pictures"),
+        ([*MVTEC, "train/ok/4.png"], "/train/ok: reads as good pictures"),
+        ([*PLAIN, "good/NG/4.png"], "/good/NG: reads as defective pictures, but lies among the good ones"),
+        ([*MVTEC, "train/good/camera 1/bad/4.png"], "/train/good/camera 1/bad: reads as defective pictures"),
+        (["OK/1.png", "OK/2.png", "bad/3.png"], "/OK/1.png: out of place"),
     ],
 )
 def test_what_cannot_be_a_data_set_is_refused_with_its_place(tmp_path, names, told):
     assert refusal(tmp_path, names).startswith(told)
+
+
+@pytest.mark.parametrize(
+    ("names", "advice"),
+    [
+        ([*PLAIN, "bad/Good/4.png"], "/good"),
+        ([*MVTEC, "train/ok/4.png"], "/train/good"),
+        ([*MVTEC, "calibration/Gut/4.png"], "/calibration/good"),
+        ([*MVTEC, "test/良品/4.png"], "/test/good"),
+    ],
+)
+def test_done_as_told_a_folder_that_reads_as_good_holds_good_pictures(tmp_path, names, advice):
+    line = refusal(tmp_path, names)
+    assert f"only those in {tmp_path}{advice} count as good" in line
+    assert "test/ok" not in line
+    *_, stray = names
+    (tmp_path / advice[1:]).mkdir(parents=True, exist_ok=True)
+    (tmp_path / stray).rename(tmp_path / advice[1:] / "moved.png")
+    assert facts(read(tmp_path, names[:-1]))[f"{advice[1:]}/moved.png"][1:3] == (0, "good")
+
+
+def test_a_folder_out_of_place_that_reads_as_a_label_is_told_its_name(tmp_path):
+    assert refusal(tmp_path, ["OK/1.png", "bad/2.png"]).endswith("'OK' reads as good: rename it to good")
+    assert refusal(tmp_path, ["good/1.png", "NG/2.png"]).endswith("'NG' reads as bad: rename it to bad")
+
+
+def test_kinds_of_defect_and_cameras_keep_their_names(tmp_path):
+    names = [
+        "good/camera 1/1.png",
+        "good/shift 2/2.png",
+        "bad/not_good/3.png",
+        "bad/bad/4.png",
+        "bad/good_bits/5.png",
+    ]
+    assert {name: facts[2] for name, facts in facts(read(tmp_path, names)).items() if facts[1]} == {
+        "bad/not_good/3.png": "not_good", "bad/bad/4.png": "bad", "bad/good_bits/5.png": "good_bits",
+    }  # fmt: skip

@@ -101,9 +101,21 @@ def test_a_shared_picture_is_accepted_on_demand_and_within_one_split(tmp_path):
     assert len(write(tmp_path / "2", pictures(CONTENT | {"train/z.png": CONTENT["train/b.png"]}))["image_id"]) == 5
 
 
-def test_a_mask_of_another_size_is_refused_naming_both_sizes(tmp_path):
-    line = refusal(tmp_path, pictures(mask=png(255, 7, 5)))
-    assert "ground_truth/d.png: 7 x 5 px, but its picture test/d é.png has 5 x 7" in line
+@pytest.mark.parametrize(
+    ("mask", "told"),
+    [
+        (png(255, 7, 5), "7 x 5 px, but its picture test/d é.png has 5 x 7; draw the mask at the size of the picture"),
+        (b"", "empty file"),
+        (b"nonsense", "the content is not a picture"),
+    ],
+)
+def test_a_bad_mask_is_left_out_and_told_and_its_picture_is_kept(tmp_path, capsys, mask, told):
+    manifest = write(tmp_path, pictures(mask=mask))
+    assert f"warning: 1 mask is left out of pixel metrics: ground_truth/d.png: {told}" in capsys.readouterr().out
+    assert manifest["mask"].isna().all()
+    assert manifest["label"].sum() == 1
+    with ZipFile(tmp_path / "out/images.zip") as archive:
+        assert "ground_truth/d.png" not in archive.namelist()
 
 
 @pytest.mark.parametrize("data", [b"", b"nonsense", png(1)[:20]])

@@ -1,6 +1,8 @@
 """Pictures that are handed to a detector: files and folders, in the order in which they are named."""
 
 import hashlib
+import os
+import sys
 
 import pytest
 
@@ -74,6 +76,27 @@ def test_a_place_that_the_system_will_not_look_at_is_refused_in_one_line(tmp_pat
         raise PermissionError(13, "Permission denied", f"{folder}/inner")
         yield
 
-    monkeypatch.setattr("iad.data.pictures.list_files", forbidden)
+    monkeypatch.setattr("iad.data.pictures.look_through", forbidden)
     with pytest.raises(IadError, match=r"cannot be looked into \(.*/inner\): Permission denied; check"):
         find(tmp_path)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux stores such names")
+def test_what_a_folder_holds_beside_pictures_is_told_by_name_and_the_pictures_are_found(tmp_path):
+    write(tmp_path, "in/a.png", "in/z.png", "elsewhere/b.png")
+    (tmp_path / "in/broken.png").symlink_to(tmp_path / "in/gone.png")
+    (tmp_path / "in/folder").symlink_to(tmp_path / "elsewhere")
+    (tmp_path / "in/notes.txt").symlink_to(tmp_path / "gone.txt")
+    (tmp_path / "in" / os.fsdecode(b"odd\xff.png")).touch()
+    os.mkfifo(tmp_path / "in/pipe.png")
+    found = {one.name: one for one in find(tmp_path / "in")}
+    assert [*found] == ["a.png", "broken.png", "folder", "odd\\xff.png", "pipe.png", "z.png"]
+    assert found["z.png"].read() == b"in/z.png"
+    told = {
+        "broken.png": "leaves the folder|to a folder or to nothing", "folder": "leaves the folder",
+        "odd\\xff.png": "not valid Unicode", "pipe.png": "not a regular file",
+    }  # fmt: skip
+    for name, words in told.items():
+        assert str(found[name].path).encode(), "can be written anywhere"
+        with pytest.raises(IadError, match=words):
+            found[name].read()

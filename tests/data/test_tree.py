@@ -111,3 +111,10 @@ def test_the_folder_itself_may_be_a_link(tmp_path):
 def test_a_file_that_vanished_is_one_line(tmp_path):
     with pytest.raises(IadError, match=r"gone\.png: cannot be read \(No such file"):
         read_bytes(tmp_path / "gone.png")
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no such files")
+def test_a_pipe_named_as_a_picture_is_refused_and_not_waited_for(tmp_path):
+    touch(tmp_path, "a.png")
+    os.mkfifo(tmp_path / "b.png")
+    assert refusal(tmp_path).startswith(f"{tmp_path}/b.png: not a regular file")

@@ -43,7 +43,9 @@ def clean_folder() -> dict[str, bytes]:
     return files | {f"test/spot/{row:02}.png": encoded(texture(200 + row, spot=True)) for row in range(24)}
 
 
-def findings_of(files: dict[str, bytes], folder: Path, *, allow_shared: bool = False) -> dict[str, Finding]:
+def findings_of(
+    files: dict[str, bytes], folder: Path, *, allow_shared: bool = False, white_16bit: int = 65535
+) -> dict[str, Finding]:
     """Pack, decode, measure and check; the findings by name of check."""
     pictures = [
         Picture(name, name.split("/")[0], int("/good/" not in name), name.split("/")[1], lambda data=data: data)
@@ -51,6 +53,6 @@ def findings_of(files: dict[str, bytes], folder: Path, *, allow_shared: bool = F
     ]
     archive, arrays = folder / "images.zip", (folder / "images.npy", folder / "masks.npy")
     manifest = write_originals(pictures, archive, folder / "m.parquet", max_megapixels=1, allow_shared=allow_shared)
-    build_arrays(archive, manifest, *arrays, size=SIDE)
-    found = check_files(archive, manifest, arrays[0], folder / "report.json", threads=1)
+    build_arrays(archive, manifest, *arrays, size=SIDE, white_16bit=white_16bit)
+    found = check_files(archive, manifest, *arrays, folder / "report.json", white_16bit=white_16bit, threads=1)
     return {finding.check: finding for finding in found}

@@ -240,3 +240,23 @@ def test_the_half_width_is_that_of_a_simulation():
     good = generator.exponential(1, (2000, 20))
     areas = [auroc(*pair) for pair in zip(defective, good, strict=True)]
     assert half_width(20, 30) == pytest.approx(1.96 * np.std(areas), rel=0.07)
+
+
+@pytest.mark.parametrize(
+    ("width", "height", "shape"), [(1500, 30, "50 times as wide as high"), (60, 240, "4 times as high as wide")]
+)
+def test_pictures_of_extreme_shape_are_told_with_the_size_at_which_a_patch_is_square(tmp_path, width, height, shape):
+    files = {}
+    for row, name in enumerate([*(f"train/good/{row}.png" for row in range(4)), "test/good/8.png", "test/spot/9.png"]):
+        files[name] = encoded(np.asarray(Image.fromarray(texture(row)).resize((width, height))))
+    found = findings_of(files, tmp_path)["stretched"]
+    assert found.what == f"6 pictures of extreme shape, such as {width} x {height} px, {shape}"
+    assert f"pieces of {min(width, height)} x {min(width, height)} px" in found.advice
+
+
+def test_pictures_of_films_and_phones_are_not_called_extreme(tmp_path):
+    files = {
+        name: encoded(np.asarray(Image.fromarray(texture(row)).resize((160, 90))))
+        for row, name in enumerate(["train/good/1.png", "test/good/8.png"])
+    }
+    assert "stretched" not in findings_of(files, tmp_path)

@@ -156,7 +156,7 @@ def test_the_rate_limit_holds_for_95_of_100_calibration_sets(n, alpha):
     assert abs(kept - 0.95) < 3 * math.sqrt(0.95 * 0.05 / DRAWS)
 
 
-@given(st.integers(1, 400), ALPHAS)
+@given(st.integers(2, 400), ALPHAS)
 def test_too_few_pictures_are_refused_with_a_number_and_an_alpha_that_are_accepted(n, alpha):
     scores = np.arange(float(n))
     try:

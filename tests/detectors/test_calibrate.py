@@ -195,7 +195,7 @@ def test_a_detector_without_maps_has_none_in_any_fold():
     assert calibrate(fitted(has_maps=False), of(GOOD), seed=0).prediction.anomaly_map is None
 
 
-@pytest.mark.parametrize(("pictures", "fewer"), [(4, "set it to 4 or less, or "), (1, "")])
+@pytest.mark.parametrize(("pictures", "fewer"), [(4, "set it to 4, or "), (1, "")])
 def test_more_folds_than_pictures_are_refused_and_every_remedy_helps(pictures, fewer):
     with pytest.raises(IadError) as refused:
         calibrate(fitted(), of(GOOD[:pictures]), seed=0)

@@ -11,7 +11,7 @@ from safetensors.torch import load_file, save_file
 
 from iad.errors import IadError
 from iad.features import Backbone
-from iad.features.backbone import build_backbone, drop_unused, keep_layers
+from iad.features.backbone import _check_size, build_backbone, drop_unused, keep_layers
 from tests.process_state import process_state, unusual_settings
 
 CNN, VIT = "test_resnet", "test_vit"
@@ -179,3 +179,11 @@ def test_more_layers_than_there_are_is_refused(name, depth):
 def test_a_model_that_cannot_be_cut_is_refused():
     with pytest.raises(IadError, match=re.escape("depth = 2: odd_net cannot be cut short; use null")):
         keep_layers(SimpleNamespace(), "odd_net", 2)
+
+
+def test_a_size_for_patches_of_14_is_told_with_two_that_suit_the_autoencoder_too():
+    module = SimpleNamespace(patch_embed=SimpleNamespace(patch_size=(14, 14)))
+    with pytest.raises(IadError, match=r"multiple of 14, such as 238 or 252; 224 and 336 suit the autoencoder too$"):
+        _check_size(module, "vit_small_patch14_dinov2", 240, "preprocess.image_size")
+    for size in (224, 336):
+        assert _check_size(module, "vit_small_patch14_dinov2", size, "preprocess.image_size") is None

@@ -420,17 +420,27 @@ def test_maps_without_masks_give_a_gallery_and_the_reason(project, capsys):
     assert (paths.GALLERIES / "ae.png").is_file()
 
 
-def test_a_mask_without_any_defect_is_named_and_the_rest_is_written(project, capsys):
+def test_masks_that_mark_nothing_are_left_out_and_named_and_the_rest_is_measured(project, capsys):
     write_maps(project, "ae")
-    masks = np.load(paths.MASKS)
-    masks[60] = 0
-    np.save(paths.MASKS, masks)
+    manifest = read_manifest(paths.MANIFEST)
+    manifest.loc[[60, 61], "mask"] = None
+    write_manifest(paths.MANIFEST, manifest)
     evaluate()
-    assert (
-        "ae: no pixel metrics: the mask masks/060.png marks no pixel, but its picture is defective"
-        in capsys.readouterr().out
-    )
-    assert metrics_of("ae")["auroc"] > 0.5
+    bare = pixels_of("ae")
+    write_maps(project, "ae")
+    manifest.loc[[60, 61], "mask"] = ["masks/060.png", "masks/061.png"]
+    write_manifest(paths.MANIFEST, manifest)
+    masks = np.load(paths.MASKS)
+    masks[[60, 61]] = 0
+    np.save(paths.MASKS, masks)
+    capsys.readouterr()
+    evaluate()
+    line = "ae: left out of pixel metrics: 2 masks mark no pixel of a defective picture (masks/060.png, masks/061.png)"
+    assert line in capsys.readouterr().out
+    found = pixels_of("ae")
+    assert found.pop("empty_masks") == ["masks/060.png", "masks/061.png"]
+    assert found.pop("pictures") == {"good": 12, "anomalous": 16, "without_mask": 0}
+    assert found == {name: value for name, value in bare.items() if name != "pictures"}
 
 
 def test_defective_pictures_without_a_mask_are_left_out_and_counted(project, capsys):

@@ -143,18 +143,30 @@ def test_a_picture_without_a_mask_beside_others_has_an_empty_one_and_is_told(cap
     assert open_array(paths.MASKS).any(axis=(1, 2)).tolist() == [False, True, False, False]
 
 
-@pytest.mark.parametrize("victim", ["picture", "mask"])
-def test_a_picture_cut_short_is_refused_by_name_and_leaves_nothing(victim):
+NAMES = ["train/good/0.png", "test/good/1.png", "test/cut/2.png", "ground_truth/cut/2_mask.png"]
+
+
+def cut_short(name):
     noise = np.random.default_rng(0).integers(0, 256, (4, 50, 50), dtype=np.uint8)
-    names = ["train/good/0.png", "test/good/1.png", "test/cut/2.png", "ground_truth/cut/2_mask.png"]
-    use_folder({name: (pixels, {}) for name, pixels in zip(names, noise, strict=True)})
-    name = names[0] if victim == "picture" else names[3]
+    use_folder({name: (pixels, {}) for name, pixels in zip(NAMES, noise, strict=True)})
     path = paths.DATA / "parts" / name
     path.write_bytes(path.read_bytes()[:1000])
     download()
-    with pytest.raises(IadError, match=f"^{name}: cut short or damaged"):
+
+
+def test_a_picture_cut_short_is_refused_by_name_and_leaves_nothing():
+    cut_short(NAMES[0])
+    with pytest.raises(IadError, match=f"^{NAMES[0]}: cut short or damaged"):
         stage.preprocess()
     assert not files_left()
+
+
+def test_a_mask_cut_short_is_left_out_by_name_and_the_picture_has_none(capsys):
+    cut_short(NAMES[3])
+    stage.preprocess()
+    told = f"warning: 1 mask is left out of pixel metrics: {NAMES[3]}: cut short or damaged"
+    assert told in capsys.readouterr().out
+    assert read_manifest(paths.MANIFEST)["mask"].isna().all()
 
 
 def test_without_the_download_it_says_what_to_run():

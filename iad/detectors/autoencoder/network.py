@@ -20,6 +20,7 @@ from iad.neighbors.rows import Rows
 from iad.progress import bar
 
 STRIDE = 16
+COMMON = 112  # the least common multiple of that and of the 14 px of a patch of DINOv2
 
 
 class Autoencoder(nn.Module):
@@ -57,7 +58,7 @@ def build_autoencoder(width: int, latent_channels: int, *, image_size: int, seed
         nearest = f"{lower} or {lower + STRIDE}" if lower else f"{STRIDE}"
         raise IadError(
             f"preprocess.image_size = {image_size}: the autoencoder halves the picture four times and wants a "
-            f"multiple of {STRIDE}, such as {nearest}"
+            f"multiple of {STRIDE}, such as {nearest}; {common_sizes(image_size)} suit DINOv2 too"
         )
     network = _empty(width, latent_channels, image_size)
     generator = torch.Generator().manual_seed(seed)  # its own, so that the host's random numbers stay what they were
@@ -67,6 +68,16 @@ def build_autoencoder(width: int, latent_channels: int, *, image_size: int, seed
             bound = 1 / math.sqrt(layer.weight[0].numel())
             nn.init.uniform_(layer.bias, -bound, bound, generator=generator)
     return network
+
+
+def common_sizes(image_size: int) -> str:
+    """The sizes near this one that suit the autoencoder and a transformer with patches of 14 px alike.
+
+    >>> common_sizes(250), common_sizes(30)
+    ('224 and 336', '112 and 224')
+    """
+    lower = max(image_size // COMMON, 1) * COMMON
+    return f"{lower} and {lower + COMMON}"
 
 
 def load_network(arrays: Mapping[str, np.ndarray], width: int, latent_channels: int, image_size: int) -> Autoencoder:

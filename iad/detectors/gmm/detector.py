@@ -10,7 +10,7 @@ import numpy as np
 
 from iad.detectors.base import State
 from iad.detectors.gmm import Options
-from iad.detectors.transforms import fit_projection, products, projection_of
+from iad.detectors.transforms import fit_projection, products, projection_of, whole
 from iad.detectors.vector import VectorDetector
 from iad.errors import IadError
 
@@ -19,6 +19,11 @@ STARTS = 3
 
 class Detector(VectorDetector[Options]):
     """The score is -log p(x) in nats, of either sign."""
+
+    @property
+    def fewest(self) -> int:
+        """Two for each Gaussian, and more than the principal components."""
+        return max(2 * self.options.components, whole(self.options.pca) + 1)
 
     def learn(self, rows: np.ndarray) -> State:
         """The best mixture of three starts, of the principal components where `pca` asks for them.

@@ -9,7 +9,7 @@ import numpy as np
 
 from iad.detectors.base import State
 from iad.detectors.kmeans import Options
-from iad.detectors.vector import VectorDetector
+from iad.detectors.vector import FEWEST, VectorDetector
 from iad.errors import IadError
 
 STARTS = 10
@@ -17,6 +17,11 @@ STARTS = 10
 
 class Detector(VectorDetector[Options]):
     """The score is the Euclidean distance to the nearest centre, in feature units."""
+
+    @property
+    def fewest(self) -> int:
+        """One for each centre, and two in any case."""
+        return max(FEWEST, self.options.clusters)
 
     def learn(self, rows: np.ndarray) -> State:
         """The best centres of ten starts; refused if there are fewer different pictures than centres.
@@ -29,7 +34,8 @@ class Detector(VectorDetector[Options]):
         if different < self.options.clusters:
             raise IadError(
                 f"{self.options.section}.clusters = {self.options.clusters}: only {different} different good pictures "
-                f"to cluster; set it to {different} or less, or add good pictures: it takes as many different ones"
+                f"to cluster; set it to {different} or less, or add good pictures: it takes "
+                f"{self.options.clusters} different ones at least"
             )
         from sklearn.cluster import KMeans
 

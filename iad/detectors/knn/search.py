@@ -26,7 +26,9 @@ from iad.detectors.transforms import (
 from iad.errors import IadError
 from iad.neighbors.brute import QUERY_ROWS, double, nearest_rows
 from iad.progress import bar
+from iad.words import counted
 
+FEWEST = 3  # good pictures for a threshold: two are each other's only neighbour, and score the same
 LARGE = 20_000  # rows from which a search that filters first is worth the seconds that PyTorch takes to import
 AGGREGATES = {"mean": lambda nearest: nearest.mean(axis=1), "kth": lambda nearest: nearest[:, -1]}
 
@@ -222,8 +224,8 @@ class Neighbors:
         if available < k:
             fewer = f"set method.k to {available} or less, or " if available else ""
             raise IadError(
-                f"method.k = {k}, but only {available} good pictures can be neighbours of each; {fewer}add good "
-                f"pictures: it takes {k + left_out} at least"
+                f"method.k = {k}: of {counted(self.size, 'good training picture')} only {available} can be neighbours "
+                f"of each; {fewer}add good training pictures: it takes {max(k + left_out, FEWEST * left_out)} at least"
             )
 
 

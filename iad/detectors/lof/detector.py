@@ -20,6 +20,11 @@ TINY = 1e-10  # added to a mean distance, since copies have a density without en
 class Detector(VectorDetector[Options]):
     """The score is the factor itself, about 1 for what is like the good pictures; distances are Euclidean."""
 
+    @property
+    def fewest(self) -> int:
+        """Each picture and its neighbours."""
+        return self.options.n_neighbors + 1
+
     def learn(self, rows: np.ndarray) -> State:
         """Each good picture's distance to its k-th neighbour, and its density.
 

@@ -19,18 +19,29 @@ from iad.errors import IadError
 class Detector(VectorDetector[Options]):
     """The score is the distance to the mean, sqrt((x - m)' S^-1 (x - m)), without unit."""
 
+    @property
+    def fewest(self) -> int:
+        """Three, since the shrinkage of two is none."""
+        return 3
+
     def learn(self, rows: np.ndarray) -> State:
         """Mean, and what makes the covariance the identity: the inverse of its lower Cholesky factor.
 
         Raises:
-            IadError: if all pictures are the same.
+            IadError: if all pictures are the same, or too few for a covariance that can be inverted.
         """
-        from scipy.linalg import cholesky, solve_triangular
+        from scipy.linalg import LinAlgError, cholesky, solve_triangular
         from sklearn.covariance import ledoit_wolf
 
         if (rows == rows[0]).all():
             raise IadError(f"{self.options.section}: all good pictures have the same features; add others")
-        factor = cholesky(ledoit_wolf(rows)[0], lower=True)
+        try:
+            factor = cholesky(ledoit_wolf(rows)[0], lower=True)
+        except LinAlgError:
+            raise IadError(
+                f"{self.options.section}: the covariance of {len(rows)} good pictures has no inverse; add good "
+                f"pictures: it takes {self.fewest} different ones at least, and more where some are left out"
+            ) from None
         whitening = solve_triangular(factor, np.eye(len(factor)), lower=True)
         return State({"mean": rows.mean(axis=0), "whitening": np.ascontiguousarray(whitening)})
 

@@ -12,7 +12,9 @@ class Options(Scaled):
 
     section: ClassVar[str] = "classical.ocsvm"
 
-    nu: Annotated[float, Field(gt=0, le=1)] = Field(0.1, description="at most this share of good pictures lies outside")
+    nu: Annotated[float, Field(gt=0, le=1)] = Field(
+        0.1, description="at most this share of the pictures fitted to lies outside"
+    )
     gamma: Annotated[float, Field(gt=0, allow_inf_nan=False)] = Field(
         1.0, description="of its kernel; 1: one over the sum of the features' variances"
     )

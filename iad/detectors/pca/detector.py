@@ -10,8 +10,8 @@ import numpy as np
 
 from iad.detectors.base import State
 from iad.detectors.pca import Options
-from iad.detectors.transforms import fit_projection, projection_of
-from iad.detectors.vector import VectorDetector
+from iad.detectors.transforms import fit_projection, projection_of, whole
+from iad.detectors.vector import FEWEST, VectorDetector
 
 
 class Detector(VectorDetector[Options]):
@@ -21,6 +21,11 @@ class Detector(VectorDetector[Options]):
     >>> Detector(Options(components=1)).fit(line).score_samples(np.array([[6.0, 8.0], [-4.0, 3.0]])).round(6)
     array([0., 5.])
     """
+
+    @property
+    def fewest(self) -> int:
+        """More than the principal components."""
+        return max(FEWEST, whole(self.options.components) + 1)
 
     def learn(self, rows: np.ndarray) -> State:
         """Principal components; refused if there are not that many.

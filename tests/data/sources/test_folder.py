@@ -43,3 +43,31 @@ def test_a_category_that_leaves_the_root_is_refused(tmp_path, category):
     (tmp_path / "data").mkdir()
     with pytest.raises(IadError, match="leaves"):
         load(tmp_path / "data", category)
+
+
+def test_a_link_on_the_way_is_refused_with_what_dvc_would_follow(tmp_path):
+    lay_out(tmp_path / "share", "good/1.png", "good/2.png", "bad/3.png")
+    lay_out(tmp_path / "data", "x")
+    (tmp_path / "data/line").mkdir()
+    for place, category in (("parts", "parts"), ("line/parts", "line/parts"), ("all", "all/share")):
+        target = tmp_path if place == "all" else tmp_path / "share"
+        (tmp_path / "data" / place).symlink_to(target)
+        with pytest.raises(IadError) as caught:
+            load(tmp_path / "data", category)
+        line, path = str(caught.value), tmp_path / "data" / place
+        assert line.startswith(f"{path}: a link (to {target})")
+        assert f"`dvc add {tmp_path}/data/{category}`" in line
+        assert f"`dvc import-url {target} {path}`" in line
+
+
+def test_the_folder_of_all_pictures_may_be_no_link_either(tmp_path):
+    lay_out(tmp_path / "share/parts", "good/1.png", "good/2.png", "bad/3.png")
+    (tmp_path / "data").symlink_to(tmp_path / "share")
+    with pytest.raises(IadError, match=rf"^{tmp_path}/data: a link"):
+        load(tmp_path / "data", "parts")
+
+
+def test_a_link_that_leads_nowhere_is_told_as_a_link(tmp_path):
+    (tmp_path / "parts").symlink_to(tmp_path / "gone")
+    with pytest.raises(IadError, match="a link"):
+        load(tmp_path, "parts")

@@ -90,3 +90,10 @@ def test_the_seed_decides_the_weights():
     first, again, other = (network(seed=seed).state_dict() for seed in (1, 1, 2))
     assert all(torch.equal(first[name], again[name]) for name in first)
     assert not torch.equal(first["encoder.0.weight"], other["encoder.0.weight"])
+
+
+def test_a_size_that_does_not_suit_is_told_with_two_that_suit_dinov2_too():
+    with pytest.raises(IadError, match=r"such as 240 or 256; 224 and 336 suit DINOv2 too$"):
+        build_autoencoder(1, 1, image_size=250)
+    for size in (224, 336):
+        assert build_autoencoder(1, 1, image_size=size).image_size == size

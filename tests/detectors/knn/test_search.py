@@ -113,9 +113,24 @@ def test_the_self_match_trap_is_closed():
 @pytest.mark.parametrize(
     ("pictures", "k", "leave_out", "refusal"),
     [
-        (5, 6, False, r"method\.k = 6, but only 5 good pictures .*; set method\.k to 5 or less, or add .* takes 6 at"),
-        (5, 5, True, r"method\.k = 5, but only 4 .*; set method\.k to 4 or less, or add good pictures: it takes 6 at"),
-        (1, 1, True, r"method\.k = 1, but only 0 good pictures can be neighbours of each; add .*: it takes 2 at"),
+        (
+            5,
+            6,
+            False,
+            r"method\.k = 6: of 5 good training pictures only 5 .*; set method\.k to 5 or less, or add .* takes 6 at",
+        ),
+        (
+            5,
+            5,
+            True,
+            r"method\.k = 5: of 5 .* only 4 .*; set method\.k to 4 or less, or add good training .*: it takes 6 at",
+        ),
+        (
+            1,
+            1,
+            True,
+            r"method\.k = 1: of 1 good training picture only 0 can be neighbours of each; add .*: it takes 3 at",
+        ),
     ],
 )
 def test_more_neighbours_than_good_pictures_are_refused_and_either_remedy_helps(pictures, k, leave_out, refusal):

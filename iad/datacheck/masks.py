@@ -1,0 +1,53 @@
+"""Masks that cannot mean what they say: nothing is marked, or nearly everything is."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from iad.datacheck.findings import Finding
+from iad.words import counted, percent
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+MOST = 0.5
+"""Share of a picture, and of its outermost pixels, from which on a mask marks the part rather than the defect."""
+
+
+def check_masks(manifest: pd.DataFrame, masks: np.ndarray) -> Iterator[Finding]:
+    """Find masks of defective pictures that mark nothing, and those that look like black and white exchanged.
+
+    Args:
+        manifest: N rows, of which `label` and `mask` are read.
+        masks: uint8 `(N, S, S)`, 1 where defective; may be mapped from a file.
+
+    >>> import pandas as pd
+    >>> manifest = pd.DataFrame({"label": [1, 1], "mask": ["a.png", "b.png"]})
+    >>> masks = np.ones((2, 10, 10), np.uint8)
+    >>> masks[:, 4:6, 4:6] = 0
+    >>> [finding.check for finding in check_masks(manifest, masks)]
+    ['inverted_masks']
+    """
+    rows = np.flatnonzero((manifest["label"].to_numpy() == 1) & manifest["mask"].notna().to_numpy())
+    names = manifest["mask"].to_numpy()
+    marked = np.array([masks[row].mean() for row in rows])
+    if empty := names[rows[marked == 0]].tolist():
+        what = f"{counted(len(empty), 'mask')} of {counted(len(rows), 'defective test picture')} with one mark nothing"
+        yield Finding("empty_masks", what, empty, "pixel metrics leave them out", "draw the defect, or delete the mask")
+    large = np.array([share > MOST and _border(masks[row]) > MOST for row, share in zip(rows, marked, strict=True)])
+    if large.any():
+        what = (
+            f"{int(large.sum())} of {counted(len(rows), 'mask')} mark most of the picture and of its border "
+            f"({percent(round(float(np.median(marked[large])), 3))} of the pixels, their median)"
+        )
+        effect = "pixel metrics then tell how well the good rest is found"
+        advice = "if black and white are exchanged, write the complement (255 - value): what is not black is the defect"
+        yield Finding("inverted_masks", what, names[rows[large]].tolist(), effect, advice)
+
+
+def _border(mask: np.ndarray) -> float:
+    """Share of the outermost pixels that are marked."""
+    return float(np.concatenate([mask[0], mask[-1], mask[:, 0], mask[:, -1]]).mean())
