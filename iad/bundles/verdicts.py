@@ -35,11 +35,13 @@ class Inspection:
         verdicts: one per picture, without maps, in the order of the pictures.
         threshold: of the bundle.
         undrawn: why a picture has no overlay, a line each; that it could not be read is told by its verdict.
+        unlike: in what pictures differ from those that the bundle was made of, a line each.
     """
 
     verdicts: list[Verdict]
     threshold: float
     undrawn: list[str]
+    unlike: list[str]
 
 
 def inspect(
@@ -65,6 +67,7 @@ def inspect(
     found = find_each(places)
     overlays = _require_outputs(found, [bundle, *places], out, maps, force=force)
     inspector = load(bundle, device=device, weights=weights)
+    inspector.warn = lambda _: None  # told at the end, of all pictures together
     if overlays and inspector.bundle.maps is None:
         raise IadError(f"{bundle}: {inspector.method} gives no maps; leave --maps out")
     verdicts, undrawn = [], []
@@ -75,7 +78,8 @@ def inspect(
         verdicts.append(verdict.without_map())
     if out is not None:
         write_verdicts(out, verdicts)
-    return Inspection(verdicts, inspector.threshold, undrawn)
+    looks = [(verdict.name, verdict.look) for verdict in verdicts if verdict.look]
+    return Inspection(verdicts, inspector.threshold, undrawn, list(inspector.likeness.lines(looks).values()))
 
 
 @dataclass(frozen=True)

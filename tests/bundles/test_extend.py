@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from iad.bundles.bundle import Bundle, CalibrationSet, PictureSet
+from iad.bundles.bundle import Bundle, CalibrationSet
 from iad.bundles.extend import Part, add_pictures, merge_bundles, require_same
 from iad.bundles.fitted import Fitted
 from iad.data.given import read_pictures
@@ -23,6 +23,7 @@ from iad.detectors.zscore import Options as ZscoreOptions
 from iad.detectors.zscore.detector import Detector as Zscore
 from iad.errors import IadError
 from iad.report.overlay import red_scale
+from tests.bundled import plain_set
 
 RNG = np.random.default_rng(0)
 PATCHES = RNG.normal(size=(12, 1, 2, 3, 4)).astype(np.float16)  # pictures, versions, h, w, D
@@ -50,7 +51,8 @@ def pooled_of(numbers, _=None):
 
 
 def named(numbers):
-    return PictureSet(tuple(f"{number}.png" for number in numbers), tuple(f"hash {number}" for number in numbers))
+    images = np.array([np.full((8, 8, 3), number) for number in numbers], np.uint8).reshape(-1, 8, 8, 3)
+    return plain_set((f"{number}.png" for number in numbers), (f"hash {number}" for number in numbers), images)
 
 
 def bundle_of(numbers, embeddings=patches_of, *args, apart=None, keep=False, seed=3, detector=None, **options):
