@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any
 
-from iad.bundles.outputs import require_file, require_folder
+from iad.bundles.outputs import require_file, require_folder, weights_file
 from iad.data.pictures import PictureFile, find
 from iad.errors import IadError
 from iad.io import replacing, write_csv, write_table
@@ -65,7 +65,8 @@ def inspect(
     from iad.bundles.predictor import load
 
     found = find_each(places)
-    overlays = _require_outputs(found, [bundle, *places], out, maps, force=force)
+    inputs = [bundle, *places, *weights_file(weights)]
+    overlays = _require_outputs(found, inputs, out, maps, force=force)
     inspector = load(bundle, device=device, weights=weights)
     inspector.warn = lambda _: None  # told at the end, of all pictures together
     if overlays and inspector.bundle.maps is None:
@@ -212,6 +213,8 @@ def _require_outputs(
         require_file(out, inputs=[*inputs, *(one.path for one in found)], force=force)
     if maps is None:
         return {}
+    if out is not None and (maps.absolute() == out.absolute() or out.absolute() in maps.absolute().parents):
+        raise IadError(f"{maps}: is the table too ({out}), or lies in it; name a folder of its own")
     require_folder(maps, inputs=inputs, force=force)
     return {one.path: maps / name for one, name in zip(found, overlay_names(found), strict=True)}
 

@@ -245,7 +245,23 @@ def test_a_picture_that_is_known_or_came_twice_is_left_out(files):
     assert numbers_of(found.bundle.pictures) == [*range(6), 7, 8]
     nothing = add_pictures(Stub(bundle, patches_of), files([1, 2]))
     assert nothing.bundle is bundle
-    assert (nothing.new, len(nothing.known)) == ([], 2)
+    assert (nothing.new, len(nothing.known), nothing.near) == ([], 2, [])
+
+
+def test_bundles_that_share_near_copies_count_the_first_of_each(monkeypatch):
+    def near(pictures, known):  # 6 is a near copy of 5, and 7 of the picture 0 that was set apart
+        found = {("6.png", "5.png"), ("7.png", "0.png")}
+        return np.zeros(len(pictures), bool), np.array([any((a, b) in found for b in known.ids) for a in pictures.ids])
+
+    monkeypatch.setattr("iad.bundles.extend.copies", near)
+    both = merged(bundle_of(range(1, 6)), bundle_of(range(6, 12)))
+    assert numbers_of(both.pictures) == [1, 2, 3, 4, 5, 7, 8, 9, 10, 11]
+    assert sorted(numbers_of(both.calibration.pictures)) == sorted(numbers_of(both.pictures))
+    check(both)
+    apart = merged(bundle_of(range(2, 6), apart=[0, 1], keep=True), bundle_of(range(7, 10), apart=[6, 11], keep=True))
+    assert numbers_of(apart.pictures) == [2, 3, 4, 5, 8, 9]
+    assert numbers_of(apart.calibration.pictures) == [0, 1, 11]
+    check(apart)
 
 
 def test_new_pictures_that_the_bundle_would_have_rejected_are_named(files):

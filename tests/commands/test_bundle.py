@@ -254,6 +254,8 @@ def test_an_input_is_never_replaced(project):
     picture.write_bytes(pictures_of("test")[0].read_bytes())
     for force in ([], ["--force"]):
         refused("bundle", "add", file, picture, "--out", picture, *force, match=r"is an input itself")
+        refused("bundle", "add", file, PICTURES, "--out", PICTURES / "a.iad", *force, match="lies in an input")
+        refused("bundle", "vit", "--out", "stages/score/a.iad", *force, match=r"lies in an input \(stages\)")
     assert {path: data for path, data in all_files().items() if path != picture} == before
 
 
