@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -105,15 +106,18 @@ def fit(
         fitted.inputs(_embed(embedders, some, augmented=augmented))
         for some, augmented in ((pixels, True), (apart_pixels, False))
     )
-    fitted.detector.fit(embedded, calibrated_apart=len(apart) > 0)
-    found = calibrate(fitted.detector, embedded, others, seed=seed)
+    with _said_for_memory():
+        fitted.detector.fit(embedded, calibrated_apart=len(apart) > 0)
+        found = calibrate(fitted.detector, embedded, others, seed=seed)
+        chosen_threshold = set_threshold(found.prediction.pred_score, rule.strategy, rule.options, scheme=found.scheme)
+        maps = _maps(found, image_size)
     return Predictor(
         Bundle(
             packed=fitted.pack(), pictures=pictures, calibration=_calibration(found, pictures, apart),
-            threshold=set_threshold(found.prediction.pred_score, rule.strategy, rule.options, scheme=found.scheme),
+            threshold=chosen_threshold,
             rule=rule, preprocess=preprocess,
             embedders={reads: one.record() | {"runtime": runtime.record()} for reads, one in embedders.items()},
-            weights={}, maps=_maps(found, image_size),
+            weights={}, maps=maps,
             origin=Origin(
                 **installed(), revision=None, source="iad.fit", precision=runtime.precision,
                 category=str(good) if isinstance(good, str | Path) else method,
@@ -121,6 +125,18 @@ def fit(
         ),
         device=device,
     )  # fmt: skip
+
+
+@contextmanager
+def _said_for_memory() -> Iterator[None]:
+    """Say what helps here where a refusal sends to the pipeline: what it finds not finite came from the network."""
+    try:
+        yield
+    except IadError as refusal:
+        said, to_pipeline, _ = str(refusal).partition("; run `dvc repro")
+        if not to_pipeline:
+            raise
+        raise IadError(f'{said}; check the weights of the network, or give precision="fp32"') from None
 
 
 class _Sizes(Section):

@@ -32,7 +32,7 @@ def bundle_lines(path: Path, bundle: Bundle, digest: str) -> Iterator[str]:
     threshold, maps, kept = bundle.threshold, bundle.maps, bundle.calibration.kept
     versions = ", ".join(f"{name} {version}" for name, version in origin.versions.items())
     pictures = f"{len(bundle.pictures):,} good, {origin.source}/{origin.category}"
-    calibrating = f"{bundle.calibration.scheme} of {threshold.n_calibration} good pictures"
+    calibrating = f"{bundle.calibration.scheme} of {counted(threshold.n_calibration, 'good picture')}"
     size = sum(array.nbytes for array in kept.values()) / 1e6
     rows = [
         ("bundle", f"{path} ({path.stat().st_size / 1e6:.1f} MB), method {bundle.method}"),
