@@ -17,7 +17,7 @@ import numpy as np
 from iad.bundles.bundle import Bundle, CalibrationSet, PictureSet
 from iad.bundles.fitted import Fitted
 from iad.bundles.likeness import Likeness
-from iad.bundles.pictures import copies, described_given, split_new
+from iad.bundles.pictures import copies, described_given, split_new, too_close
 from iad.bundles.predictor import Predictor
 from iad.bundles.sealed import in_one_line
 from iad.data.given import read_pictures
@@ -85,6 +85,7 @@ class Added:
         known: of pictures that were in the bundle before, or came twice: the same file, or the same pixels.
         suspects: of those among the new ones that the old bundle would have rejected.
         near: of pictures that are nearly the same as one of these, as the data check finds it.
+        close: of those among the new ones that score so low that they must show parts which the old bundle has.
         unlike: in what the new ones differ from those of the old bundle, a line each.
     """
 
@@ -93,6 +94,7 @@ class Added:
     known: list[str]
     near: list[str]
     suspects: list[str]
+    close: list[str]
     unlike: list[str]
 
 
@@ -117,17 +119,20 @@ def add_pictures(predictor: Predictor, found: Sequence[PictureFile]) -> Added:
     rows = np.flatnonzero(~same & ~near)
     known, alike = (_chosen(paths, np.flatnonzero(some)) for some in (same, near))
     if not len(rows):
-        return Added(bundle, [], known, alike, [], [])
+        return Added(bundle, [], known, alike, [], [], [])
     with in_one_line(predictor.origin):
         embeddings = predictor.embed_good(np.array([given[row].pixels for row in rows]))
-        odd = is_anomalous(detector.predict(embeddings).pred_score, predictor.threshold)
+        scores = detector.predict(embeddings).pred_score
         more = detector.add(embeddings)
     new = _added(bundle, pictures.take(rows), embeddings, detector)
     joined = _part(bundle).join(new, detector.most_calibrating, detector.seed)
     after = _calibrated(bundle, predictor.fitted, more, joined, predictor.origin)
     looks = list(zip(_chosen(paths, rows), new.pictures.looks, strict=True))
     unlike = list(Likeness(bundle.pictures.looks).lines(looks).values())
-    return Added(after, _chosen(paths, rows), known, alike, _chosen(paths, rows[odd]), unlike)
+    odd = is_anomalous(scores, predictor.threshold)
+    close = too_close(scores, bundle.calibration.scores)
+    names, suspects, again = (_chosen(paths, some) for some in (rows, rows[odd], rows[close]))
+    return Added(after, names, known, alike, suspects, again, unlike)
 
 
 def _added(bundle: Bundle, pictures: PictureSet, embeddings: Embeddings, detector: Extendable[Any]) -> Part:

@@ -17,6 +17,7 @@ from iad.datacheck.pictures import GRID, is_blank, measure
 from iad.errors import IadError
 
 KNOWN, NEW = 0, 1  # groups that are compared
+UNLIKELY = 0.001
 LOOK = ("width", "height", "coding", "quality", "colour", "bits")
 
 
@@ -170,6 +171,29 @@ def split_new(pictures: PictureSet, known: PictureSet) -> tuple[np.ndarray, np.n
         if not len(later):
             return same, near
         near[left[later]] = True
+
+
+def too_close(scores: np.ndarray, calibration: np.ndarray) -> np.ndarray:
+    """Which new good pictures score so low that they must be of parts which the detector has learnt from, bool `(M,)`.
+
+    Copies that are moved by a pixel, or taken again of the same part, are near to no picture by their pixels, and still
+    to the detector. New and calibrating pictures of other parts are exchangeable; where the test of Mann and Whitney
+    says that the new ones score lower, those below the median of calibration are named.
+
+    Args:
+        scores: float64 `(M,)`, of the new pictures, before they join; higher = more anomalous.
+        calibration: float64 `(N,)`, out of sample.
+
+    >>> too_close(np.linspace(0.1, 0.7, 10), np.linspace(0.3, 1, 40)).sum()
+    np.int64(9)
+    >>> too_close(np.array([0.1]), np.linspace(0.3, 1, 40)).tolist()  # the lowest of 41 is the new one: that happens
+    [False]
+    """
+    from scipy.stats import mannwhitneyu
+
+    lower = np.asarray(scores < np.median(calibration))
+    p = float(mannwhitneyu(scores, calibration, alternative="less").pvalue)
+    return lower if p < UNLIKELY else np.zeros_like(lower)
 
 
 def _each(pictures: PictureSet) -> Iterable[PictureSet]:

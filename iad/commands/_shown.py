@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from iad.bundles.likeness import TOPICS
 from iad.progress import say
-from iad.words import as_text, counted, named, printable
+from iad.words import as_text, counted, named, of_them, printable
 
 if TYPE_CHECKING:  # these import what computes, which `iad bundle show` does not need
     from iad.bundles.bundle import Bundle
@@ -66,6 +66,12 @@ def added_lines(path: Path, before: Bundle, result: Added) -> Iterator[str]:
     if result.suspects:
         names = named(result.suspects)
         yield f"look at {len(result.suspects)} that the bundle would have rejected, and now counts as good: {names}"
+    if result.close:
+        who = of_them(len(result.close), len(result.new), "picture is", "pictures are")
+        yield (
+            f"warning: {who} closer to the bundle than its own good pictures are to each other: {named(result.close)}; if "
+            "these are parts that it has, taken or cut again, leave them out: the threshold is too low with them"
+        )
     yield from (f"warning: {line}" for line in result.unlike)
     old, new = before.threshold, result.bundle.threshold
     yield f"{path}: {counted(len(result.new), 'picture')} added, {len(result.bundle.pictures):,} now"

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from PIL import Image, ImageEnhance
 
-from iad.bundles.pictures import copies, described, described_given, picture_set, split_new
+from iad.bundles.pictures import copies, described, described_given, picture_set, split_new, too_close
 from iad.data.given import read_pictures
 from iad.data.pictures import Look
 from iad.errors import IadError
@@ -97,3 +97,11 @@ def test_a_set_is_read_as_it_was_written(known):
 def test_pictures_of_which_something_is_missing_are_refused(known):
     with pytest.raises(IadError, match="not every one is described"):
         type(known)(known.ids, known.sha256[:3], known.pixels, known.looks, known.grids)
+
+
+def test_new_pictures_that_score_too_low_are_pointed_out_and_others_are_not():
+    rng = np.random.default_rng(0)
+    pointed = [too_close(rng.normal(size=30), rng.normal(size=40)).any() for _ in range(200)]
+    assert sum(pointed) <= 2  # one in a thousand
+    scores = np.append(rng.normal(-2, 0.5, 30), 3.0)  # parts seen before, and a new one
+    assert too_close(scores, rng.normal(size=40)).tolist() == [True] * 30 + [False]
