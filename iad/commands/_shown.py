@@ -69,8 +69,8 @@ def added_lines(path: Path, before: Bundle, result: Added) -> Iterator[str]:
     if result.close:
         who = of_them(len(result.close), len(result.new), "picture is", "pictures are")
         yield (
-            f"warning: {who} closer to the bundle than its own good pictures are to each other: {named(result.close)}; if "
-            "these are parts that it has, taken or cut again, leave them out: the threshold is too low with them"
+            f"warning: {who} closer to the bundle than its own good pictures are to each other: {named(result.close)}; "
+            "if these are parts that it has, taken or cut again, leave them out: the threshold is too low with them"
         )
     yield from (f"warning: {line}" for line in result.unlike)
     old, new = before.threshold, result.bundle.threshold
