@@ -6,6 +6,7 @@ only when they run, so that `iad --help` answers at once.
 
 from __future__ import annotations
 
+import difflib
 import errno
 import io
 import sys
@@ -40,6 +41,7 @@ STAGES = (
 
 COMMANDS = (bundle, gate, predict, preset, results, table)
 INTERRUPTED = 130
+CLOSE = 0.7  # from 0 to 1: so much alike are an unknown option and one that is proposed for it
 
 UsageError: Any = typer.BadParameter.__bases__[0]  # Typer brings its own copy of Click in some releases
 
@@ -80,6 +82,7 @@ def main() -> None:
     except IadError as error:
         _refuse(str(error), 1)
     except UsageError as error:
+        _keep_close(error)
         name = error.ctx.command_path if error.ctx else "iad"
         _refuse(f"{error.format_message().rstrip('.')}. See `{name} --help`.", 2)
     except OSError as error:
@@ -91,6 +94,12 @@ def main() -> None:
     if code == INTERRUPTED:  # Typer turns Ctrl-C into this code
         _refuse("interrupted; the same command starts this step again, and `dvc repro` keeps the finished ones", code)
     sys.exit(code or 0)
+
+
+def _keep_close(error: Any) -> None:
+    """Of the options that Typer proposes for an unknown one, keep those that resemble it."""
+    if given := getattr(error, "option_name", ""):
+        error.possibilities = difflib.get_close_matches(given, error.possibilities or (), cutoff=CLOSE)
 
 
 def _refuse(line: str, code: int) -> NoReturn:

@@ -282,7 +282,7 @@ def _suggestion(location: tuple[int | str, ...]) -> str:
     known, given = _known_keys(location[:-1]), str(location[-1])
     if RENAMED.get(given) in known:
         return f"; it is called '{RENAMED[given]}' now"
-    return close_to(given, known) or f"; known here: {', '.join(known)}"
+    return close_to(given, known) or f"; known here: {', '.join(known) or 'none'}"
 
 
 def _known_keys(location: tuple[int | str, ...]) -> list[str]:

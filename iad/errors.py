@@ -15,8 +15,12 @@ def unknown(what: str, name: str, known: Iterable[str]) -> IadError:
 
     >>> print(unknown("source", "foldr", ["elpv", "folder"]))
     unknown source 'foldr'; did you mean 'folder'? Known: elpv, folder
+    >>> print(unknown("method", "vit", []))
+    unknown method 'vit'; there is none here
     """
     names = sorted(known)
+    if not names:
+        return IadError(f"unknown {what} '{name}'; there is none here")
     return IadError(f"unknown {what} '{name}'{close_to(name, names) or '.'} Known: {', '.join(names)}")
 
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-import hashlib
-from collections.abc import Iterable, Mapping
+import warnings
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -13,6 +14,7 @@ from pydantic import ValidationError
 from iad.bundles.bundle import Bundle, CalibrationSet, Maps, Origin, PictureSet, Preprocess, Rule
 from iad.bundles.fitted import Fitted
 from iad.bundles.parts import Side
+from iad.bundles.pictures import copies, described_given, split_new
 from iad.bundles.predictor import Predictor
 from iad.compute import resolve
 from iad.config import first_problem
@@ -32,6 +34,7 @@ from iad.options import Count, Section
 from iad.report import Evaluate
 from iad.report.overlay import red_scale
 from iad.versions import installed
+from iad.words import counted, named
 
 if TYPE_CHECKING:
     from iad.compute import Runtime
@@ -104,15 +107,18 @@ def fit(
         fitted.inputs(_embed(embedders, some, augmented=augmented))
         for some, augmented in ((pixels, True), (apart_pixels, False))
     )
-    fitted.detector.fit(embedded, calibrated_apart=len(apart) > 0)
-    found = calibrate(fitted.detector, embedded, others, seed=seed)
+    with _said_for_memory():
+        fitted.detector.fit(embedded, calibrated_apart=len(apart) > 0)
+        found = calibrate(fitted.detector, embedded, others, seed=seed)
+        chosen_threshold = set_threshold(found.prediction.pred_score, rule.strategy, rule.options, scheme=found.scheme)
+        maps = _maps(found, image_size)
     return Predictor(
         Bundle(
             packed=fitted.pack(), pictures=pictures, calibration=_calibration(found, pictures, apart),
-            threshold=set_threshold(found.prediction.pred_score, rule.strategy, rule.options, scheme=found.scheme),
+            threshold=chosen_threshold,
             rule=rule, preprocess=preprocess,
             embedders={reads: one.record() | {"runtime": runtime.record()} for reads, one in embedders.items()},
-            weights={}, maps=_maps(found, image_size),
+            weights={}, maps=maps,
             origin=Origin(
                 **installed(), revision=None, source="iad.fit", precision=runtime.precision,
                 category=str(good) if isinstance(good, str | Path) else method,
@@ -120,6 +126,18 @@ def fit(
         ),
         device=device,
     )  # fmt: skip
+
+
+@contextmanager
+def _said_for_memory() -> Iterator[None]:
+    """Say what helps here where a refusal sends to the pipeline: what it finds not finite came from the network."""
+    try:
+        yield
+    except IadError as refusal:
+        said, to_pipeline, _ = str(refusal).partition("; run `dvc repro")
+        if not to_pipeline:
+            raise
+        raise IadError(f'{said}; check the weights of the network, or give precision="fp32"') from None
 
 
 class _Sizes(Section):
@@ -148,8 +166,7 @@ def _read(given: Any, preprocess: Preprocess) -> tuple[np.ndarray, PictureSet]:
     size = preprocess.image_size
     found = list(read_pictures(given, size, **preprocess.limits))
     pixels = np.array([one.pixels for one in found], dtype=np.uint8).reshape(-1, size, size, 3)
-    hashes = (one.sha256 or hashlib.sha256(pixels[row].tobytes()).hexdigest() for row, one in enumerate(found))
-    return pixels, PictureSet(tuple(one.image_id for one in found), tuple(hashes))
+    return pixels, described_given(found, size)
 
 
 def _calibration(found: Calibration, pictures: PictureSet, apart: PictureSet) -> CalibrationSet:
@@ -159,11 +176,32 @@ def _calibration(found: Calibration, pictures: PictureSet, apart: PictureSet) ->
 
 
 def _require_apart(pictures: PictureSet, apart: PictureSet) -> None:
-    """Refuse a picture that would set the threshold and be fitted to: its score promises nothing."""
-    name = dict(zip(pictures.sha256, pictures.ids, strict=True))
-    if both := [(one, name[sha256]) for one, sha256 in zip(apart.ids, apart.sha256, strict=True) if sha256 in name]:
-        one, other = both[0]
-        raise IadError(f"calibration: {one} is {other} of the pictures fitted to; leave it out here or there")
+    """Refuse a picture that would set the threshold and be fitted to, and warn of copies: their scores promise nothing.
+
+    Near copies are no refusal: parts may look that much alike.
+    """
+    same, near = copies(apart, pictures)
+    if same.any():
+        one = int(np.argmax(same))
+        other = _original(apart.take(np.array([one])), pictures)
+        raise IadError(
+            f"calibration: {apart.ids[one]} is {other} of the pictures fitted to; leave it out here or there"
+        )
+    among = np.logical_or(*split_new(pictures, pictures.take(np.arange(0))))
+    for ids, where in ((pictures.ids, among), (apart.ids, near)):
+        if where.any():
+            names = [name for name, found in zip(ids, where.tolist(), strict=True) if found]
+            warnings.warn(
+                f"{counted(len(names), 'good picture is a copy', 'good pictures are copies')} of others, or nearly so "
+                f"({named(names)}): their scores come out too low, and so does the threshold; leave them out",
+                stacklevel=3,
+            )
+
+
+def _original(one: PictureSet, pictures: PictureSet) -> str:
+    keys = {*one.sha256, *one.pixels}
+    pairs = zip(pictures.ids, pictures.sha256, pictures.pixels, strict=True)
+    return next(name for name, *known in pairs if not keys.isdisjoint(known))
 
 
 def _unfitted(

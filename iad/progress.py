@@ -45,7 +45,8 @@ def say(line: str) -> None:
     >>> say("download: 3 pictures")
     download: 3 pictures
     """
-    print(line, flush=True)
+    encoding = getattr(sys.stdout, "encoding", None) or "utf-8"
+    print(line.encode(encoding, "replace").decode(encoding), flush=True)  # a console may lack letters of a name
 
 
 def _options(title: str, total: int | None, unit: str) -> dict[str, object]:

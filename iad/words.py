@@ -21,6 +21,20 @@ def counted(count: int, one: str, many: str = "") -> str:
     return f"{count:,} {one}" if count == 1 else f"{count:,} {many or f'{one}s'}"
 
 
+def of_them(count: int, total: int, one: str, many: str) -> str:
+    """Some of several things and their verb; of a single thing, "the" and no numbers.
+
+    >>> of_them(1, 30, "picture differs", "pictures differ"), of_them(30, 30, "picture differs", "pictures differ")
+    ('1 of 30 pictures differs', '30 of 30 pictures differ')
+    >>> of_them(1, 1, "picture differs", "pictures differ")
+    'the picture differs'
+    """
+    if total == 1:
+        return f"the {one}"
+    noun, verb = many.split(" ", 1)[0], (one if count == 1 else many).split(" ", 1)[1]
+    return f"{count:,} of {total:,} {noun} {verb}"
+
+
 def printable(text: str) -> str:
     r"""A text in one line: what would steer a terminal, end the line or is no character becomes a question mark.
 

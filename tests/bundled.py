@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
+import hashlib
 import shutil
 from contextlib import chdir
 from pathlib import Path
 from typing import Any
 from zipfile import ZipFile
 
+import numpy as np
 from typer.testing import CliRunner, Result
 
 from iad import paths
 from iad.bundles.bundle import read_bundle
+from iad.bundles.pictures import PictureSet, described
 from iad.bundles.sealed import read_sealed, write_sealed
 from iad.cli import app
 from iad.config import load_params
 from iad.data.manifest import read_manifest
+from iad.data.pictures import Look
 from iad.detectors import detector_names, section_of
 from iad.stages.align import align
 from iad.stages.download import download
@@ -82,6 +86,15 @@ def pictures_of(split: str, part: str = "") -> list[Path]:
     """Files of a split, sorted, of which the path below its folder holds `part`."""
     folder = PICTURES / split
     return sorted(path for path in folder.rglob("*.png") if part in path.relative_to(folder).as_posix())
+
+
+def plain_set(ids: Any, sha256: Any, images: Any = None) -> PictureSet:
+    """Pictures of these names and hashes that show nothing, or these images; each is 8 px wide."""
+    ids, sha256 = tuple(ids), tuple(sha256)
+    if images is None:
+        shown = [hashlib.sha256(one.encode()).digest()[:3] for one in sha256]
+        images = np.array([np.full((8, 8, 3), list(colour)) for colour in shown], np.uint8).reshape(-1, 8, 8, 3)
+    return described(ids, sha256, [Look(8, 8, "lossless", 0, False, 8)] * len(ids), images)
 
 
 def iad(*arguments: object, code: int | None = 0) -> str:

@@ -96,3 +96,8 @@ def test_a_full_disk_is_one_line(monkeypatch, capsys):
         cli.main()
     assert ended.value.code == 1
     assert "the disk is full" in capsys.readouterr().err
+
+
+def test_an_option_is_proposed_only_where_it_resembles_the_one_that_was_written(refusal):
+    assert "--quiet. See `iad predict --help`" in refusal("predict", "a.iad", "new", "--quiet", code=2)
+    assert "(Possible options: --maps)" in refusal("predict", "a.iad", "new", "--map", "x", code=2)

@@ -63,6 +63,16 @@ def test_a_said_line_reaches_a_pipe_at_once():
     assert done.stdout == "ready\n"
 
 
+@pytest.mark.parametrize(
+    ("encoding", "shown"), [("cp1252", "??_é.png"), ("ascii", "??_?.png"), ("utf-8", "零件_é.png")]
+)
+def test_a_line_with_letters_that_a_pipe_lacks_is_said_with_others(monkeypatch, encoding, shown):
+    pipe = io.TextIOWrapper(io.BytesIO(), encoding=encoding)
+    monkeypatch.setattr(sys, "stdout", pipe)
+    say("零件_é.png")
+    assert pipe.buffer.getvalue().decode(encoding) == f"{shown}\n"
+
+
 def test_a_said_line_goes_to_standard_output(capsys):
     say("download: 3 pictures")
     assert capsys.readouterr().out == "download: 3 pictures\n"

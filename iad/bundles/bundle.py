@@ -7,7 +7,7 @@ weights too.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
@@ -23,10 +23,10 @@ from iad.bundles.parts import (
     Maps,
     Origin,
     PackedValues,
-    PictureSet,
     Preprocess,
     Rule,
 )
+from iad.bundles.pictures import PictureSet, picture_set
 from iad.bundles.sealed import in_one_line, read_sealed, write_sealed
 from iad.decision.promises import Threshold
 from iad.errors import IadError
@@ -41,9 +41,11 @@ if TYPE_CHECKING:
     from iad.bundles.fitted import Fitted
     from iad.compute import Runtime
 
-FORMAT = 1
+FORMAT = 2
 SUFFIX = ".iad"
 DETECTOR, CALIBRATION, WEIGHTS = "detector/", "calibration/", "weights/"  # before the names of arrays
+GRIDS = "pictures/grids"
+APART = "apart"  # behind CALIBRATION: the same of pictures that were set apart
 KEPT = "kept."  # and, behind CALIBRATION, before the parts that are kept of calibration pictures
 REMEDY = "make one with `iad bundle METHOD`"
 
@@ -116,17 +118,20 @@ def write_bundle(path: Path, bundle: Bundle) -> str:
     values, arrays = bundle.packed
     found = bundle.calibration
     content = {
-        "format": FORMAT, "origin": asdict(bundle.origin), "fitted": values, "pictures": _pairs(bundle.pictures),
+        "format": FORMAT, "origin": asdict(bundle.origin), "fitted": values, "pictures": bundle.pictures.rows(),
         "calibration": {
-            "pictures": _pairs(found.pictures), "scheme": found.scheme, "map_scheme": found.map_scheme,
+            "apart": found.pictures.rows() if bundle.set_apart else None,
+            "scheme": found.scheme, "map_scheme": found.map_scheme,
         },
         "threshold": asdict(bundle.threshold), "rule": asdict(bundle.rule), "preprocess": asdict(bundle.preprocess),
         "embedders": dict(bundle.embedders), "maps": None if bundle.maps is None else asdict(bundle.maps),
     }  # fmt: skip
     kept = {"rows": found.rows, "scores": found.scores} | {f"{KEPT}{part}": array for part, array in found.kept.items()}
+    kept |= {APART: found.pictures.grid_array()} if bundle.set_apart else {}
     return write_sealed(
         path, content,
-        {f"{DETECTOR}{name}": array for name, array in arrays.items()}
+        {GRIDS: bundle.pictures.grid_array()}
+        | {f"{DETECTOR}{name}": array for name, array in arrays.items()}
         | {f"{CALIBRATION}{name}": array for name, array in kept.items()}
         | {f"{WEIGHTS}{reads}/{name}": one for reads, state in bundle.weights.items() for name, one in state.items()},
     )  # fmt: skip
@@ -141,9 +146,10 @@ def read_bundle(path: Path) -> tuple[Bundle, str]:
     content, arrays, digest = read_sealed(path, what="bundle", remedy=REMEDY)
     if "format" not in content:
         raise IadError(f"{path}: a fitted detector of a stage, but no bundle; {REMEDY}")
-    if content["format"] != FORMAT:
-        found = content["format"]
-        raise IadError(f"{path}: a bundle of format {found}, and this version reads format {FORMAT}; update iad")
+    if (found := content["format"]) != FORMAT:
+        older = isinstance(found, int) and found < FORMAT
+        then = f"an older iad wrote it, so {REMEDY}" if older else "update iad"
+        raise IadError(f"{path}: a bundle of format {found}, and this version reads format {FORMAT}; {then}")
     with in_one_line(str(path)):
         return _bundle(content, arrays), digest
 
@@ -181,28 +187,26 @@ def _bundle(content: Mapping[str, Any], arrays: Mapping[str, np.ndarray]) -> Bun
     given = dict(content)
     del given["format"]
     calibration, own = given.pop("calibration"), _below(arrays, CALIBRATION)
+    pictures, rows, apart = picture_set(given.pop("pictures"), arrays[GRIDS]), own["rows"], calibration["apart"]
     weights: dict[str, dict[str, np.ndarray]] = {}
     for name, array in _below(arrays, WEIGHTS).items():
         reads, _, tensor = name.rpartition("/")
         weights.setdefault(reads, {})[tensor] = array
     return Bundle(
-        packed=(given.pop("fitted"), _below(arrays, DETECTOR)),
-        pictures=_pictures(given.pop("pictures")),
+        packed=(given.pop("fitted"), _below(arrays, DETECTOR)), pictures=pictures,
         calibration=CalibrationSet(
-            _pictures(calibration["pictures"]), own["rows"], own["scores"], calibration["scheme"],
-            calibration["map_scheme"], _below(own, KEPT),
+            _calibrating(pictures, rows) if apart is None else picture_set(apart, own[APART]), rows, own["scores"],
+            calibration["scheme"], calibration["map_scheme"], _below(own, KEPT),
         ),
         weights=weights, **given,
     )  # fmt: skip
 
 
+def _calibrating(pictures: PictureSet, rows: np.ndarray) -> PictureSet:
+    if rows.dtype != np.int64 or rows.ndim != 1 or not ((rows >= 0) & (rows < len(pictures))).all():
+        raise IadError(f"numbers of calibration pictures that are no numbers of {len(pictures)} pictures")
+    return pictures.take(rows)
+
+
 def _below(arrays: Mapping[str, np.ndarray], prefix: str) -> dict[str, np.ndarray]:
     return {name.removeprefix(prefix): array for name, array in arrays.items() if name.startswith(prefix)}
-
-
-def _pairs(pictures: PictureSet) -> list[list[str]]:
-    return [list(pair) for pair in zip(pictures.ids, pictures.sha256, strict=True)]
-
-
-def _pictures(pairs: Sequence[Sequence[str]]) -> PictureSet:
-    return PictureSet(tuple(name for name, _ in pairs), tuple(sha256 for _, sha256 in pairs))

@@ -16,9 +16,11 @@ import numpy as np
 
 from iad.bundles.bundle import Bundle, CalibrationSet, PictureSet
 from iad.bundles.fitted import Fitted
+from iad.bundles.likeness import Likeness
+from iad.bundles.pictures import copies, described_given, split_new, too_close
 from iad.bundles.predictor import Predictor
 from iad.bundles.sealed import in_one_line
-from iad.data.given import Given, read_pictures
+from iad.data.given import read_pictures
 from iad.data.pictures import PictureFile
 from iad.decision.thresholds import is_anomalous, set_threshold
 from iad.detectors.base import Extendable
@@ -48,29 +50,19 @@ class Part:
     rows: np.ndarray
     kept: Mapping[str, np.ndarray]
 
-    def without(self, taken: set[str]) -> tuple[Part, np.ndarray]:
-        """The part without pictures of these hashes, and which of those that join stay, bool `(N,)`.
-
-        >>> pictures = PictureSet(("a", "b", "c"), ("0f", "1f", "2f"))
-        >>> part, stays = Part(pictures, pictures.take(np.array([2])), np.array([2]), {}).without({"0f"})
-        >>> part.pictures.ids, part.rows.tolist(), stays.tolist()  # the calibrating picture is the second now
-        (('b', 'c'), [1], [False, True, True])
-        """
-        stays, free = _others(self.pictures, taken), _others(self.calibrating, taken)
+    def without(self, known: PictureSet) -> tuple[Part, np.ndarray]:
+        """The part without copies and near copies of these, and which of those that join stay, bool `(N,)`."""
+        apart = self.rows < 0
+        stays = ~np.logical_or(*copies(self.pictures, known))
+        # one that calibrates and joins stays on both sides or on none; near copies of others are judged among them
+        free = ~np.logical_or(*copies(self.calibrating, known)) if apart.any() else stays[self.rows]
         number = np.cumsum(stays) - 1  # of each picture that stays
-        rows = self.rows[free]
+        rows = np.where(apart, self.rows, number[self.rows])[free]
         kept = {name: array[free] for name, array in self.kept.items()}
-        rows = np.where(rows < 0, rows, number[rows])
         return Part(self.pictures.take(stays), self.calibrating.take(free), rows, kept), stays
 
     def join(self, other: Part, most: int, seed: int) -> Part:
-        """Both, the other's pictures after these; at most so many calibrate (0: all), unless they are set apart.
-
-        >>> one, other = (PictureSet((name,), (name,)) for name in "ab")
-        >>> joined = Part(one, one, np.array([0]), {}).join(Part(other, other, np.array([0]), {}), 0, seed=0)
-        >>> joined.pictures.ids, joined.rows.tolist()
-        (('a', 'b'), [0, 1])
-        """
+        """Both, the other's pictures after these; at most so many calibrate (0: all), unless they are set apart."""
         one, two = np.arange(len(self.rows)), np.arange(len(other.rows))
         if (np.concatenate([self.rows, other.rows]) >= 0).all():
             one, two = _thinned((len(one), len(self.pictures)), (len(two), len(other.pictures)), most, seed)
@@ -90,18 +82,27 @@ class Added:
     Attributes:
         bundle: the new one.
         new: paths of pictures that were added.
-        known: of pictures that were in the bundle before, or came twice.
+        known: of pictures that were in the bundle before, or came twice: the same file, or the same pixels.
         suspects: of those among the new ones that the old bundle would have rejected.
+        near: of pictures that are nearly the same as one of these, as the data check finds it.
+        close: of those among the new ones that score so low that they must show parts which the old bundle has.
+        unlike: in what the new ones differ from those of the old bundle, a line each.
     """
 
     bundle: Bundle
     new: list[str]
     known: list[str]
+    near: list[str]
     suspects: list[str]
+    close: list[str]
+    unlike: list[str]
 
 
 def add_pictures(predictor: Predictor, found: Sequence[PictureFile]) -> Added:
-    """Add good pictures to a bundle; those that it knows are left out.
+    """Add good pictures to a bundle. Copies and near copies are left out.
+
+    A picture that calibrates must not find a copy of itself among its neighbours, however that is called or saved: its
+    score would be too low, and so would the threshold.
 
     Args:
         predictor: of the bundle.
@@ -112,25 +113,38 @@ def add_pictures(predictor: Predictor, found: Sequence[PictureFile]) -> Added:
     """
     bundle, how = predictor.bundle, predictor.bundle.preprocess
     detector = extendable(bundle, predictor.fitted, predictor.origin)
-    new, known = _unknown(list(read_pictures(found, how.image_size, **how.limits)), _taken(bundle))
-    if not new:
-        return Added(bundle, [], _paths(known), [])
+    given = list(read_pictures(found, how.image_size, **how.limits))
+    pictures, paths = described_given(given, how.image_size), [str(one.path or one.image_id) for one in given]
+    same, near = split_new(pictures, _taken(bundle))
+    rows = np.flatnonzero(~same & ~near)
+    known, alike = (_chosen(paths, np.flatnonzero(some)) for some in (same, near))
+    if not len(rows):
+        return Added(bundle, [], known, alike, [], [], [])
     with in_one_line(predictor.origin):
-        embeddings = predictor.embed_good(np.stack([one.pixels for one in new if one.pixels is not None]))
-        odd = is_anomalous(detector.predict(embeddings).pred_score, predictor.threshold)
+        embeddings = predictor.embed_good(np.array([given[row].pixels for row in rows]))
+        scores = detector.predict(embeddings).pred_score
         more = detector.add(embeddings)
-    pictures = PictureSet(tuple(one.image_id for one in new), tuple(one.sha256 for one in new))
-    drawn = draw_pictures(len(new), detector.most_calibrating, detector.seed)
+    new = _added(bundle, pictures.take(rows), embeddings, detector)
+    joined = _part(bundle).join(new, detector.most_calibrating, detector.seed)
+    after = _calibrated(bundle, predictor.fitted, more, joined, predictor.origin)
+    looks = list(zip(_chosen(paths, rows), new.pictures.looks, strict=True))
+    unlike = list(Likeness(bundle.pictures.looks).lines(looks).values())
+    odd = is_anomalous(scores, predictor.threshold)
+    close = too_close(scores, bundle.calibration.scores)
+    names, suspects, again = (_chosen(paths, some) for some in (rows, rows[odd], rows[close]))
+    return Added(after, names, known, alike, suspects, again, unlike)
+
+
+def _added(bundle: Bundle, pictures: PictureSet, embeddings: Embeddings, detector: Extendable[Any]) -> Part:
+    """New pictures, and a draw of them that calibrates, unless pictures that were set apart do."""
+    drawn = draw_pictures(len(pictures), detector.most_calibrating, detector.seed)
     drawn = drawn[:0] if bundle.set_apart else drawn
     kept = {name: np.asarray(getattr(embeddings, name))[drawn] for name in bundle.calibration.kept}
-    part = Part(pictures, pictures.take(drawn), drawn, kept)
-    joined = _part(bundle).join(part, detector.most_calibrating, detector.seed)
-    after = _calibrated(bundle, predictor.fitted, more, joined, predictor.origin)
-    return Added(after, _paths(new), _paths(known), _paths([new[row] for row in np.flatnonzero(odd)]))
+    return Part(pictures, pictures.take(drawn), drawn, kept)
 
 
 def merge_bundles(bundles: Mapping[str, Bundle], origin: str) -> Bundle:
-    """Merge bundles of the same parameters, by file; a picture that several hold counts once.
+    """Merge bundles of the same parameters, by file; of copies and near copies in several, the first counts.
 
     Args:
         bundles: two or more; the merged one has the first one's origin, backbone weights and names.
@@ -147,7 +161,7 @@ def merge_bundles(bundles: Mapping[str, Bundle], origin: str) -> Bundle:
     with in_one_line(origin):
         for (_, other), (_, theirs) in zip(others, rest, strict=True):
             part, stays = _part(other).without(taken)
-            taken |= _taken(other)
+            taken = taken + _taken(other)
             joined = joined.join(part, detector.most_calibrating, detector.seed)
             if stays.any():
                 more.append(theirs if stays.all() else theirs.drop(stays))
@@ -235,28 +249,13 @@ def _part(bundle: Bundle) -> Part:
     return Part(bundle.pictures, found.pictures, found.rows, found.kept)
 
 
-def _taken(bundle: Bundle) -> set[str]:
-    """Hashes of the pictures that may not join: those of the detector, and those set apart from it."""
-    return set(bundle.pictures.sha256) | set(bundle.calibration.pictures.sha256)
+def _taken(bundle: Bundle) -> PictureSet:
+    """The pictures of which no copy may join: those of the detector, and those set apart from it."""
+    return bundle.pictures + bundle.calibration.pictures if bundle.set_apart else bundle.pictures
 
 
-def _unknown(found: Sequence[Given], taken: set[str]) -> tuple[list[Given], list[Given]]:
-    """Those that are new, each once, and the others."""
-    new: list[Given] = []
-    known: list[Given] = []
-    seen = set(taken)
-    for one in found:
-        (known if one.sha256 in seen else new).append(one)
-        seen.add(one.sha256)
-    return new, known
-
-
-def _paths(pictures: Sequence[Given]) -> list[str]:
-    return [str(one.path or one.image_id) for one in pictures]
-
-
-def _others(pictures: PictureSet, taken: set[str]) -> np.ndarray:
-    return np.array([one not in taken for one in pictures.sha256], dtype=bool)
+def _chosen(paths: Sequence[str], rows: np.ndarray) -> list[str]:
+    return [paths[row] for row in rows.tolist()]
 
 
 def _thinned(first: tuple[int, int], second: tuple[int, int], most: int, seed: int) -> tuple[np.ndarray, np.ndarray]:

@@ -1,6 +1,7 @@
 """Where a command may write: refused before anything is computed if it must not be or cannot be written.
 
-What is there already is replaced only if that is asked for; what is an input is never replaced.
+What is there already is replaced only if that is asked for. What is an input is never replaced, and a folder of inputs
+stays as it is: pictures that are under DVC would count as changed, and overlays as pictures the next time.
 """
 
 from __future__ import annotations
@@ -13,11 +14,11 @@ from iad.errors import IadError
 
 
 def require_file(out: Path, *, inputs: Iterable[Path] = (), force: bool = False) -> None:
-    """Refuse a file that cannot be written, is an input, or is there already.
+    """Refuse a file that cannot be written, is an input, lies in one, or is there already.
 
     Args:
         out: the file.
-        inputs: files that are read.
+        inputs: files and folders that are read.
         force: whether one that is there may be replaced; an input never is.
 
     Raises:
@@ -32,8 +33,11 @@ def require_file(out: Path, *, inputs: Iterable[Path] = (), force: bool = False)
     Traceback (most recent call last):
     iad.errors.IadError: ...table.csv: exists already; choose another name, or say --force to replace it
     """
+    inputs = list(inputs)
     if aliased := next((one for one in inputs if _same(out, one)), None):
         raise IadError(f"{out}: is an input itself ({aliased}); name another file")
+    if around := next((one for one in inputs if one.is_dir() and _lies_in(out, one)), None):
+        raise IadError(f"{out}: lies in an input ({around}), which stays as it is; name a file outside of it")
     if out.is_dir():
         raise IadError(f"{out}: a folder; name a file")
     if out.exists() and not force:
@@ -58,10 +62,8 @@ def require_folder(out: Path, *, inputs: Iterable[Path] = (), force: bool = Fals
     Traceback (most recent call last):
     iad.errors.IadError: ...maps: is an input, or lies in or around one (...); name another folder
     """
-    chosen = out.resolve()
     for one in inputs:
-        place = one.resolve()
-        if chosen.is_relative_to(place) or place.is_relative_to(chosen):
+        if _lies_in(out, one) or _lies_in(one, out):
             raise IadError(f"{out}: is an input, or lies in or around one ({one}); name another folder")
     if out.exists() and not out.is_dir():
         raise IadError(f"{out}: a file; name a folder")
@@ -70,6 +72,16 @@ def require_folder(out: Path, *, inputs: Iterable[Path] = (), force: bool = Fals
             f"{out}: holds files already; choose another folder, or say --force to replace those of one name"
         )
     _require_room(out / "x")
+
+
+def weights_file(weights: str) -> list[Path]:
+    """The file that an option `weights` names, which is an input; none of "wheel", "hub" and nothing.
+
+    >>> [path.as_posix() for path in weights_file("file:nets/vit.safetensors")], weights_file("hub")
+    (['nets/vit.safetensors'], [])
+    """
+    kind, _, name = weights.partition(":")
+    return [Path(name)] if kind == "file" else []
 
 
 def _require_room(file: Path) -> None:
@@ -87,3 +99,8 @@ def _same(one: Path, other: Path) -> bool:
     if one.exists() and other.exists():
         return one.samefile(other)
     return one.resolve() == other.resolve()
+
+
+def _lies_in(path: Path, folder: Path) -> bool:
+    """Whether a path is a folder or lies in it: itself, or what it links to."""
+    return any(_same(above, folder) for it in (path.absolute(), path.resolve()) for above in (it, *it.parents))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Mapping
 from dataclasses import field
 from typing import Annotated, Any, Literal
@@ -12,6 +11,7 @@ from pydantic import AfterValidator, ConfigDict, Field, TypeAdapter
 from pydantic.dataclasses import dataclass
 
 from iad.bundles.fitted import Packed
+from iad.bundles.pictures import PictureSet
 from iad.decision.promises import SCHEMES
 from iad.decision.thresholds import option_names
 from iad.errors import IadError, unknown
@@ -33,43 +33,6 @@ def _known_scheme(scheme: str) -> str:
 
 
 Scheme = Annotated[str, AfterValidator(_known_scheme)]
-
-
-@dataclass(frozen=True, config=EXACT)
-class PictureSet:
-    """Pictures by name and by content: file names, and the SHA-256 of the files' bytes.
-
-    >>> both = PictureSet(("a.png",), ("0",)) + PictureSet(("b.png",), ("1",))
-    >>> both.take(np.array([1])).ids
-    ('b.png',)
-    """
-
-    ids: tuple[str, ...]
-    sha256: tuple[str, ...]
-
-    def __len__(self) -> int:
-        return len(self.ids)
-
-    def take(self, rows: np.ndarray) -> PictureSet:
-        """The pictures of these rows, int64 `(K,)` or bool `(N,)`, in that order.
-
-        >>> PictureSet(("a.png", "b.png"), ("0f", "1f")).take(np.array([True, False]))
-        PictureSet(ids=('a.png',), sha256=('0f',))
-        """
-        found = np.arange(len(self))[rows].tolist()
-        return PictureSet(tuple(self.ids[row] for row in found), tuple(self.sha256[row] for row in found))
-
-    def __add__(self, other: PictureSet) -> PictureSet:
-        return PictureSet(self.ids + other.ids, self.sha256 + other.sha256)
-
-    def fingerprint(self) -> str:
-        """Hex SHA-256 over the hashes of all pictures, whatever their order and names.
-
-        >>> one, other = PictureSet(("a", "b"), ("0f", "1f")), PictureSet(("c", "d"), ("1f", "0f"))
-        >>> one.fingerprint() == other.fingerprint()
-        True
-        """
-        return hashlib.sha256("\n".join(sorted(self.sha256)).encode()).hexdigest()
 
 
 @dataclass(frozen=True, eq=False, config=EXACT)

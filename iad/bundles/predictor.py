@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+import warnings
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import Path
@@ -11,8 +12,11 @@ from typing import TYPE_CHECKING, get_args
 import numpy as np
 
 from iad.bundles.bundle import Bundle, read_bundle, write_bundle
+from iad.bundles.likeness import Likeness
+from iad.bundles.pictures import pixels_sha256
 from iad.bundles.sealed import in_one_line
 from iad.data.given import Errors, Given, Picture, read_pictures
+from iad.data.pictures import Look
 from iad.decision.conformal import p_values
 from iad.decision.thresholds import is_anomalous
 from iad.detectors import detector_class
@@ -42,9 +46,10 @@ class Verdict:
         rejected: whether `pred_score >= threshold`; False where `error` is set.
         anomaly_map: float32 `(S, S)` at the side of the prepared picture, smoothed, higher = more anomalous; None of a
             method that cannot say where.
-        known: whether the bundle was made of this very file, fitted to it or calibrated with it, so that its verdict
-            says nothing.
+        known: whether the bundle was made of this very picture, fitted to it or calibrated with it, so that its
+            verdict says nothing: the same file, or another with the same pixels.
         error: why there is no verdict, in one line; empty where there is one.
+        look: how the picture was taken and saved; None where `error` is set.
     """
 
     image_id: str
@@ -55,6 +60,7 @@ class Verdict:
     anomaly_map: np.ndarray | None = None
     known: bool = False
     error: str = ""
+    look: Look | None = None
 
     @property
     def name(self) -> str:
@@ -91,6 +97,9 @@ class Predictor:
         fitted: its method.
         embedders: its backbones, by the stage that used them.
         batch_size: pictures that are computed at once, if nobody says otherwise.
+        likeness: what the bundle's pictures look like.
+        warn: called with a line, once for each way in which pictures that are inspected are unlike those of the bundle,
+            such as their size; `warnings.warn`, if nobody sets another.
     """
 
     def __init__(self, bundle: Bundle, *, origin: str = "bundle", device: str = "auto", weights: str = "") -> None:
@@ -103,8 +112,12 @@ class Predictor:
             self.embedders = {reads: self._embedder(reads, device, weights) for reads in bundle.embedders}
             sizes = [one.batch_size for one in self.embedders.values()]
             self.batch_size = min(sizes, default=BATCH)
-            self._known = {*bundle.pictures.sha256, *bundle.calibration.pictures.sha256}
             self._try()
+        self._known = {
+            key for some in (bundle.pictures, bundle.calibration.pictures) for key in (*some.sha256, *some.pixels)
+        }
+        self.likeness, self._told = Likeness(bundle.pictures.looks), set[str]()
+        self.warn: Callable[[str], None] = warnings.warn
 
     @property
     def method(self) -> str:
@@ -223,9 +236,21 @@ class Predictor:
             if np.isnan(score):  # which would pass every threshold
                 yield self._failed(one, self._no_number(one, errors))
                 continue
-            yield Verdict(
-                one.image_id, one.path, score, float(p[row]), bool(rejected[row]), shown, one.sha256 in self._known
+            known = not self._known.isdisjoint((one.sha256, pixels_sha256(one.pixels)))
+            verdict = Verdict(
+                one.image_id, one.path, score, float(p[row]), bool(rejected[row]), shown, known, look=one.look
             )
+            self._compare(verdict)
+            yield verdict
+
+    def _compare(self, verdict: Verdict) -> None:
+        """Warn of a picture that is unlike those of the bundle in a way that was not told before."""
+        if verdict.look is None or {*self.likeness.differs(verdict.look)} <= self._told:
+            return
+        for topic, line in self.likeness.lines([(verdict.name, verdict.look)]).items():
+            if topic not in self._told:
+                self._told.add(topic)
+                self.warn(f"{self.origin}: {line}")
 
     def _failed(self, one: Given, error: str) -> Verdict:
         known = one.sha256 in self._known

@@ -9,8 +9,11 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
+import stat
+import time
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -19,9 +22,11 @@ from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save
 
 from iad.errors import IadError
+from iad.io import LONGEST as REPEATED
 from iad.io import replacing
 
 HEADER = "iad"
+LEFT_BEHIND = 86400.0  # seconds; a file is written in some
 LONGEST = 200  # characters of a reason in a refusal
 MISFITS = (ArithmeticError, AttributeError, LookupError, RuntimeError, TypeError, ValueError)
 """What NumPy, PyTorch, pydantic and Python itself raise of arrays and values that do not fit together."""
@@ -45,9 +50,12 @@ def write_sealed(path: Path, values: Mapping[str, Any], arrays: Mapping[str, np.
     """
     packed = {name: np.asarray(array, order="C") for name, array in arrays.items()}
     digest = content_sha256(values, packed)
+    _clear_leftovers(path)
     with replacing(path) as part:
         # not save_file, which makes the file unreadable for other users
         part.write_bytes(save(packed, metadata={HEADER: _text({**values, "sha256": digest}, ordered=False)}))
+        if path.exists():  # what somebody allowed others stays
+            part.chmod(stat.S_IMODE(path.stat().st_mode))
     return digest
 
 
@@ -77,8 +85,8 @@ def read_sealed(path: Path, *, what: str, remedy: str) -> tuple[dict[str, Any], 
         with safe_open(path, framework="numpy") as file:
             values = _values(path, file.metadata() or {}, what, remedy)
             arrays = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118  # not a mapping
-    except SafetensorError as error:
-        raise _unreadable(path, error, what, remedy) from None
+    except SafetensorError:  # whose own words are for programmers
+        raise _unreadable(path, what, remedy) from None
     except OSError as error:
         raise IadError(f"{path}: cannot be read ({error.strerror}); check its permissions") from None
     except (AttributeError, TypeError):  # from safetensors: NumPy has no such type
@@ -129,6 +137,20 @@ in its core dimension 0, with gufunc signature (n?,k),(k,m?)->(n?,m?) (size 3 is
         raise IadError(f"{origin}: its parts do not fit together ({short}); make it again") from error
 
 
+def _clear_leftovers(path: Path) -> None:
+    """Delete temporary files of this name that nobody touched for a day: their writers were killed.
+
+    A younger one may be of a writer that is at work, here or on another computer that shares the folder.
+    """
+    if not path.parent.is_dir():
+        return
+    name = re.compile(rf"\.{re.escape(path.name[:REPEATED])}\.\d+-\d+\.part")
+    for one in path.parent.iterdir():
+        with suppress(OSError):  # another one was faster, or it is not ours
+            if name.fullmatch(one.name) and time.time() - one.stat().st_mtime > LEFT_BEHIND:
+                one.unlink()
+
+
 def _values(path: Path, metadata: Mapping[str, str], what: str, remedy: str) -> dict[str, Any]:
     if HEADER not in metadata:
         raise IadError(f"{path}: a safetensors file, but no {what}; {remedy}")
@@ -153,13 +175,12 @@ def _refuse_constant(name: str) -> None:
     raise ValueError(f"{name} is no number of JSON")
 
 
-def _unreadable(path: Path, error: SafetensorError, what: str, remedy: str) -> IadError:
+def _unreadable(path: Path, what: str, remedy: str) -> IadError:
     with path.open("rb") as file:
         start = file.read(64 + len(HEADER))
-    reason = " ".join(str(error).split())
     if f'"{HEADER}"'.encode() in start:  # the header begins with its own text
-        return IadError(f"{path}: a {what} cut short or altered ({reason}); copy it again, or {remedy}")
-    return IadError(f"{path}: no {what} ({reason}); {remedy}")
+        return IadError(f"{path}: a {what} cut short or altered; copy it again, or {remedy}")
+    return IadError(f"{path}: no {what}, but {'an empty file' if not start else 'a file of another kind'}; {remedy}")
 
 
 def _text(values: Mapping[str, Any], *, ordered: bool = True) -> str:

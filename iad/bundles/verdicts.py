@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any
 
-from iad.bundles.outputs import require_file, require_folder
+from iad.bundles.outputs import require_file, require_folder, weights_file
 from iad.data.pictures import PictureFile, find
 from iad.errors import IadError
 from iad.io import replacing, write_csv, write_table
@@ -35,11 +35,13 @@ class Inspection:
         verdicts: one per picture, without maps, in the order of the pictures.
         threshold: of the bundle.
         undrawn: why a picture has no overlay, a line each; that it could not be read is told by its verdict.
+        unlike: in what pictures differ from those that the bundle was made of, a line each.
     """
 
     verdicts: list[Verdict]
     threshold: float
     undrawn: list[str]
+    unlike: list[str]
 
 
 def inspect(
@@ -63,8 +65,10 @@ def inspect(
     from iad.bundles.predictor import load
 
     found = find_each(places)
-    overlays = _require_outputs(found, [bundle, *places], out, maps, force=force)
+    inputs = [bundle, *places, *weights_file(weights)]
+    overlays = _require_outputs(found, inputs, out, maps, force=force)
     inspector = load(bundle, device=device, weights=weights)
+    inspector.warn = lambda _: None  # told at the end, of all pictures together
     if overlays and inspector.bundle.maps is None:
         raise IadError(f"{bundle}: {inspector.method} gives no maps; leave --maps out")
     verdicts, undrawn = [], []
@@ -75,7 +79,8 @@ def inspect(
         verdicts.append(verdict.without_map())
     if out is not None:
         write_verdicts(out, verdicts)
-    return Inspection(verdicts, inspector.threshold, undrawn)
+    looks = [(verdict.name, verdict.look) for verdict in verdicts if verdict.look]
+    return Inspection(verdicts, inspector.threshold, undrawn, list(inspector.likeness.lines(looks).values()))
 
 
 @dataclass(frozen=True)
@@ -205,9 +210,12 @@ def _require_outputs(
     """Refuse outputs that must not or cannot be written; returns the file of each picture's overlay, if any."""
     if out is not None:
         require_kind(out)
-        require_file(out, inputs=[*inputs, *(one.path for one in found)], force=force)
+        files = (one for one in inputs if not one.is_dir())  # a table may lie beside the pictures of a folder
+        require_file(out, inputs=[*files, *(one.path for one in found)], force=force)
     if maps is None:
         return {}
+    if out is not None and (maps.absolute() == out.absolute() or out.absolute() in maps.absolute().parents):
+        raise IadError(f"{maps}: is the table too ({out}), or lies in it; name a folder of its own")
     require_folder(maps, inputs=inputs, force=force)
     return {one.path: maps / name for one, name in zip(found, overlay_names(found), strict=True)}
 

@@ -6,8 +6,9 @@ from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from iad.bundles.likeness import TOPICS
 from iad.progress import say
-from iad.words import as_text, counted, named, printable
+from iad.words import as_text, counted, named, of_them, printable
 
 if TYPE_CHECKING:  # these import what computes, which `iad bundle show` does not need
     from iad.bundles.bundle import Bundle
@@ -31,13 +32,14 @@ def bundle_lines(path: Path, bundle: Bundle, digest: str) -> Iterator[str]:
     threshold, maps, kept = bundle.threshold, bundle.maps, bundle.calibration.kept
     versions = ", ".join(f"{name} {version}" for name, version in origin.versions.items())
     pictures = f"{len(bundle.pictures):,} good, {origin.source}/{origin.category}"
-    calibrating = f"{bundle.calibration.scheme} of {threshold.n_calibration} good pictures"
+    calibrating = f"{bundle.calibration.scheme} of {counted(threshold.n_calibration, 'good picture')}"
     size = sum(array.nbytes for array in kept.values()) / 1e6
     rows = [
         ("bundle", f"{path} ({path.stat().st_size / 1e6:.1f} MB), method {bundle.method}"),
         ("detector", f"{values['detector']}: {_options(values['options'])}"),
         *(("member", f"{name}, {one['detector']}: {_options(one['options'])}") for name, one in _members(values)),
         ("pictures", f"{pictures}, {bundle.pictures.fingerprint()[:12]}"),
+        ("taken", "; ".join(tell(bundle.pictures.looks) for tell in TOPICS.values())),
         ("input", f"{side} x {side} px"),
         *(("backbone", _backbone(one, inside=reads in bundle.weights)) for reads, one in bundle.embedders.items()),
         ("threshold", f"{threshold.value:.4f} ({threshold.strategy}), {calibrating}"),
@@ -56,12 +58,21 @@ def added_lines(path: Path, before: Bundle, result: Added) -> Iterator[str]:
     """What adding pictures changed."""
     if result.known:
         yield f"{len(result.known)} left out, which the bundle knows already: {named(result.known)}"
+    if result.near:
+        yield f"{len(result.near)} left out, nearly the same as one that it has or takes in: {named(result.near)}"
     if not result.new:
         yield f"{path}: nothing to add; the bundle holds {counted(len(before.pictures), 'picture')} as before"
         return
     if result.suspects:
         names = named(result.suspects)
         yield f"look at {len(result.suspects)} that the bundle would have rejected, and now counts as good: {names}"
+    if result.close:
+        who = of_them(len(result.close), len(result.new), "picture is", "pictures are")
+        yield (
+            f"warning: {who} closer to the bundle than its own good pictures are to each other: {named(result.close)}; "
+            "if these are parts that it has, taken or cut again, leave them out: the threshold is too low with them"
+        )
+    yield from (f"warning: {line}" for line in result.unlike)
     old, new = before.threshold, result.bundle.threshold
     yield f"{path}: {counted(len(result.new), 'picture')} added, {len(result.bundle.pictures):,} now"
     yield f"threshold {old.value:.4f} -> {new.value:.4f}; {new.guarantee}"
@@ -87,6 +98,7 @@ def verdict_lines(found: Inspection, *, table: bool) -> Iterator[str]:
     if known := [one.name for one in read if one.known]:
         was = "is a picture" if len(known) == 1 else "are pictures"
         yield f"{len(known)} {was} that the bundle was made of, so the verdict says nothing: {named(known)}"
+    yield from (f"warning: {line}" for line in found.unlike)
     missing = f", {unread} not read" if (unread := len(found.verdicts) - len(read)) else ""
     yield f"{sum(one.rejected for one in read)} of {len(read)} rejected (score >= {found.threshold:.4f}){missing}"
 

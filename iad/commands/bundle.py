@@ -67,7 +67,7 @@ def write(
     from iad.pipeline.bundling import collect
 
     path = out or paths.BUNDLES / f"{method}{SUFFIX}"
-    _require_bundle_file(path, force=force)
+    _require_bundle_file(path, inputs=[paths.STAGES], force=force)
     found = collect(load_params(), method, with_weights=with_weights, extendable=extendable)
     digest = write_bundle(path, found)
     show_lines(bundle_lines(path, found, digest))
@@ -95,6 +95,7 @@ def add(
     """Add good pictures to a bundle, and set its threshold anew."""
     from iad.bundles.bundle import locked, write_bundle
     from iad.bundles.extend import add_pictures
+    from iad.bundles.outputs import weights_file
     from iad.bundles.predictor import load
     from iad.commands._shown import added_lines, show_lines
     from iad.data.pictures import find
@@ -103,7 +104,8 @@ def add(
     path = file.resolve() if out is None or in_place else out
     found = find(pictures)
     if not in_place:
-        _require_bundle_file(path, inputs=[file, *(one.path for one in found)], force=force)
+        given = [file, *pictures, *(one.path for one in found), *weights_file(weights)]
+        _require_bundle_file(path, inputs=given, force=force)
     with locked(file) if in_place else nullcontext():
         predictor = load(file, device=device, weights=weights)
         result = add_pictures(predictor, found)

@@ -14,7 +14,7 @@ from PIL import Image, ImageOps
 
 from iad.data.decode import FULL_16BIT, decode, flatten
 from iad.data.formats import damaged, has_known_pixels, is_16bit_colour
-from iad.data.pictures import PictureFile, find
+from iad.data.pictures import Look, PictureFile, find, look_of, look_of_file
 from iad.errors import IadError
 
 Picture: TypeAlias = str | os.PathLike[str] | PictureFile | np.ndarray | Image.Image
@@ -36,6 +36,7 @@ class Given:
         pixels: uint8 `(S, S, 3)`, RGB; None where `error` is set.
         sha256: hex, of the file's bytes; empty of an array or a PIL picture.
         error: why it cannot be had or read, in one line; else empty.
+        look: how it was taken and saved; None where `error` is set.
     """
 
     image_id: str
@@ -43,6 +44,7 @@ class Given:
     pixels: np.ndarray | None
     sha256: str = ""
     error: str = ""
+    look: Look | None = None
 
 
 def read_pictures(
@@ -74,15 +76,17 @@ def read_pictures(
                 data = one.read()  # once: the next time it may be another file, or gone
                 sha256 = hashlib.sha256(data).hexdigest()
                 pixels = decode(data, str(path), size, max_megapixels=max_megapixels, white_16bit=white_16bit)
+                look = look_of_file(data, str(path), pixels, max_megapixels=max_megapixels)
             else:
                 name = f"picture {image_id}"
                 pixels = prepare(one, name, size, max_megapixels=max_megapixels, white_16bit=white_16bit)
+                look = look_of(_image(one, name), name, pixels)
         except IadError as refusal:
             if errors == "raise":
                 raise
             yield Given(image_id, path, None, sha256, str(refusal))
             continue
-        yield Given(image_id, path, pixels, sha256)
+        yield Given(image_id, path, pixels, sha256, look=look)
 
 
 def prepare(

@@ -11,6 +11,7 @@ import math
 import numpy as np
 
 from iad.decision.promises import (
+    ESTIMATE,
     SCHEMES,
     Threshold,
     exact,
@@ -71,7 +72,7 @@ def percentile(scores: np.ndarray, scheme: str, *, percentile: float) -> Thresho
         guaranteed=False,
         rate_limit=None,
         guarantee=(
-            f"no finite-sample guarantee: percentile {percentile:g} of {counted(n, 'score')} of good pictures, so "
+            f"{ESTIMATE}: percentile {percentile:g} of {counted(n, 'score')} of good pictures, so "
             f"about {percent(expected)} of good parts like those are expected to be rejected"
         ),
         warnings=_doubts_of_percentile(n, float(alpha)),

@@ -25,6 +25,7 @@ from iad.errors import IadError, unknown
 from iad.words import counted, percent
 
 CONFIDENCE = 0.95  # of every `rate_limit`
+ESTIMATE = "an estimate and no proven bound"
 
 
 @dataclass(frozen=True)
@@ -64,13 +65,13 @@ SCHEMES = {
         more="add good training pictures",
     ),
     "jackknife": Scheme(
-        "each picture left out of a detector that changes with it, for which no bound is proven",
+        "each picture left out of a detector that changes with it",
         proven=False,
         independent=False,
         more="add good training pictures",
     ),
     "k_fold": Scheme(
-        "each fold left out of a detector that is fitted again, for which no bound is proven",
+        "each fold left out of a detector that is fitted again",
         proven=False,
         independent=False,
         more="add good training pictures",
@@ -192,7 +193,7 @@ def in_words(rate: float, scheme: str, n: int, limit: float | None, *, fate: str
 
     Args:
         rate: probability over the choice of calibration pictures, in (0, 1).
-        scheme: key of `SCHEMES`; where it proves nothing, the line says so first.
+        scheme: key of `SCHEMES`; where it proves nothing, the line says so.
         n: number of calibration pictures.
         limit: upper limit of the rate with this very set, with 95 % confidence; None where nothing is known.
         fate: what happens to so many good parts.
@@ -202,10 +203,10 @@ def in_words(rate: float, scheme: str, n: int, limit: float | None, *, fate: str
 apart for calibration)'
     """
     made = SCHEMES[scheme]
-    opening = "at most" if made.proven else "no finite-sample guarantee: about"
+    opening, proof = ("at most", "") if made.proven else ("about", f", {ESTIMATE}")
     like = f"good parts like the {counted(n, 'calibration picture')}"
     one_set = f"; with this set at most {percent(limit)} (95 % confidence)" if limit is not None else ""
-    return f"{opening} {percent(rate)} of {like} {fate}, on average over such sets ({made.words}){one_set}"
+    return f"{opening} {percent(rate)} of {like} {fate}, on average over such sets{proof} ({made.words}){one_set}"
 
 
 def exact(value: float) -> Fraction:

@@ -13,7 +13,7 @@ from typing import TypeAlias
 
 import numpy as np
 
-from iad.decision.promises import SCHEMES, Threshold, exact
+from iad.decision.promises import ESTIMATE, SCHEMES, Threshold, exact
 from iad.errors import IadError
 from iad.words import counted, percent
 
@@ -66,7 +66,7 @@ def evt(scores: np.ndarray, scheme: str, *, alpha: float, tail_share: float) -> 
         guaranteed=False,
         rate_limit=None,
         guarantee=(
-            f"no finite-sample guarantee: a generalised Pareto tail fitted to the {k} highest of {n} scores of good "
+            f"{ESTIMATE}: a generalised Pareto tail fitted to the {k} highest of {n} scores of good "
             f"pictures puts the share of good parts rejected at {percent(alpha)}"
         ),
         warnings=tuple(_doubts(n, k, alpha, p_value)),

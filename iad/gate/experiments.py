@@ -4,9 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 
+from ruamel.yaml import YAML
+from ruamel.yaml.error import YAMLError
+
+from iad import paths
 from iad.errors import IadError, unknown
-from iad.gate.git import commit_of, experiments, read_here, revision_files
-from iad.gate.results import Results, read_results
+from iad.gate.git import Unfinished, commit_of, experiments, read_here, revision_files, unfinished
+from iad.gate.results import Results, data_set_of, read_results
 from iad.report.categories import TITLES, categories_csv, categories_legend, categories_rows, category_cells
 from iad.words import SHOWN, as_markdown, as_text, counted
 
@@ -18,6 +22,8 @@ def experiments_table(
     names: Sequence[str], metric: str, *, style: str, draws: int, confidence: float, seed: int
 ) -> str:
     """One metric of finished runs: one row per category, one column per method, and the mean.
+
+    A category whose experiment failed or still waits is named, since a mean without it may be of the easier ones.
 
     Args:
         names: experiments, branches or commits; none for the working tree and all experiments, the newest of each
@@ -34,19 +40,26 @@ def experiments_table(
     if metric not in TITLES:
         raise unknown("metric", metric, TITLES)
     runs, notes = finished_results(names)
+    missing = {} if names else without_results({run.data_set for run in runs})
+    lost = missing_lines(missing)
     if not runs:
-        raise IadError(f"no results to sum up ({'; '.join(notes) or 'no run'}); see README.md, section All categories")
+        raise IadError(
+            f"no results to sum up ({'; '.join([*notes, *lost]) or 'no run'}); see README.md, section All categories"
+        )
     chosen, older = newest_by_category(runs)
     verdicts = {
         category: {method: found.verdicts for method, found in run.methods.items()} for category, run in chosen.items()
     }
     cells = category_cells(verdicts, metric, draws=draws, confidence=confidence, seed=seed)
     if style == "csv":
-        return categories_csv(cells, metric)
+        empty = (f"{category},,{metric},,," for _, category in missing)
+        return "\n".join([categories_csv(cells, metric), *empty])
     drawn = STYLES[style](*categories_rows(cells, verdicts))
     origins = ", ".join(f"{category} from {run.name}" for category, run in chosen.items())
     legend = categories_legend(metric, len(chosen), draws=draws, confidence=confidence)
-    lines = [legend, f"rows come from: {origins}", *differing_parameters(chosen), *notes, *older]
+    if missing:
+        lost.append(f"means are of the {counted(len(chosen), 'category that has', 'categories that have')} results")
+    lines = [legend, *lost, f"rows come from: {origins}", *differing_parameters(chosen), *notes, *older]
     return drawn + "\n\n" + "\n".join(f"- {line}" if style == "markdown" else line for line in lines)
 
 
@@ -74,6 +87,38 @@ def finished_results(names: Sequence[str]) -> tuple[list[Results], list[str]]:
             except IadError as error:
                 notes.append(f"left out: {error}")
     return found, notes
+
+
+def without_results(found: set[tuple[str, str]]) -> dict[tuple[str, str], list[Unfinished]]:
+    """Experiments that failed or wait, by source and category, of those that have no results.
+
+    Args:
+        found: source and category of all results.
+    """
+    missing: dict[tuple[str, str], list[Unfinished]] = {}
+    with revision_files() as files:
+        for one in unfinished():
+            try:
+                params = YAML(typ="safe").load(files.at(one.commit)(paths.PARAMS) or b"")
+                key = data_set_of(params)
+            except (YAMLError, AttributeError, KeyError, TypeError):  # of another project, or by hand
+                continue
+            if key not in found:
+                missing.setdefault(key, []).append(one)
+    return dict(sorted(missing.items()))
+
+
+def missing_lines(missing: Mapping[tuple[str, str], Sequence[Unfinished]]) -> list[str]:
+    """What is said of categories without results, a line for each.
+
+    >>> missing_lines({("mvtec", "screw"): [Unfinished("odd-name", "0f", "failed")]})
+    ['no results of screw: odd-name failed (`dvc queue logs odd-name` says why)']
+    """
+    return [
+        f"no results of {category}: {one.name} "
+        + (f"failed (`dvc queue logs {one.name}` says why)" if one.state == "failed" else "waits in the queue")
+        for (_, category), (one, *_) in missing.items()
+    ]
 
 
 def newest_by_category(runs: Sequence[Results]) -> tuple[dict[str, Results], list[str]]:

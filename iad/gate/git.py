@@ -22,6 +22,8 @@ Reader: TypeAlias = Callable[[Path], bytes | None]
 
 MAIN_BRANCHES = ("origin/main", "main", "origin/master", "master")
 EXPERIMENT = re.compile(r"refs/exps/[0-9a-f]{2}/[0-9a-f]+/(.+)")
+STASHES = {"failed": "refs/exps/celery/failed", "queued": "refs/exps/celery/stash"}
+STASHED = re.compile(r"([0-9a-f]+)\x00.*dvc-exp:[0-9a-f]+:[0-9a-f]+:([^:]+)")
 REF_FORMAT = "%(refname)%00%(objectname)%00%(committerdate:unix)"
 
 
@@ -32,6 +34,15 @@ class Experiment:
     name: str
     commit: str
     finished: int
+
+
+@dataclass(frozen=True)
+class Unfinished:
+    """An experiment in the queue that has no results: its name, its commit, and "failed" or "queued"."""
+
+    name: str
+    commit: str
+    state: str
 
 
 class RevisionFiles:
@@ -98,6 +109,9 @@ def commit_of(revision: str) -> str:
         named = [found.commit for found in experiments() if found.name == revision]
         if named:
             return named[0]
+    if state := next((one.state for one in unfinished() if one.name == revision), None):
+        why = f"failed; `dvc queue logs {revision}` says why" if state == "failed" else "waits in the queue"
+        raise IadError(f"experiment '{revision}': has no results, since it {why}")
     if hint := _shallow():
         raise IadError(f"revision '{revision}': not here{hint}")
     if revision.endswith("^"):
@@ -139,6 +153,17 @@ def experiments() -> list[Experiment]:
         Experiment(match[1], commit, int(finished))
         for ref, commit, finished in fields
         if (match := EXPERIMENT.fullmatch(ref))
+    ]
+
+
+def unfinished() -> list[Unfinished]:
+    """Experiments of DVC's queue that failed or wait, the newest first; one that is running is not told."""
+    return [
+        Unfinished(match[2], match[1], state)
+        for state, ref in STASHES.items()
+        if _exists(ref)
+        for line in git("reflog", "show", "--format=%H%x00%gs", ref).splitlines()
+        if (match := STASHED.match(line))
     ]
 
 

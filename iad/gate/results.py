@@ -93,7 +93,7 @@ class Results:
         >>> Results("main", {}, {"data": {"source": "mvtec", "category": "screw"}}, {}).data_set
         ('mvtec', 'screw')
         """
-        return _data_set(self.params)
+        return data_set_of(self.params)
 
     @property
     def data_hash(self) -> str | None:
@@ -128,7 +128,7 @@ class Results:
         iad.errors.IadError: here: its results are of mvtec/screw, but params.yaml says mvtec/zipper; run `dvc repro`
         """
         recorded = (self.downloaded.get("params") or {}).get(str(paths.PARAMS)) or {}
-        ran, named = "/".join(_data_set(recorded)), "/".join(self.data_set)
+        ran, named = "/".join(data_set_of(recorded)), "/".join(self.data_set)
         if recorded and ran != named:
             raise IadError(f"{self.name}: its results are of {ran}, but {paths.PARAMS} says {named}; run `dvc repro`")
 
@@ -237,6 +237,11 @@ def _downloaded(name: str, read: Reader) -> Mapping[str, Any]:
     return _yaml(found[0], f"{paths.LOCK} of {name}").get(stage) or {} if found else {}
 
 
-def _data_set(params: Mapping[str, Any]) -> tuple[str, str]:
+def data_set_of(params: Mapping[str, Any]) -> tuple[str, str]:
+    """Source and category that parameters name.
+
+    >>> data_set_of({"data": {"source": "mvtec", "category": "screw"}})
+    ('mvtec', 'screw')
+    """
     data = params.get("data") or {}
     return str(data.get("source")), str(data.get("category"))

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import subprocess
 from collections.abc import Mapping
+from functools import reduce
+from operator import add
 from typing import Any
 
 import numpy as np
@@ -12,8 +14,10 @@ import pandas as pd
 from iad import paths
 from iad.bundles.bundle import Bundle, CalibrationSet, Maps, Origin, PictureSet, Preprocess, Rule
 from iad.bundles.fitted import Fitted, read_fitted
+from iad.bundles.pictures import described
 from iad.config import Params
 from iad.data.manifest import read_manifest, rows_of
+from iad.data.pictures import stored_looks
 from iad.decision.promises import Threshold, shared_scheme
 from iad.decision.thresholds import option_names, set_threshold
 from iad.detectors.base import Extendable
@@ -24,6 +28,8 @@ from iad.options import flat
 from iad.pipeline.inputs import read_embeddings, read_record, require_same_pictures
 from iad.report.overlay import red_scale
 from iad.versions import installed
+
+BLOCK = 256  # pictures in memory at once
 
 
 def collect(params: Params, method: str, *, with_weights: bool = False, extendable: bool = False) -> Bundle:
@@ -45,12 +51,13 @@ def collect(params: Params, method: str, *, with_weights: bool = False, extendab
     require_ran(("preprocess", *map(_stage, records), *_scores(fitted), f"threshold@{method}"))
     require_fitted(params, fitted)
     require_same_input(fitted, records, manifest)
-    calibration = _calibration(fitted, manifest, extendable=extendable)
+    pictures = _named(params, manifest, rows_of(manifest, "train"))
+    calibration = _calibration(params, fitted, manifest, pictures, extendable=extendable)
     embedders = {reads: _of_backbone(record) for reads, record in records.items() if "weights_sha256" in record}
     rule = _rule(params)
     return Bundle(
         packed=fitted.pack(),
-        pictures=_named(manifest, rows_of(manifest, "train")),
+        pictures=pictures,
         calibration=calibration,
         threshold=_threshold(method, calibration, rule),
         rule=rule,
@@ -186,7 +193,9 @@ def _scores(fitted: Fitted) -> list[str]:
     return [*members, *([_stage(fitted.reads)] if members else []), f"score@{fitted.method}"]
 
 
-def _calibration(fitted: Fitted, manifest: pd.DataFrame, *, extendable: bool) -> CalibrationSet:
+def _calibration(
+    params: Params, fitted: Fitted, manifest: pd.DataFrame, pictures: PictureSet, *, extendable: bool
+) -> CalibrationSet:
     path = paths.SCORE / fitted.method / paths.CALIBRATION_SCORES
     table = read_table(path)
     place = {image_id: row for row, image_id in enumerate(manifest["image_id"])}
@@ -197,7 +206,8 @@ def _calibration(fitted: Fitted, manifest: pd.DataFrame, *, extendable: bool) ->
     fitted_to = np.array([number.get(row, -1) for row in rows.tolist()], dtype=np.int64)
     scheme, map_scheme = (shared_scheme(table[name], str(path)) for name in ("scheme", "map_scheme"))
     kept = _kept(fitted, manifest, rows, fitted_to) if extendable else {}
-    return CalibrationSet(_named(manifest, rows), fitted_to, np.asarray(table["score"]), scheme, map_scheme, kept)
+    calibrating = pictures.take(fitted_to) if (fitted_to >= 0).all() else _named(params, manifest, rows)
+    return CalibrationSet(calibrating, fitted_to, np.asarray(table["score"]), scheme, map_scheme, kept)
 
 
 def _kept(fitted: Fitted, manifest: pd.DataFrame, rows: np.ndarray, fitted_to: np.ndarray) -> dict[str, np.ndarray]:
@@ -236,9 +246,17 @@ def _weights(record: Mapping[str, Any], origin: str) -> dict[str, np.ndarray]:
     return Embedder.from_record(record, device="cpu", section=origin).state_dict()
 
 
-def _named(manifest: pd.DataFrame, rows: np.ndarray) -> PictureSet:
-    ids, hashes = np.asarray(manifest["image_id"])[rows], np.asarray(manifest["sha256"])[rows]
-    return PictureSet(tuple(map(str, ids)), tuple(map(str, hashes)))
+def _named(params: Params, manifest: pd.DataFrame, rows: np.ndarray) -> PictureSet:
+    ids, hashes = (np.asarray(manifest[name])[rows].tolist() for name in ("image_id", "sha256"))
+    images, most = open_array(paths.IMAGES), params.data.max_megapixels
+
+    def block(start: int) -> PictureSet:
+        some = slice(start, start + BLOCK)
+        pixels = images[rows[some]]
+        looks = stored_looks(paths.ORIGINALS, ids[some], pixels, max_megapixels=most)
+        return described(ids[some], hashes[some], looks, pixels)
+
+    return reduce(add, map(block, range(0, max(len(rows), 1), BLOCK)))
 
 
 def _at(values: Any, key: str) -> Any:

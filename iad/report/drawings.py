@@ -22,7 +22,7 @@ from iad.report.figures.verdicts import confusion_matrix, picture_strip, score_h
 from iad.report.inputs import Images, Masks, Outcome
 from iad.report.localization import ColouredMaps
 from iad.report.summary import Summary
-from iad.words import counted
+from iad.words import counted, printable
 
 EXAMPLES = 3  # pictures of each class in the overview
 RATES = 120  # shares of defective parts along an axis
@@ -209,7 +209,8 @@ def _notes(red: PixelThreshold, hidden: int) -> list[str]:
 def _captions(outcome: Outcome, pair: Pair) -> tuple[str, str]:
     good = pair.kind == "good" and outcome.gt_label[pair.left] == 0
     same = (outcome.gt_label == 0) if good else (outcome.gt_label == 1) & (outcome.defect == pair.kind)
-    kind = pair.kind if len(pair.kind) <= LONGEST_KIND else pair.kind[: LONGEST_KIND - 1] + "\u2026"
+    kind = printable(pair.kind)  # in one line
+    kind = kind if len(kind) <= LONGEST_KIND else kind[: LONGEST_KIND - 1] + "\u2026"
     total = int(same.sum())
     if pair.right is None:
         return f"{kind}: the only one", ""

@@ -12,7 +12,7 @@ import pytest
 from filelock import FileLock, Timeout
 from pydantic import ValidationError
 
-from iad.bundles.bundle import Bundle, CalibrationSet, PictureSet, locked, read_bundle, write_bundle
+from iad.bundles.bundle import Bundle, CalibrationSet, locked, read_bundle, write_bundle
 from iad.bundles.fitted import Fitted
 from iad.bundles.parts import Rule
 from iad.decision.thresholds import set_threshold
@@ -20,7 +20,7 @@ from iad.detectors.knn import Options
 from iad.detectors.knn.detector import Detector
 from iad.errors import IadError
 from iad.report.overlay import red_scale
-from tests.bundled import METHODS, WITH_MAPS, reseal
+from tests.bundled import METHODS, WITH_MAPS, plain_set, reseal
 from tests.helpers import ROOT
 
 RNG = np.random.default_rng(0)
@@ -32,7 +32,7 @@ RECORD = {
     "std": [1, 1, 1], "depth": None, "quantize": "none", "pooling": "cls", "attribution": False, "dimensions": 4,
     "patches": {}, "precision": "fp32", "batch_size": 4, "runtime": {"device": "cpu", "threads": 2},
 }  # fmt: skip
-PICTURES = PictureSet(tuple(f"ä/{number}.png" for number in range(6)), tuple("012345"))
+PICTURES = plain_set((f"ä/{number}.png" for number in range(6)), "012345")
 
 
 def calibration(**changed):
@@ -113,18 +113,21 @@ def test_every_method_of_a_project_has_a_bundle_that_is_read_again(bundle_at, me
     assert (found.maps is not None) == (method in WITH_MAPS)
 
 
-def test_a_bundle_of_another_format_is_refused_whatever_it_holds(bundle_at, tmp_path):
-    def newer(values, _):
+@pytest.mark.parametrize(
+    ("found", "remedy"), [(1, "an older iad wrote it, so make one with `iad bundle METHOD`"), (3, "update iad")]
+)
+def test_a_bundle_of_another_format_is_refused_whatever_it_holds(bundle_at, tmp_path, found, remedy):
+    def other(values, _):
         values.clear()
-        values["format"] = 2
+        values["format"] = found
 
-    file = reseal(bundle_at("vit"), newer, tmp_path / "a.iad")
-    with pytest.raises(IadError, match=rf"^{file}: a bundle of format 2, and this version reads format 1; update iad$"):
+    file = reseal(bundle_at("vit"), other, tmp_path / "a.iad")
+    with pytest.raises(IadError, match=rf"^{file}: a bundle of format {found}, and this .* reads format 2; {remedy}$"):
         read_bundle(file)
 
 
 def test_pictures_have_a_fingerprint_whatever_their_order_and_names():
-    turned = PictureSet(tuple("abcdef"), PICTURES.sha256[::-1])
+    turned = plain_set("abcdef", PICTURES.sha256[::-1])
     assert turned.fingerprint() == PICTURES.fingerprint() != PICTURES.take(np.arange(5)).fingerprint()
     assert PICTURES.take(np.array([True] + [False] * 5)).sha256 == ("0",)
 
@@ -135,7 +138,7 @@ def test_pictures_have_a_fingerprint_whatever_their_order_and_names():
 @pytest.mark.parametrize(
     ("changed", "said"),
     [
-        ({"pictures": PictureSet((), ())}, "no calibration picture"),
+        ({"pictures": plain_set((), ())}, "no calibration picture"),
         ({"rows": np.arange(3)}, "no numbers of 4 pictures"),
         ({"rows": np.arange(4.0)}, "no numbers of 4 pictures"),
         ({"rows": np.array([-2, 0, 1, 2])}, "no numbers of 4 pictures"),

@@ -161,6 +161,35 @@ def test_too_few_pictures_are_refused(chosen, method, number):
             **chosen(method))  # fmt: skip
 
 
+def test_a_copy_among_the_good_pictures_is_warned_of_and_one_set_apart_is_refused(here, tmp_path, tiny_vit, recwarn):
+    files = pictures_of("train")
+    with Image.open(files[3]) as picture:
+        picture.save(tmp_path / "copy.bmp")
+        picture.save(tmp_path / "near.jpg", quality=95)
+    given = {"backbone": tiny_vit, **MOST}
+    refused(rf"^calibration: copy\.bmp is {files[3].name} of the pictures fitted to; leave it out", files, "vit",
+            calibration=tmp_path / "copy.bmp", **given)  # fmt: skip
+    assert not recwarn.list
+    iad.fit([*files, tmp_path], "vit", **given)
+    assert "2 good pictures are copies of others, or nearly so (copy.bmp, near.jpg): their" in str(
+        recwarn.pop().message
+    )
+    iad.fit(files, "vit", calibration=[*pictures_of("test", "good"), tmp_path / "near.jpg"], **given)
+    assert "1 good picture is a copy of others, or nearly so (near.jpg)" in str(recwarn.pop().message)
+    iad.fit(files, "vit", **given)
+    assert not recwarn.list
+
+
+def test_a_refusal_sends_nobody_to_a_pipeline_that_is_not_there(here, tiny_vit, monkeypatch):
+    monkeypatch.setattr(
+        "iad.features.embedder.Embedder.embed", lambda _, images, **__: {"pooled": np.full((len(images), 4), np.nan)}
+    )
+    refused(
+        r'is not finite; check the weights of the network, or give precision="fp32"$',
+        pictures_of("train"), "vit", backbone=tiny_vit, **SIZES,
+    )  # fmt: skip
+
+
 def test_a_picture_both_fitted_to_and_set_apart_is_refused(here, tmp_path, tiny_vit):
     files = pictures_of("train")
     (tmp_path / "copy.png").write_bytes(files[3].read_bytes())

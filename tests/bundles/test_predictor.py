@@ -94,6 +94,40 @@ def test_pictures_that_the_bundle_was_made_of_are_known(here, inspector_of):
     assert {one.known for one in inspector.predict(PICTURES / "test")} == {False}
 
 
+def test_a_picture_is_known_by_what_it_shows_too(here, inspector_of, tmp_path):
+    file = pictures_of("train")[0]
+    with Image.open(file) as picture:
+        picture.save(tmp_path / "other.bmp")
+        turned, exif = picture.rotate(90, expand=True), Image.Exif()
+        exif[274] = 6  # to be turned clockwise
+        turned.save(tmp_path / "turned.png", exif=exif)
+        pixels = np.asarray(picture)
+        Image.fromarray(pixels ^ 1).save(tmp_path / "new.png")
+    inspector = inspector_of("vit")
+    assert [one.known for one in inspector.predict([*sorted(tmp_path.iterdir()), pixels])] == [False, True, True, True]
+
+
+def test_a_picture_unlike_those_of_the_bundle_is_warned_of_once(here, inspector_of, bundle_at, tmp_path, recwarn):
+    with Image.open(pictures_of("test", "good")[0]) as picture:
+        picture.resize((16, 16)).save(tmp_path / "small.png")
+        picture.save(tmp_path / "weak.jpg", quality=30)
+        picture.save(tmp_path / "same.bmp")
+    inspector = iad.load(bundle_at("vit"))
+    list(inspector.predict(PICTURES / "test"))
+    list(inspector.predict(tmp_path / "same.bmp"))
+    assert [str(one.message) for one in recwarn] == []
+    for _ in range(2):
+        verdicts = list(inspector.predict([tmp_path / "small.png", tmp_path / "weak.jpg"]))
+    size, compression = (str(one.message) for one in recwarn)
+    assert "small.png; its promise" in size
+    assert "in size from those the bundle was made of (16 x 16 px, there 64 x 64 px)" in size
+    assert "in compression from those the bundle was made of (JPEG of quality 30, there lossless)" in compression
+    inspector.warn = lambda _: None
+    again = list(inspector.predict([tmp_path / "small.png", tmp_path / "weak.jpg"]))
+    check_same(verdicts, again)
+    assert (verdicts[1].look.coding, verdicts[1].look.quality) == ("JPEG", 30)
+
+
 # what changes nothing
 
 
@@ -401,7 +435,7 @@ def test_no_name_in_a_bundle_is_a_path_that_is_read_or_written(here, bundle_at, 
     monkeypatch.chdir(tmp_path)
 
     def change(values, _):
-        values["pictures"] = [["../../outside.png", sha256] for _, sha256 in values["pictures"]]
+        values["pictures"] = [["../../outside.png", *others] for _, *others in values["pictures"]]
         values["fitted"]["method"] = "outside"
 
     changed = reseal(bundle_at("resnet"), change, tmp_path / "a.iad")

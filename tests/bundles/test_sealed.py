@@ -71,6 +71,25 @@ def test_others_may_read_it_as_any_other_file(file, tmp_path):
     assert file.stat().st_mode == (tmp_path / "any").stat().st_mode
 
 
+@pytest.mark.skipif(os.name == "nt", reason="Windows has other permissions")
+@pytest.mark.parametrize("mode", [0o600, 0o664])
+def test_a_file_written_again_keeps_its_permissions(file, mode):
+    file.chmod(mode)
+    write_sealed(file, VALUES | {"name": "other"}, ARRAYS)
+    assert file.stat().st_mode & 0o777 == mode
+    assert read(file)[0]["name"] == "other"
+
+
+def test_what_a_killed_writer_left_is_deleted_after_a_day(file):
+    names = [".some.iad.12-0.part", ".some.iad.13-4.part", ".other.iad.12-0.part", ".some.iad.12-0.part.png"]
+    for name in names:
+        file.with_name(name).write_text("half")
+    for name in (names[0], *names[2:]):
+        os.utime(file.with_name(name), (0, 0))
+    write_sealed(file, VALUES, ARRAYS)  # the second may be of a writer that is at work
+    assert sorted(path.name for path in file.parent.iterdir()) == sorted([file.name, *names[1:]])
+
+
 def test_nothing_is_left_beside_it(file):
     assert [path.name for path in file.parent.iterdir()] == [file.name]
 
@@ -133,7 +152,9 @@ def test_what_is_something_else_is_refused(tmp_path):
     refused(tmp_path / "nowhere", "no such file; make one")
     refused(tmp_path, "a folder; make one")
     (tmp_path / "text").write_text("hello")
-    refused(tmp_path / "text", "no bundle")
+    refused(tmp_path / "text", "no bundle, but a file of another kind; make one$")
+    (tmp_path / "empty").touch()
+    refused(tmp_path / "empty", "no bundle, but an empty file; make one$")
     save_file({"a": np.zeros(3)}, tmp_path / "weights")
     refused(tmp_path / "weights", "a safetensors file, but no bundle")
 

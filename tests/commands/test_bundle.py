@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from iad import paths
 from iad.bundles.bundle import read_bundle
@@ -77,7 +78,7 @@ def test_a_bundle_holds_the_method_as_its_stages_left_it(project, method):
         assert bundle.maps.red == red_scale(maps, 64, bundle.maps.sigma, 0.5, scheme)["red"]
         proven = scheme in ("split", "held_out", "leave_one_out")
         assert bundle.maps.guaranteed == proven
-        assert bundle.maps.promise.startswith("no finite-sample guarantee") != proven
+        assert bundle.maps.promise.startswith("about") != proven
     for text in (str(path), digest, f"method {method}", "16 good, synthetic/carpet", written["guarantee"]):
         assert text in shown
 
@@ -108,9 +109,10 @@ def test_a_coreset_keeps_what_add_needs_only_when_asked(project):
     score_again(("patch_vit",))
     good = pictures_of("test", "good")[0]
     small = bundle_of("patch_vit")
-    patches = read_bundle(small)[0].packed[1]["patches"].nbytes
-    assert size(small) - patches < 20_000
-    assert size(small) < whole / 3
+    held = read_bundle(small)[0]
+    patches, grids = held.packed[1]["patches"].nbytes, sum(map(len, held.pictures.grids))
+    assert size(small) - patches - grids < 20_000
+    assert size(small) - grids < (whole - grids) / 3
     before = small.read_bytes()
     refused("bundle", "add", small, good, match=rf"^{small}: keeps too little .*`iad bundle patch_vit --extendable`$")
     refused("bundle", "merge", small, small, "--out", "b.iad", match=r"--extendable")
@@ -263,6 +265,8 @@ def test_an_input_is_never_replaced(project):
     picture.write_bytes(pictures_of("test")[0].read_bytes())
     for force in ([], ["--force"]):
         refused("bundle", "add", file, picture, "--out", picture, *force, match=r"is an input itself")
+        refused("bundle", "add", file, PICTURES, "--out", PICTURES / "a.iad", *force, match="lies in an input")
+        refused("bundle", "vit", "--out", "stages/score/a.iad", *force, match=r"lies in an input \(stages\)")
     assert {path: data for path, data in all_files().items() if path != picture} == before
 
 
@@ -340,6 +344,29 @@ def test_a_picture_that_the_bundle_knows_changes_nothing(project):
     assert "16 left out, which the bundle knows already" in said
     assert "nothing to add; the bundle holds 16 pictures as before" in said
     assert file.read_bytes() == before
+
+
+def test_copies_in_other_formats_are_left_out_and_the_threshold_stays(project):
+    file = bundle_of("patch_vit")
+    before = file.read_bytes()
+    Path("again").mkdir()
+    for number, path in enumerate(pictures_of("train")):
+        with Image.open(path) as picture:
+            picture.save(f"again/{number:02}.bmp")
+            picture.save(f"again/{number:02}.jpg", quality=95)
+    said = iad("bundle", "add", file, "again")
+    assert "16 left out, which the bundle knows already: again/00.bmp, again/01.bmp" in said
+    assert "16 left out, nearly the same as one that it has or takes in: again/00.jpg, again/01.jpg" in said
+    assert "nothing to add; the bundle holds 16 pictures as before" in said
+    assert file.read_bytes() == before
+    with Image.open(pictures_of("test", "good")[0]) as picture:
+        picture.resize((20, 20)).save("again/new.png")
+    said = iad("bundle", "add", file, "again", "--out", "more.iad")
+    assert "1 picture added, 17 now" in said
+    assert "the picture differs in size from those the bundle was made of (20 x 20 px, there 64 x 64 px)" in said
+    iad("bundle", "add", file, "again/new.png", "--out", "only.iad")
+    assert Path("more.iad").read_bytes() == Path("only.iad").read_bytes()
+    assert "taken      20 x 20 px or 64 x 64 px; lossless; colour; 8 bits" in iad("bundle", "show", "more.iad")
 
 
 def test_an_added_picture_that_the_bundle_would_have_rejected_is_pointed_out(project):

@@ -332,6 +332,8 @@ def test_no_output_is_an_input_or_lies_in_or_around_one(sorted_out):
     Path("new").mkdir()
     Path("new/a.png").write_bytes(passed[0].read_bytes())
     Path("link").symlink_to("new")
+    Path("linked").mkdir()
+    Path("linked/b.png").symlink_to(Path("new/a.png").absolute())
     Path("pic.csv").write_bytes(passed[0].read_bytes())  # a picture by its content, whatever it is called
     Path("b.csv").hardlink_to("pic.csv")
     bundle_as_table = Path("bundle.csv")
@@ -347,7 +349,35 @@ def test_no_output_is_an_input_or_lies_in_or_around_one(sorted_out):
         refused(file, "pic.csv", "--out", "pic.csv", *force, match="is an input itself")
         refused(file, "pic.csv", "--out", "b.csv", *force, match="is an input itself")
         refused(bundle_as_table, "new", "--out", bundle_as_table, *force, match="is an input itself")
+        # a link to a picture is an input where it lies, and where it leads
+        for maps in ("linked", "new"):
+            refused(file, "linked/b.png", "--maps", maps, *force, match="is an input, or lies in or around one")
+        refused(file, "new/a.png", "--out", "a.csv", "--maps", "a.csv", *force, match=r"is the table too \(a\.csv\)")
+        refused(file, "new/a.png", "--out", "a.csv", "--maps", "a.csv/b", *force, match=r"is the table too \(a\.csv\)")
     assert {path: path.read_bytes() for path in Path().rglob("*") if path.is_file()} == before
+
+
+def test_a_table_may_lie_beside_its_pictures(sorted_out):
+    file, passed, _ = sorted_out
+    Path("new").mkdir()
+    Path("new/a.png").write_bytes(passed[0].read_bytes())
+    predicted(file, "new", "--out", "new/verdicts.csv", code=0)
+    predicted(file, "new", "--out", "new/verdicts.csv", "--force", code=0)
+    assert [row["image_id"] for row in rows_of(Path("new/verdicts.csv"))] == ["a.png"]
+
+
+def test_a_folder_by_a_name_in_other_letters_is_the_same_where_the_system_says_so(sorted_out, monkeypatch):
+    file, passed, _ = sorted_out
+    Path("new").mkdir()
+    Path("new/a.png").write_bytes(passed[0].read_bytes())
+
+    def folded(path):  # as on Windows and macOS
+        return path if os.path.lexists(path) else Path(*(part.lower() for part in path.parts))
+
+    real_stat = Path.stat
+    monkeypatch.setattr(Path, "stat", lambda path, **options: real_stat(folded(path), **options))
+    monkeypatch.setattr(Path, "exists", lambda path, **_: os.path.exists(folded(path)))  # noqa: PTH110
+    refused(file, "new", "--maps", "NEW", "--force", match="is an input, or lies in or around one")
 
 
 @pytest.mark.parametrize(

@@ -66,6 +66,18 @@ def experiment(folder, name, category, when, **options):
     return areas
 
 
+def stashed(folder, name, category, ref):
+    """An experiment without results, as DVC's queue keeps it: in the log of a reference."""
+    base = run(folder, "git", "rev-parse", "HEAD").stdout.strip()
+    set_params(folder / paths.PARAMS, folder / paths.PARAMS, {"data": {"source": "mvtec", "category": category}})
+    run(folder, "git", "add", "--all")
+    tree = run(folder, "git", "write-tree").stdout.strip()
+    made = run(folder, "git", "commit-tree", tree, "-p", base, "-m", name).stdout.strip()
+    message = f"commit: dvc-exp:{base}:{base}:{name}"
+    run(folder, "git", "update-ref", "--create-reflog", "-m", message, f"refs/exps/celery/{ref}", made)
+    run(folder, "git", "reset", "--quiet", "--hard")
+
+
 def printed(capsys, *names, **options):
     capsys.readouterr()
     table(list(names), **({"metric": "auroc", "markdown": False, "as_csv": False} | options))
@@ -136,6 +148,29 @@ def test_a_workspace_whose_category_was_changed_after_the_run_is_left_out_and_sa
     text = printed(capsys)
     assert "left out: workspace: its results are of mvtec/screw, but params.yaml says mvtec/zipper" in text
     assert [line.split()[0] for line in text.splitlines()[2:4]] == ["carpet", "mean"]
+
+
+def test_categories_that_failed_or_wait_are_named_beside_the_mean(project, capsys):
+    experiment(project, "one", "carpet", 1000)
+    for name, category, ref in (
+        ("sad-zipper", "zipper", "failed"), ("sad-bolt", "bolt", "failed"), ("late-nut", "nut", "stash"),
+        ("sad-carpet", "carpet", "failed"),  # which another one finished
+    ):  # fmt: skip
+        stashed(project, name, category, ref)
+    text = printed(capsys)
+    assert "no results of bolt: sad-bolt failed (`dvc queue logs sad-bolt` says why)\n" in text
+    assert "no results of nut: late-nut waits in the queue\nno results of zipper: sad-zipper failed" in text
+    assert "means are of the 2 categories that have results\n" in text
+    assert "carpet: sad" not in text
+    lines = printed(capsys, as_csv=True).splitlines()
+    assert lines[-3:] == ["bolt,,auroc,,,", "nut,,auroc,,,", "zipper,,auroc,,,"]
+    assert "no results of" not in printed(capsys, "one")
+    with pytest.raises(
+        IadError, match=r"^experiment 'sad-bolt': has no results, since it failed; `dvc queue logs sad-"
+    ):
+        table(["sad-bolt"])
+    with pytest.raises(IadError, match=r"^experiment 'late-nut': has no results, since it waits in the queue$"):
+        table(["one", "late-nut"])
 
 
 def test_without_any_result_it_says_where_to_read_on(project):

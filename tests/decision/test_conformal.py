@@ -177,7 +177,7 @@ def test_what_conformal_says_follows_from_the_scheme():
         assert (found.promised_rate, found.guaranteed) == (0.05, made.proven)
         assert (found.rate_limit is None) is not made.independent
         assert ("at most 5 %" in found.guarantee) is made.proven
-        assert ("no finite-sample guarantee: about 5 %" in found.guarantee) is not made.proven
+        assert ("an estimate and no proven bound" in found.guarantee) is not made.proven
 
 
 def test_a_single_calibration_set_that_may_go_far_beyond_alpha_is_warned_about():
@@ -241,5 +241,5 @@ def test_the_share_of_good_parts_a_percentile_expects_is_what_a_simulation_finds
     assert within([1 - threshold.value for threshold in found], expected, expected)
     assert found[0].promised_rate == pytest.approx(expected)
     assert f"about {100 * expected:.3g} %" in found[0].guarantee
-    assert found[0].guarantee.startswith("no finite-sample guarantee")
+    assert found[0].guarantee.startswith("an estimate and no proven bound")
     assert not found[0].guaranteed

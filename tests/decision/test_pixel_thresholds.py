@@ -59,7 +59,7 @@ def test_what_is_promised_follows_from_how_the_maps_were_made(scheme):
         np.random.default_rng(0).random((40, 2, 2)), "picture_maximum", 0.05, scheme=scheme
     )
     assert (found.scheme, found.guaranteed) == (scheme, SCHEMES[scheme].proven)
-    assert found.promise.startswith("at most 5 %" if found.guaranteed else "no finite-sample guarantee: about 5 %")
+    assert found.promise.startswith("at most 5 %" if found.guaranteed else "about 5 %")
     assert "get a marked pixel, on average over such sets" in found.promise
 
 

@@ -61,7 +61,7 @@ def test_the_ranks_within_alpha_are_counted_with_exact_fractions(alpha, n):
 def test_a_promise_is_at_most_or_about_as_the_scheme_is_proven_and_always_on_average():
     for scheme, made in SCHEMES.items():
         line = in_words(0.05, scheme, 1, 0.146 if made.independent else None, fate="get a marked pixel")
-        assert line.startswith("at most 5 %" if made.proven else "no finite-sample guarantee: about 5 %")
+        assert line.startswith("at most 5 %" if made.proven else "about 5 %")
         assert "of good parts like the 1 calibration picture get a marked pixel, on average over such sets" in line
         assert made.words in line
         assert ("with this set at most 14.6 % (95 % confidence)" in line) is made.independent

@@ -40,7 +40,7 @@ def test_the_threshold_is_the_one_that_scipys_fit_gives():
 def test_it_promises_nothing_and_says_what_it_aims_at():
     found = evt(drawn("heavy", 200), "split", alpha=0.05, tail_share=0.2)
     assert (found.promised_rate, found.guaranteed, found.rate_limit, found.warnings) == (0.05, False, None, ())
-    assert found.guarantee.startswith("no finite-sample guarantee")
+    assert found.guarantee.startswith("an estimate and no proven bound")
 
 
 def test_a_tail_that_is_none_is_warned_about():

@@ -59,7 +59,7 @@ def test_what_is_promised_follows_from_how_the_scores_were_made():
         found = written()
         assert found["guaranteed"] is guaranteed
         assert (found["rate_limit"] is not None) is guaranteed
-        assert ("no finite-sample guarantee" in found["guarantee"]) is not guaranteed
+        assert ("an estimate and no proven bound" in found["guarantee"]) is not guaranteed
 
 
 @pytest.mark.parametrize("strategy", ["conformal", "evt", "max", "percentile"])

@@ -11,7 +11,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, LogFormatter, LogLocator, NullFormatter
 
-from iad.report.figures.style import FAINT, MUTED, Dot, method_lines, new_figure, note, styled
+from iad.report.figures.style import FAINT, MUTED, Dot, legend_label, method_lines, new_figure, note, styled
 
 WIDTH, HEIGHT = 1600, 640  # pixels
 RATES = (0, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1)
@@ -83,7 +83,7 @@ def _draw_thresholds(
 ) -> None:
     axes.axvspan(limit, 1, color=FAINT, alpha=0.45, linewidth=0)
     for method, curve in curves.items():
-        axes.plot(curve.x, curve.y, label=method, **looks[method])
+        axes.plot(curve.x, curve.y, label=legend_label(method), **looks[method])
     for cost, text in zip(trivial, ("ship everything", "reject everything"), strict=True):
         axes.axhline(cost, color=MUTED, linewidth=0.9, linestyle=(0, (4, 2)))
         _label(axes, f"{text}: {cost:.4g}", (0.0, cost), "left")

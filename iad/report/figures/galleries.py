@@ -19,7 +19,7 @@ from iad.report.figures.style import BAD, INK, MUTED, draw_picture, new_figure, 
 from iad.report.overlay import MapScale, map_colours, overlay
 
 EDGE, TILE, GAP, MIDDLE = 18, 187, 6, 30  # pixels, as all sizes here
-HEADER, CAPTION = 142, 38
+HEADER, CAPTION = 156, 38
 LARGEST = 4 * TILE  # side of a picture that is drawn as it is
 BAR, BAR_HEIGHT = 420, 16
 NOTE_TOP, NOTE_STEP, NOTE_LINES = 62, 24, 3  # below the title; more lines make the header taller

@@ -30,7 +30,8 @@ WIDTH, HEIGHT = 1600, 500  # pixels, as all sizes here
 LEFT, TOP = 18, 62
 TILE, GAP = 146, 10
 PANEL = 330  # side of a panel with curves
-ROOMY = 4  # so many methods have their names above their whiskers, more have them beside
+ROOMY = 4  # so many methods have large names, and their backbones below
+CROWDED = 9  # from so many on names are small
 PANELS = ((572, PANEL), (980, PANEL), (1364, 212))
 ONE_CLASS = "Curves and AUROC need good and defective test pictures"
 
@@ -144,20 +145,20 @@ def draw_estimates(axes: Axes, auroc: Mapping[str, Estimate], confidence: float,
     """Draw a dot and a whisker for each method, the best on top, and its name in the colour of its curves."""
     looks = method_lines(auroc)
     ranked = sorted(auroc, key=lambda method: auroc[method].value, reverse=True)
-    roomy = len(ranked) <= ROOMY
+    roomy, crowded = len(ranked) <= ROOMY, len(ranked) >= CROWDED
     for row, method in enumerate(ranked):
         found, colour = auroc[method], looks[method]["color"]
         if found.low is not None and found.high is not None:
             axes.plot([found.low, found.high], [row, row], linewidth=2.4, **looks[method])
         axes.plot(found.value, row, "o", color=colour, markersize=7 if roomy else 4, clip_on=False)
-        lift, size = (18, 9.5) if roomy else (-2.5, 7.5)
+        lift, size = (18, 9.5) if roomy else ((3.5, 6) if crowded else (5, 7.5))
         _write(axes, row, lift, method, color=colour, fontweight="bold", fontsize=size)
         _write(axes, row, lift, f"{found.value:.3f}", right=True, fontsize=size)
         if roomy:
             _write(axes, row, 8, labels.get(method, ""), color=MUTED, fontsize=7)
     axes.set(title="AUROC", xlabel=f"{100 * confidence:g} % interval", ylim=(len(ranked) - 0.6, -0.85), yticks=[])
     axes.spines["left"].set_visible(False)
-    _spread(axes, *((0.08, 0.92) if roomy else (0.42, 0.76)))
+    _spread(axes, 0.08, 0.92)
     axes.xaxis.set_major_locator(MaxNLocator(3))
 
 

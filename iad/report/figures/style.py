@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import io
 from collections.abc import Callable, Iterable
-from functools import wraps
+from functools import cache, wraps
 from itertools import cycle, islice
 from typing import Any, ParamSpec, TypeAlias, TypeVar
 
@@ -17,6 +17,8 @@ from matplotlib import rc_context
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
+from matplotlib.font_manager import FontProperties, findfont, get_font
+from matplotlib.text import Text
 from PIL import Image
 
 Dot: TypeAlias = tuple[float, float]
@@ -32,6 +34,7 @@ FAINT = "#D9DEE4"
 GOOD = "#8FA3B5"
 GOOD_TEXT = "#4F6579"  # the same, dark enough to read
 BAD = "#B3392F"
+MISSING = "\u25a1"  # a white square
 # Okabe and Ito, "Color Universal Design" (2008), without black and yellow: told apart with every kind of colour vision
 METHOD_COLOURS = ("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#D55E00")
 DASHES = ("solid", "dashed", "dotted")  # from the seventh method on
@@ -103,6 +106,8 @@ def png(figure: Figure, *, few_colours: bool = False) -> bytes:
     >>> png(new_figure(32, 16)) == png(new_figure(32, 16))
     True
     """
+    for text in figure.findobj(Text):
+        text.set_text(legible(text.get_text()))
     buffer = io.BytesIO()
     if few_colours:
         canvas = FigureCanvasAgg(figure)
@@ -115,6 +120,31 @@ def png(figure: Figure, *, few_colours: bool = False) -> bytes:
     else:
         figure.savefig(buffer, format="png", dpi=DPI, metadata={"Software": None})
     return buffer.getvalue()
+
+
+def legible(text: str) -> str:
+    """A text with a square for each letter that the font lacks, as those of Chinese: every machine draws the same.
+
+    >>> legible("\u96f6\u4ef6_$1.png, \u00e9 \u0416")
+    '\u25a1\u25a1_$1.png, \u00e9 \u0416'
+    """
+    known = _letters()
+    return "".join(letter if ord(letter) in known or letter == "\n" else MISSING for letter in text)
+
+
+def legend_label(name: str) -> str:
+    """A name as the label of a line: matplotlib leaves labels out that begin with an underscore.
+
+    >>> legend_label("vit"), legend_label("_vit")
+    ('vit', ' _vit')
+    """
+    return f" {name}" if name.startswith("_") else name
+
+
+@cache
+def _letters() -> frozenset[int]:
+    font = get_font(findfont(FontProperties(family=RC["font.family"])))
+    return frozenset(font.get_charmap())
 
 
 def method_lines(methods: Iterable[str]) -> dict[str, dict[str, Any]]:

@@ -13,6 +13,7 @@ from matplotlib.patches import Rectangle
 from matplotlib.ticker import MaxNLocator, NullFormatter
 
 from iad.report.figures.style import BAD, GOOD, INK, MUTED, bare, draw_picture, new_figure, pixel_axes, styled
+from iad.words import printable
 
 BINS = 40
 WIDE = 8  # highest score over median score, from which on the axis is logarithmic
@@ -146,6 +147,7 @@ def _cell(axes: Axes, row: int, column: int, counts: np.ndarray) -> None:
 
 
 def _caption(image_id: str, score: float, threshold: float) -> str:
+    image_id = printable(image_id)  # in one line
     name = image_id if len(image_id) <= LONGEST_ID else "\u2026" + image_id[1 - LONGEST_ID :]
     side = "above" if score >= threshold else "below"
     return f"{score:.4g}, {abs(score - threshold):.2g} {side}\n{name}"

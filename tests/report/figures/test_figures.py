@@ -212,3 +212,40 @@ def test_a_strip_without_pictures_is_a_small_figure_with_its_title():
     figure = picture_strip("vit: no misses", PIXELS[:0], [], [], 0.75)
     assert texts(figure) == ["vit: no misses", "threshold 0.75"]
     assert Image.open(io.BytesIO(png(figure))).height < 100
+
+
+AWKWARD = ("$^$", "a_1^2", "c\\d{e}%#", "_hidden", "two\nlines", "\u96f6\u4ef6", "\u0634\u0645\u0633", "\x1b[2J")
+
+
+def test_names_in_a_figure_are_as_they_are_whatever_they_are(recwarn):
+    strip = picture_strip(AWKWARD[0], PIXELS[: len(AWKWARD)], AWKWARD, np.arange(8) / 10, 0.5)
+    overall = drawn(AWKWARD, labels=dict(zip(AWKWARD, AWKWARD, strict=True)), caption=AWKWARD[1])
+    for figure in (strip, overall, confusion_matrix(AWKWARD[5], np.eye(2, dtype=int))):
+        Image.open(io.BytesIO(png(figure))).verify()
+    assert [str(one.message) for one in recwarn] == []  # matplotlib warns of each letter that it cannot draw
+    captions = [text.partition("\n")[2] for text in texts(strip)[2:]]
+    assert captions == [
+        "$^$",
+        "a_1^2",
+        "c\\d{e}%#",
+        "_hidden",
+        "two?lines",
+        "\u25a1\u25a1",
+        "\u0634\u0645\u0633",
+        "?[2J",
+    ]
+    assert texts(strip)[0] == "$^$"
+
+
+@pytest.mark.parametrize("count", [2, 6, 12])
+def test_no_name_and_no_value_touches_an_interval(count):
+    methods = [f"patch_resnet{number}" if count > 6 else f"patch_resne{number}" for number in range(count)]
+    found = {name: Estimate(0.9 + row / 200, 0.89 + row / 200, 0.91 + row / 200) for row, name in enumerate(methods)}
+    figure = drawn(methods, auroc=found, labels=dict.fromkeys(methods, "x"))
+    png(figure)
+    axes = next(one for one in figure.axes if one.get_title(loc="left") == "AUROC")
+    boxes = [text.get_window_extent() for text in axes.texts if text.get_text() in methods or text.get_text()[0] == "0"]
+    assert len(boxes) == 2 * count
+    whiskers = [line.get_window_extent() for line in axes.lines if len(line.get_xdata()) == 2]
+    assert len(whiskers) == count
+    assert not any(box.overlaps(whisker) for box in boxes for whisker in whiskers)

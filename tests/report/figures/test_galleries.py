@@ -56,7 +56,7 @@ def test_captions_verdicts_and_the_scale_are_written():
 
 
 LONG = (
-    "red from 0.592 on: no finite-sample guarantee: about 5 % of good parts like the 200 calibration pictures get a "
+    "red from 0.592 on: about 5 % of good parts like the 200 calibration pictures get a "
     "marked pixel, on average over such sets (each picture left out of a detector that changes with it, for which no "
     "bound is proven)"
 )
