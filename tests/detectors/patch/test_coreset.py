@@ -70,15 +70,24 @@ def minute(seed, n, d):
 KINDS = [normal, clustered, near_copies, far_off, huge_row, huge_coordinate, heavy_tails, minute]
 
 
-@pytest.mark.parametrize("pool", [7, 64, 2048])
-@pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.__name__)
-def test_the_order_is_that_of_the_plain_algorithm(kind, pool, device, monkeypatch):
+def assert_order(kind, pool, device, monkeypatch):
     monkeypatch.setattr(coreset, "POOL", pool)
     monkeypatch.setattr(coreset, "CHUNK", 100)
     monkeypatch.setattr(coreset, "CENTRES", 40)
     for seed in (0, 1):
         bank = kind(seed, 430, 33)
         assert greedy_coreset(bank, 120, seed=seed, device=device).tolist() == oracle(bank, 120, seed)
+
+
+@pytest.mark.parametrize("pool", [64, 2048])
+@pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.__name__)
+def test_the_order_is_that_of_the_plain_algorithm(kind, pool, device, monkeypatch):
+    assert_order(kind, pool, device, monkeypatch)
+
+
+@pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.__name__)
+def test_the_order_stays_where_a_pool_holds_few_rows(kind, monkeypatch):  # which takes many rounds
+    assert_order(kind, 7, "cpu", monkeypatch)
 
 
 @pytest.mark.parametrize(("n", "d"), [(1, 1), (2, 3), (50, 1), (300, 130)])
