@@ -18,6 +18,7 @@ from iad.errors import IadError
 
 KNOWN, NEW = 0, 1  # groups that are compared
 UNLIKELY = 0.001
+FEWEST = 8  # new pictures that are compared at once with fewer than twice as many known ones
 LOOK = ("width", "height", "coding", "quality", "colour", "bits")
 
 
@@ -144,7 +145,10 @@ def copies(pictures: PictureSet, known: PictureSet) -> tuple[np.ndarray, np.ndar
     """
     taken = _keys(known)
     same = np.array([not taken.isdisjoint(_keys(one)) for one in _each(pictures)], dtype=bool)
-    near = _partners(pictures, known)[:, KNOWN] >= 0
+    near = _near_known(pictures, known)
+    size = _few(known)
+    for rows in np.split(np.arange(len(pictures)), range(size, len(pictures), size)) if len(pictures) > size else ():
+        near[rows] |= _near_known(pictures.take(rows), known)
     return same, near & ~same
 
 
@@ -158,19 +162,21 @@ def split_new(pictures: PictureSet, known: PictureSet) -> tuple[np.ndarray, np.n
     Returns:
         Two bool `(N,)`: the same as one that is known or came before, and nearly the same.
     """
-    same, near = copies(pictures, known)
-    taken: set[str] = set()
+    keys = _keys(known)
+    same, near = np.zeros((2, len(pictures)), dtype=bool)
     for row, one in enumerate(_each(pictures)):
-        same[row] |= not taken.isdisjoint(_keys(one))
-        taken |= _keys(one)
-    near &= ~same
-    while True:  # each round leaves one of every pair out, until no pair is left
-        left = np.flatnonzero(~same & ~near)
-        partner = _partners(pictures.take(left), known)[:, NEW]
-        later = np.maximum(np.arange(len(left)), partner)[partner >= 0]
-        if not len(later):
-            return same, near
-        near[left[later]] = True
+        same[row] = not keys.isdisjoint(_keys(one))
+        keys |= _keys(one)
+    left = np.flatnonzero(~same)
+    near[left] = _near_earlier(pictures.take(left), known)
+    left, taken = left[~near[left]], known
+    # many of one part draw the average picture to it, so that they no longer set themselves apart: then a few at a time
+    while len(known) and len(left) and len(pictures) > _few(known):
+        some, left = left[: (size := _few(taken))], left[size:]
+        new = pictures.take(some)
+        near[some] = found = _near_earlier(new, taken)
+        taken = taken + new.take(~found)
+    return same, near
 
 
 def too_close(scores: np.ndarray, calibration: np.ndarray) -> np.ndarray:
@@ -202,6 +208,27 @@ def _each(pictures: PictureSet) -> Iterable[PictureSet]:
 
 def _keys(pictures: PictureSet) -> set[str]:
     return {*pictures.sha256, *pictures.pixels}
+
+
+def _few(known: PictureSet) -> int:
+    """How many pictures are compared with known ones at once, so that the average is not theirs alone."""
+    return max(len(known) // 2, FEWEST)
+
+
+def _near_known(pictures: PictureSet, known: PictureSet) -> np.ndarray:
+    return np.asarray(_partners(pictures, known)[:, KNOWN] >= 0)
+
+
+def _near_earlier(pictures: PictureSet, known: PictureSet) -> np.ndarray:
+    """Which pictures are near copies of a known one, or of one before them that is none, bool `(N,)`."""
+    near = _near_known(pictures, known)
+    while True:  # each round leaves one of every pair out, until no pair is left
+        left = np.flatnonzero(~near)
+        partner = _partners(pictures.take(left), known)[:, NEW]
+        later = np.maximum(np.arange(len(left)), partner)[partner >= 0]
+        if not len(later):
+            return near
+        near[left[later]] = True
 
 
 def _partners(pictures: PictureSet, known: PictureSet) -> np.ndarray:

@@ -97,7 +97,8 @@ def _classifier(good: np.ndarray, defective: np.ndarray) -> Callable[[np.ndarray
     rows = (rows - mean) / deviation
     target = np.repeat([-1 / len(good), 1 / len(defective)], [len(good), len(defective)])
     kernel = rows @ rows.T
-    weights = np.linalg.solve(kernel + RIDGE * np.trace(kernel) * np.eye(len(rows)), target)
+    ridge = max(RIDGE * np.trace(kernel), 1e-9)  # all borders may be the same
+    weights = np.linalg.solve(kernel + ridge * np.eye(len(rows)), target)
     direction = rows.T @ weights
     return lambda new: np.asarray((new - mean) / deviation @ direction)
 

@@ -76,6 +76,18 @@ def test_of_new_pictures_the_first_of_each_kind_is_taken(known, tmp_path):
     assert [Path(one).name for one in new.take(np.logical_or(*first)).ids] == ["b.jpg", "c.jpg", "d.bmp", "g.png"]
 
 
+@pytest.mark.parametrize("count", [3, 20, 120])
+def test_a_burst_of_one_part_counts_once_however_long_it_is(known, count):
+    rng = np.random.default_rng(0)
+    one = np.asarray(part(20, SIZE), dtype=float)
+    burst = np.clip(one + rng.normal(0, 1, (count, SIZE, SIZE, 3)), 0, 255).astype(np.uint8)
+    names = [f"{number}.png" for number in range(count)]
+    pictures = described(names, names, [Look(SIZE, SIZE, "lossless", 0, True, 8)] * count, burst)
+    same, near = split_new(pictures, known)
+    assert (same.any(), near.tolist()) == (False, [False] + [True] * (count - 1))
+    assert copies(pictures.take(near), known + pictures.take(~near))[1].all()
+
+
 def test_pictures_that_show_nothing_are_copies_only_where_all_pixels_are_the_same():
     look = Look(SIZE, SIZE, "lossless", 0, False, 8)
     grey = [np.full((SIZE, SIZE, 3), level, np.uint8) for level in (100, 101, 100)]

@@ -45,3 +45,8 @@ def test_a_few_of_one_product_give_no_hint_by_luck():
         rows = border_features(np.random.default_rng(seed).integers(0, 255, (19, 32, 32), dtype=np.uint8))
         found.append(separation(rows[:9], rows[9:]))
     assert np.mean(np.array(found) >= 0.95) < 0.01  # measured: 0.0025
+
+
+def test_borders_that_are_all_the_same_tell_nothing():
+    flat = border_features(np.zeros((6, SIDE, SIDE), np.uint8))
+    assert separation(flat, flat) == 0.5
