@@ -150,6 +150,8 @@ def _folders(good: Any, calibration: Any) -> tuple[Any, Any]:
     if not isinstance(good, str | Path):
         return good, calibration
     folder = Path(good)
+    if reads_as_bad(folder.resolve().name):
+        raise IadError(f"{folder}: reads as defective pictures; give a folder of good ones, or rename it")
     if calibration is None and (folder / APART).is_dir():
         calibration = folder / APART
     named = next((folder / name for name in GOOD if (folder / name).is_dir()), None)

@@ -107,10 +107,21 @@ def _merge(values: Any, wanted: Mapping[str, Any], above: str = "") -> Iterator[
         if isinstance(new, CommentedMap) and key not in WHOLE:
             yield from _merge(old, new, key)
         elif old != new or (key in WHOLE and list(old) != list(new)):
-            below = _take_lines_below(values, name) if key in WHOLE else ""
-            values[name] = new
-            _give_lines_below(values, name, below)
+            _replace(values, name, new, whole=key in WHOLE)
             yield key, old, new
+
+
+def _replace(values: CommentedMap, name: str, new: Any, *, whole: bool) -> None:
+    """Put a new value in, and keep the comment behind its key and the lines below it."""
+    old = values[name]
+    in_lines = isinstance(old, CommentedMap | CommentedSeq) and not old.fa.flow_style()
+    below = _take_lines_below(values, name) if whole or in_lines else ""
+    values[name] = new
+    if in_lines and isinstance(new, CommentedSeq):  # DVC writes a list in lines, below the comment of its key
+        comments = values.ca.items.setdefault(name, [None] * 4)
+        comments[3] = None
+        comments[2] = comments[2] or (CommentToken("\n", CommentMark(0), None) if below else None)
+    _give_lines_below(values, name, below)
 
 
 def _take_lines_below(values: Any, name: str) -> str:

@@ -43,7 +43,7 @@ class Verdict:
         pred_score: float, higher = more anomalous; NaN where `error` is set.
         p_value: conformal, (1 + calibration scores at least as high) / (1 + calibration scores): small means that few
             good pictures look so odd. NaN where `error` is set.
-        rejected: whether `pred_score >= threshold`; False where `error` is set.
+        rejected: whether `pred_score >= threshold`; None where `error` is set: such a picture is neither.
         anomaly_map: float32 `(S, S)` at the side of the prepared picture, smoothed, higher = more anomalous; None of a
             method that cannot say where.
         known: whether the bundle was made of this very picture, fitted to it or calibrated with it, so that its
@@ -56,7 +56,7 @@ class Verdict:
     path: Path | None
     pred_score: float
     p_value: float
-    rejected: bool
+    rejected: bool | None
     anomaly_map: np.ndarray | None = None
     known: bool = False
     error: str = ""
@@ -254,7 +254,7 @@ class Predictor:
 
     def _failed(self, one: Given, error: str) -> Verdict:
         known = one.sha256 in self._known
-        return Verdict(one.image_id, one.path, np.nan, np.nan, rejected=False, known=known, error=error)
+        return Verdict(one.image_id, one.path, np.nan, np.nan, rejected=None, known=known, error=error)
 
     def _no_number(self, one: Given, errors: Errors) -> str:
         error = f"{one.path or one.image_id}: {self.origin} gives it a score that is no number; fit the method again"

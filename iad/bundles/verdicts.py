@@ -233,8 +233,7 @@ def _draw(file: Path, verdict: Verdict, bundle: Bundle) -> list[str]:
 
 def _row(one: Verdict) -> dict[str, Any]:
     path = None if one.path is None else one.path.as_posix()
-    rejected = None if one.error else one.rejected
-    values = (one.image_id, path, one.pred_score, one.p_value, rejected, one.known, one.error)
+    values = (one.image_id, path, one.pred_score, one.p_value, one.rejected, one.known, one.error)
     return {
         name: encodable(value) if isinstance(value, str) else value
         for name, value in zip(COLUMNS, values, strict=True)

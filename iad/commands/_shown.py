@@ -100,7 +100,11 @@ def verdict_lines(found: Inspection, *, table: bool) -> Iterator[str]:
         yield f"{len(known)} {was} that the bundle was made of, so the verdict says nothing: {named(known)}"
     yield from (f"warning: {line}" for line in found.unlike)
     missing = f", {unread} not read" if (unread := len(found.verdicts) - len(read)) else ""
-    yield f"{sum(one.rejected for one in read)} of {len(read)} rejected (score >= {found.threshold:.4f}){missing}"
+    if read:
+        rejected = sum(bool(one.rejected) for one in read)
+        yield f"{rejected} of {len(read)} rejected (score >= {found.threshold:.4f}){missing}"
+    else:
+        yield f"nothing inspected: {counted(unread, 'picture')} not read"
 
 
 def _members(values: Mapping[str, Any]) -> Iterable[tuple[str, Mapping[str, Any]]]:

@@ -8,6 +8,7 @@ from typing import Any
 from iad import paths
 from iad.errors import IadError
 from iad.io import read_json
+from iad.report.results_notes import notes
 from iad.words import as_markdown, as_text, counted
 
 RESULTS_HEADER = (
@@ -34,6 +35,7 @@ def last_results(style: str) -> str:
     parts = [drawn(*results_rows(report, metrics)), localization_note(report)]
     for table in (localization_table(report), comparison_table(report), costs_table(report)):
         parts += [table[0], drawn(*table[1:])] if table else []
+    parts.append("\n".join(f"note: {line}" for line in notes(report)))
     if style != "markdown":
         parts.append(f"plots: {paths.OVERVIEW}, and more in {paths.PLOTS}; in the browser: dvc plots show --open")
     return "\n\n".join(part for part in parts if part)

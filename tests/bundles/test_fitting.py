@@ -197,6 +197,12 @@ def test_a_picture_both_fitted_to_and_set_apart_is_refused(here, tmp_path, tiny_
             calibration=tmp_path, backbone=tiny_vit, **SIZES)  # fmt: skip
 
 
+def test_a_folder_of_defective_pictures_is_refused_by_its_name(tmp_path):
+    (tmp_path / "broken").mkdir()
+    with pytest.raises(IadError, match="broken: reads as defective pictures; give a folder of good ones"):
+        iad.fit(tmp_path / "broken")
+
+
 def test_a_folder_with_defective_pictures_beside_others_is_refused(tmp_path):
     for name in ("Good", "NG"):
         (tmp_path / name).mkdir()

@@ -18,6 +18,25 @@ COMMITTED = (ROOT / "params.yaml").read_bytes()
 PRESETS = {path.stem: path for path in sorted((ROOT / "presets").glob("*.yaml"))}
 
 
+def test_lists_that_dvc_wrote_in_lines_are_replaced_too(repository):
+    from dvc.utils.hydra import apply_overrides
+
+    apply_overrides("params.yaml", ["method.k=10"])
+    assert "layers: [5, 7]" not in PARAMS.read_text()
+    preset("report")
+    found = load_params()
+    assert (found.vit.patches.layers, found.method.k) == ((), 1)
+    assert without_values(PARAMS.read_text()) == without_values(COMMITTED.decode())
+
+
+@pytest.mark.parametrize("new", ["[1, 2]", "[]"])
+def test_lines_below_a_list_in_lines_stay(new):
+    text = "a:\n  layers:\n  - 5\n  - 7\n\n  # below\n  tile: 0\nb: 1   # why\n"
+    assert overlay(text, f"a: {{layers: {new}}}", "here")[0] == (
+        f"a:\n  layers: {new}\n\n  # below\n  tile: 0\nb: 1   # why\n"
+    )
+
+
 @pytest.fixture(autouse=True)
 def repository(tmp_path, monkeypatch):
     shutil.copytree(ROOT / "presets", tmp_path / "presets")

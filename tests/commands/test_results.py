@@ -2,11 +2,13 @@
 
 import json
 
+import numpy as np
 import pytest
 
 from iad import paths
 from iad.commands.results import results
 from iad.errors import IadError
+from iad.io import read_json, read_table, write_json, write_table
 from iad.stages.evaluate import evaluate
 from iad.stages.threshold import threshold
 from tests.scored import METHODS, write_maps, write_scored
@@ -46,6 +48,31 @@ def test_the_table_holds_the_metrics_of_every_method_and_says_where_the_plots_ar
     assert markdown[1].startswith("|:--|:--|--:|")
     cells = [cell.strip() for cell in markdown[-1].strip("|").split("|")]
     assert "  ".join(cells).split() == table.splitlines()[-1].split()
+
+
+def test_notes_name_the_picture_that_a_threshold_rests_on_and_doubts_about_the_data(tmp_path, monkeypatch, capsys):
+    write_scored(tmp_path)
+    monkeypatch.chdir(tmp_path)
+    first, *others = METHODS
+    for method in METHODS:
+        threshold(method)
+    evaluate()
+    table = read_table(paths.SCORE / first / paths.CALIBRATION_SCORES)
+    table["score"] = np.arange(len(table), dtype=np.float64)
+    write_table(paths.SCORE / first / paths.CALIBRATION_SCORES, table)
+    file = paths.THRESHOLD / first / paths.THRESHOLD_FILE
+    write_json(file, read_json(file) | {"value": float(len(table) - 1)})
+    doubts = [{"what": "the border tells", "effect": "a method may know", "advice": "look"}, {"what": "few pictures"}]
+    write_json(paths.DATA_REPORT_COPY, {"findings": doubts})
+    capsys.readouterr()
+    results()
+    lines = [line for line in capsys.readouterr().out.splitlines() if line.startswith("note: ")]
+    told = "the border tells: a method may know; look; 1 more finding"
+    assert lines[0] == f"note: data check: {told} ({paths.DATA_REPORT_COPY})"
+    last = f"the threshold {len(table) - 1} is the score of one of {len(table)} good pictures"
+    assert lines[1].startswith(f"note: {first}: {last}")
+    assert table["image_id"].iloc[-1] in lines[1]
+    assert not [line for line in lines if line.startswith(f"note: {others[0]}:")]
 
 
 @pytest.mark.parametrize("masked", [True, False])
