@@ -200,7 +200,7 @@ def test_what_cannot_be_read_is_raised_or_a_verdict_that_says_why(here, inspecto
     check_same([second, fourth], list(inspector.predict([good, good])))
     for one in (first, third):
         assert np.isnan([one.pred_score, one.p_value]).all()
-        assert (one.rejected, one.anomaly_map) == (False, None)
+        assert (one.rejected, one.anomaly_map) == (None, None)
         assert "\n" not in one.error
     assert (first.path, third.path) == (torn, None)
     assert first.error.startswith(f"{torn}: ")
@@ -226,7 +226,7 @@ def test_a_score_that_is_no_number_passes_no_picture(here, bundle_at, monkeypatc
     monkeypatch.setattr(inspector.fitted.detector, "predict", broken)
     refused(rf"^{file}: .* a score that is no number", list, inspector.predict(file))
     (one,) = inspector.predict(file, errors="return")
-    assert (one.rejected, one.error != "") == (False, True)
+    assert (one.rejected, one.error != "") == (None, True)
 
 
 # threads and the process

@@ -135,7 +135,7 @@ def test_the_exit_code_says_what_was_found_and_help_says_what_it_means(sorted_ou
     assert "0 of 1 rejected" in shown
     assert shown.splitlines()[-1].endswith(", 1 not read")
     assert "1 of 1 rejected" in predicted(file, "torn.png", rejected[0], code=REJECTED)
-    assert "0 of 0 rejected" in predicted(file, "torn.png", code=UNREAD)
+    assert "nothing inspected: 1 picture not read" in predicted(file, "torn.png", code=UNREAD)
     text = " ".join(predicted("--help", code=0).split())
     for said in ("0 - every picture passed", "3 - one or more were rejected", "4 - none was rejected, but one or more"):
         assert said in text
