@@ -1,36 +1,35 @@
-"""Exact nearest neighbours in a bank of vectors, found through a cheap product whose error is known.
+"""Exact nearest neighbours in a bank of vectors, found through cheap products whose error is known.
 
-Three steps per block of queries:
+A filter names rows that may be among the k nearest of a query; no other can be. They are measured in float64, so that
+the answer is that of brute force, whatever the filter. Queries for which a filter names too many rows (in a bank of
+copies, say) go to the next one, and at last to brute force:
 
-1. A filter ranks all rows, in groups, by a product of limited precision (8-bit integers, or float32).
-2. The rows of the most promising groups are measured. The k-th nearest of them limits the distance of the true k-th
-   neighbour, so a group whose best row cannot reach that limit, the filter's error included, holds no neighbour.
-3. The rows of the groups that remain are measured, those that float32 cannot tell apart in float64.
-
-Few queries or few rows are multiplied at once, in float32, without groups that are measured first. So the answer is
-that of brute force in float64, whatever the filter. Queries for which a filter leaves too many groups
-(in a bank of copies, say) go to the next one, and at last to brute force.
+1. Few queries or few rows are multiplied at once, in float32.
+2. Many queries are compared with the clusters of the bank, once as many were asked as pay for making them.
+3. The others are multiplied with all rows, as 8-bit integers where the processor is fast at that, or in float32.
 """
 
 from __future__ import annotations
+
+from collections.abc import Iterator
+from threading import Lock
 
 import numpy as np
 import torch
 
 from iad.errors import IadError
-from iad.neighbors.codes import CARD, GROUP
-from iad.neighbors.filters import Filter, Float32Filter, Int8Filter, int8_is_fast
-from iad.neighbors.vectors import ROUNDING, TINY, as_tensor, full_precision, no_room
+from iad.neighbors.clusters import ClusterFilter, axes_that_help
+from iad.neighbors.filters import Candidates, Filter, Float32Filter, Int8Filter, int8_is_fast
+from iad.neighbors.measure import Measure
+from iad.neighbors.vectors import as_tensor, full_precision, no_room
 
 QUERIES = 1024  # queries answered together
-PAIRS = 256  # pairs of a query and a group measured together
-VALUES = 3 * 2**19  # and no more values of their rows than stay in the processor's cache
-PATIENCE = 48  # a filter that leaves more than this part of all groups is no help
 BRUTE_ROWS = 4096
 SMALL = 2**22  # queries times rows, up to which all products are taken at once, in the processor's cache
-MEDIUM = 2**25  # the same without 8-bit integers, in parts of SMALL
+MEDIUM = 2**25  # the same without 8-bit integers or clusters, in parts of SMALL
 FEW = 32  # queries that a part has at least
-EXACT = 256  # pairs of a query and a row measured together in float64
+CROWD = 48  # queries that are compared with clusters: each cluster has its price
+PAYS = 2048  # queries that pay for the clusters
 
 
 class ExactSearch:
@@ -56,11 +55,13 @@ class ExactSearch:
         if not len(bank):
             raise IadError("bank: no rows; an exact search needs one at least")
         self.device = torch.device(device)
-        self.at_once = 1 if device == "cpu" else CARD
-        self.relative = 4 * ROUNDING * (bank.shape[1] + 4)  # twice what two squared distances in float32 differ by
+        self.asked = 0
+        self.clusters: ClusterFilter | None = None
+        self._making = Lock()
         try:
             with full_precision(device):
                 self.bank = tensor.to(self.device)
+                self.measure = Measure(self.bank)
                 self.float32 = Float32Filter(self.bank)
                 self.filters: list[Filter] = [self.float32]
                 if low_precision and int8_is_fast(device):
@@ -90,13 +91,14 @@ class ExactSearch:
         tensor = as_tensor(queries, "queries", self.bank.shape[1])
         _require_rows(k, len(self.bank) - (hidden[1] - hidden[0]))
         distances, rows = np.empty((len(queries), k)), np.empty((len(queries), k), dtype=np.int64)
-        at_once = len(queries) * len(self.bank) <= (SMALL if len(self.filters) > 1 else MEDIUM)
+        many = len(queries) >= CROWD and self._has_clusters(len(queries))
+        at_once = len(queries) * len(self.bank) <= (SMALL if many or len(self.filters) > 1 else MEDIUM)
         step = min(QUERIES, max(FEW, SMALL // len(self.bank))) if at_once else QUERIES
         try:
             with full_precision(self.device.type) as dtype:
                 for start in range(0, len(queries), step):
                     part = tensor[start : start + step].to(self.device)
-                    squared, rows[start : start + step] = self._search(part, k, hidden, dtype, at_once=at_once)
+                    squared, rows[start : start + step] = self._search(part, k, hidden, dtype, at_once=at_once, many=many)
                     distances[start : start + step] = np.sqrt(squared)
         except torch.OutOfMemoryError:
             raise no_room(self.bank.shape) from None
@@ -111,106 +113,48 @@ class ExactSearch:
         found: np.ndarray = self.bank[torch.from_numpy(rows).to(self.device)].cpu().numpy()
         return found
 
+    def _has_clusters(self, queries: int) -> bool:
+        """Whether there are clusters to compare so many more queries with; they are made when it pays."""
+        with self._making:
+            before, self.asked = self.asked, self.asked + queries
+            if before < PAYS <= self.asked and (axes := axes_that_help(self.bank)):
+                self.clusters = ClusterFilter(self.bank, axes)
+        return self.clusters is not None
+
     def _search(
-        self, queries: torch.Tensor, k: int, hidden: tuple[int, int], dtype: torch.dtype, *, at_once: bool
+        self, queries: torch.Tensor, k: int, hidden: tuple[int, int], dtype: torch.dtype, *, at_once: bool, many: bool
     ) -> tuple[np.ndarray, np.ndarray]:
         squared, rows = np.empty((len(queries), k)), np.empty((len(queries), k), dtype=np.int64)
         left = torch.arange(len(queries), device=self.device)
-        if at_once:
-            query, row, done = self.float32.candidates(queries.to(dtype), k, hidden, PATIENCE + 4 * k)
-            there = done.cpu().numpy()
-            squared[there], rows[there] = self._nearest(queries, query.cpu().numpy(), row.cpu().numpy(), k)
+        for one in self._filters(at_once=at_once, many=many):
+            query, row, done = one(queries[left].to(dtype), k, hidden, self.measure)
+            there = left[done].cpu().numpy()
+            squared[there], rows[there] = self._nearest(queries[left], query, row, k)
             left = left[~done]
-        for one in self.filters:
             if not len(left):
                 return squared, rows
-            done, *answer = self._through(one, queries[left], k, hidden, dtype)
-            there = left[done].cpu().numpy()
-            squared[there], rows[there] = answer
-            left = left[~done]
         for query in left.tolist():
             squared[query], rows[query] = self._brute(queries[query], k, hidden)
         return squared, rows
 
-    def _through(
-        self, one: Filter, queries: torch.Tensor, k: int, hidden: tuple[int, int], dtype: torch.dtype
-    ) -> tuple[torch.Tensor, np.ndarray, np.ndarray]:
-        """Which queries this filter settles, bool `(M,)`, and their squared distances and rows, `(settled, k)`."""
-        ranked = one.rank(queries.to(dtype), hidden)
-        owner, group = ranked.best_groups(k)
-        measured = self._measure(queries, owner, group, hidden)  # (M * seeds, GROUP)
-        nearest = measured.view(len(queries), -1)
-        if nearest.shape[1] < k:
-            none = torch.zeros(len(queries), dtype=torch.bool, device=self.device)
-            return none, np.empty((0, k)), np.empty((0, k), dtype=np.int64)
-        limit = nearest.topk(k, dim=1, largest=False).values[:, -1] * (1 + self.relative) + TINY
-        more_owner, more_group, done = ranked.groups_within(limit, len(self.bank) // GROUP // PATIENCE + 4 * k)
-        keep = done[owner]
-        owner, group, measured = owner[keep], group[keep], measured[keep]
-        more = self._measure(queries, more_owner, more_group, hidden)
-        pairs = torch.cat([owner, more_owner]), torch.cat([group, more_group]), torch.cat([measured, more])
-        return done, *self._settle(queries, *pairs, limit, k)
-
-    def _measure(
-        self, queries: torch.Tensor, owner: torch.Tensor, group: torch.Tensor, hidden: tuple[int, int]
-    ) -> torch.Tensor:
-        """Squared distances in float32 `(P, GROUP)` of queries `owner` to the rows of `group`; infinite if hidden."""
-        size, dimensions = self.bank.shape
-        squared = torch.empty(len(owner), GROUP, dtype=torch.float32, device=self.device)
-        inside = torch.arange(GROUP, device=self.device)
-        step = max(1, min(PAIRS, VALUES // (GROUP * dimensions))) * self.at_once
-        # new memory takes time
-        space = torch.empty(min(step, len(owner)) * GROUP, dimensions, dtype=torch.float32, device=self.device)
-        for start in range(0, len(owner), step):
-            part = slice(start, start + step)
-            rows = group[part, None] * GROUP + inside
-            found = space[: rows.numel()]
-            torch.index_select(self.bank, 0, rows.clamp(max=size - 1).flatten(), out=found)
-            vectors = found.view(*rows.shape, dimensions).sub_(queries[owner[part], None])
-            out_of_reach = (rows >= size) | ((rows >= hidden[0]) & (rows < hidden[1]))
-            squared[part] = torch.linalg.vecdot(vectors, vectors).masked_fill_(out_of_reach, torch.inf)
-        return squared
-
-    def _settle(
-        self,
-        queries: torch.Tensor,
-        owner: torch.Tensor,
-        group: torch.Tensor,
-        squared: torch.Tensor,
-        limit: torch.Tensor,
-        k: int,
-    ) -> tuple[np.ndarray, np.ndarray]:
-        """The k nearest of the measured rows of each query, in float64, and their places in the bank."""
-        pair, place = torch.nonzero(squared <= limit[owner, None], as_tuple=True)
-        who, row = owner[pair].cpu().numpy(), (group[pair] * GROUP + place).cpu().numpy()
-        close = squared[pair, place].cpu().numpy()
-        order = np.lexsort((close, who))
-        who, row, close = who[order], row[order], close[order]
-        first = np.flatnonzero(np.diff(who, prepend=-1))
-        lengths = np.diff(np.append(first, len(who)))
-        kth = np.repeat(close[first + k - 1], lengths)
-        keep = close <= kth * (1 + self.relative) + TINY
-        return self._nearest(queries, who[keep], row[keep], k)
+    def _filters(self, *, at_once: bool, many: bool) -> Iterator[Candidates]:
+        """What names candidates, one after the other."""
+        if at_once:
+            yield self.float32.at_once
+        elif many and self.clusters:
+            yield self.clusters.candidates
+        yield from (one.candidates for one in self.filters)
 
     def _nearest(
-        self, queries: torch.Tensor, who: np.ndarray, row: np.ndarray, k: int
+        self, queries: torch.Tensor, query: torch.Tensor, row: torch.Tensor, k: int
     ) -> tuple[np.ndarray, np.ndarray]:
-        """The k nearest in float64 of the rows that may be; `who` ascends, and has k or more of each of its queries."""
-        exact = self._exact(queries, who, row)
-        order = np.lexsort((row, exact, who))
-        first = np.flatnonzero(np.diff(who, prepend=-1))  # where each query's rows begin
+        """The k nearest in float64 of the rows that may be: k or more of a query, or none."""
+        exact = self.measure.squared(queries, query, row, exact=True).cpu().numpy()
+        who, rows = query.cpu().numpy(), row.cpu().numpy()
+        order = np.lexsort((rows, exact, who))
+        first = np.flatnonzero(np.diff(who[order], prepend=-1))  # where each query's rows begin
         chosen = order[first[:, None] + np.arange(k)]
-        return exact[chosen], row[chosen]
-
-    def _exact(self, queries: torch.Tensor, who: np.ndarray, row: np.ndarray) -> np.ndarray:
-        exact = np.empty(len(who))
-        step = EXACT * self.at_once
-        for start in range(0, len(who), step):
-            part = slice(start, start + step)
-            vectors = self.bank[torch.from_numpy(row[part]).to(self.device)].double()
-            vectors -= queries[torch.from_numpy(who[part]).to(self.device)]
-            exact[part] = torch.linalg.vecdot(vectors, vectors).cpu().numpy()
-        return exact
+        return exact[chosen], rows[chosen]
 
     def _brute(self, query: torch.Tensor, k: int, hidden: tuple[int, int]) -> tuple[np.ndarray, np.ndarray]:
         squared = np.empty(len(self.bank))

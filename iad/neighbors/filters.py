@@ -6,16 +6,25 @@ For a query x and a row y of the bank, the nearest row has the largest t(x, y) =
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
-from typing import Protocol
+from typing import Protocol, TypeAlias
 
 import torch
 
 from iad.neighbors.codes import CARD, CHUNK, GROUP, LARGEST, SUPER, BankCodes
+from iad.neighbors.measure import Measure
 from iad.neighbors.vectors import ROUNDING, TINY, fast_product
 
 SLACK = 4e-6  # relative error of the few float32 operations that turn a product into a limit
+PATIENCE = 48  # a filter that leaves more than this part of all groups is no help
+
+Found: TypeAlias = tuple[torch.Tensor, torch.Tensor, torch.Tensor]
+"""Query and row of each candidate, and which queries are settled by them."""
+
+Candidates: TypeAlias = Callable[[torch.Tensor, int, tuple[int, int], Measure], Found]
+"""What `Filter.candidates` is."""
 
 
 @dataclass(frozen=True)
@@ -90,17 +99,55 @@ class Ranked:
 
 
 class Filter(Protocol):
-    """Ranks the rows of a bank for queries.
+    """Names the rows of a bank that may be nearest."""
 
-    These come as float32, or as float64 where products of float32 are lowered (see `full_precision`).
+    def candidates(self, queries: torch.Tensor, k: int, hidden: tuple[int, int], measure: Measure) -> Found:
+        """Every row that may be one of the k nearest of queries `(M, D)`.
+
+        These come as float32, or as float64 where products of float32 are lowered (see `full_precision`). Rows in
+        [hidden[0], hidden[1]) are no neighbours.
+
+        Returns:
+            Query and row of each candidate, int64 `(P,)`, and which queries have not too many of them, bool `(M,)`; the
+            others are left out.
+        """
+        ...
+
+
+class RankingFilter:
+    """A filter that multiplies queries with all rows, and ranks these in groups.
+
+    The rows of the most promising groups are measured. The k-th nearest of them limits the distance of the true k-th
+    neighbour, so a group whose best row cannot reach that limit, the filter's error included, holds no neighbour. The
+    rows of the groups that remain are measured too.
     """
 
     def rank(self, queries: torch.Tensor, hidden: tuple[int, int]) -> Ranked:
         """Rank for queries `(M, D)`; rows in [hidden[0], hidden[1]) take no part."""
-        ...
+        raise NotImplementedError
+
+    def candidates(self, queries: torch.Tensor, k: int, hidden: tuple[int, int], measure: Measure) -> Found:
+        """As `Filter` has it."""
+        ranked, queries = self.rank(queries, hidden), queries.float()
+        owner, group = ranked.best_groups(k)
+        measured = measure.groups(queries, owner, group, hidden)  # (M * seeds, GROUP)
+        nearest = measured.view(len(queries), -1)
+        if nearest.shape[1] < k:
+            none = torch.empty(0, dtype=torch.int64, device=owner.device)
+            return none, none, torch.zeros(len(queries), dtype=torch.bool, device=owner.device)
+        limit = measure.limit(nearest, k)
+        more_owner, more_group, done = ranked.groups_within(limit, len(measure.bank) // GROUP // PATIENCE + 4 * k)
+        more = measure.groups(queries, more_owner, more_group, hidden)
+        keep = done[owner]
+        owner, group = torch.cat([owner[keep], more_owner]), torch.cat([group[keep], more_group])
+        squared = torch.cat([measured[keep], more])
+        pair, place = torch.nonzero(squared <= limit[owner, None], as_tuple=True)
+        query, row = owner[pair], group[pair] * GROUP + place
+        near = measure.closest(query, squared[pair, place], len(queries), k)
+        return query[near], row[near], done
 
 
-class Int8Filter:
+class Int8Filter(RankingFilter):
     """Products of 8-bit integers."""
 
     def __init__(self, bank: torch.Tensor) -> None:
@@ -123,7 +170,7 @@ class Int8Filter:
         )
 
 
-class Float32Filter:
+class Float32Filter(RankingFilter):
     """Products in float32."""
 
     def __init__(self, bank: torch.Tensor) -> None:
@@ -164,18 +211,12 @@ class Float32Filter:
             norm=norm.square(),
         )
 
-    def candidates(
-        self, queries: torch.Tensor, k: int, hidden: tuple[int, int], patience: int
-    ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-        """Every row that may be one of the k nearest, from all values at once: for few queries or few rows.
+    def at_once(self, queries: torch.Tensor, k: int, hidden: tuple[int, int], _: Measure) -> Found:
+        """As `candidates`, from all values at once: for few queries or few rows.
 
         Row r belongs to the group r modulo the number of groups; the last rows, which fill no group, stand alone.
-
-        Returns:
-            Query and row of each candidate, int64 `(P,)`, and which queries have no more than `patience` groups of
-            them, bool `(M,)`; the others are left out.
         """
-        size = len(self.bank)
+        size, patience = len(self.bank), PATIENCE + 4 * k
         groups = size // GROUP if size >= 8 * GROUP * k else 0
         values = self._values(queries, 0, size, hidden)  # (N, M)
         best = values[: groups * GROUP].view(GROUP, groups, len(queries)).amax(0)

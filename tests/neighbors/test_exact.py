@@ -5,16 +5,26 @@ import pytest
 import torch
 
 from iad.errors import IadError
+from iad.neighbors import clusters as cluster_filter
 from iad.neighbors import codes
 from iad.neighbors import exact as exact_search
+from iad.neighbors.clusters import ClusterFilter
 from iad.neighbors.exact import ExactSearch
 from iad.neighbors.filters import Float32Filter, Int8Filter
 from tests.helpers import int8_products_are_exact
 from tests.process_state import LoweredProducts, process_state, unusual_settings
 
 INT8_IS_EXACT = int8_products_are_exact()
+
+
+def clusters(bank):
+    return ClusterFilter(bank, axes=min(5, bank.shape[1]))
+
+
 CHAINS = {
     "direct": [],
+    "clusters": [clusters],
+    "clusters, float32": [clusters, Float32Filter],
     "int8": [Int8Filter],
     "float32": [Float32Filter],
     "both": [Int8Filter, Float32Filter],
@@ -33,8 +43,9 @@ def search(chain, bank, queries, k, hidden=(0, 0), device="cpu"):
     if Int8Filter in CHAINS[chain] and not INT8_IS_EXACT:
         pytest.skip("this processor's products of 8-bit integers saturate or are not there")
     searched = ExactSearch(bank, low_precision=False, device=device)
-    searched.filters = [one(searched.bank) for one in CHAINS[chain]]
     with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(cluster_filter, "ROWS", 100)
+        searched.filters = [one(searched.bank) for one in CHAINS[chain]]
         for limit in ("SMALL", "MEDIUM"):
             patch.setattr(exact_search, limit, getattr(exact_search, limit) if chain == "direct" else 0)
         return searched.search(queries, k, hidden=hidden)
