@@ -22,6 +22,7 @@ import torch
 
 from iad.neighbors.codes import GROUP
 from iad.neighbors.filters import Found
+from iad.neighbors.hidden import Hidden
 from iad.neighbors.measure import Measure
 from iad.neighbors.vectors import CHUNK, ROUNDING, TINY
 
@@ -91,7 +92,7 @@ class ClusterFilter:
             self.radius[number] = squared.max().sqrt()
         self.moved = (self.means.double()[:, None] @ self.axes.double())[:, 0].float()  # (clusters, m)
 
-    def candidates(self, queries: torch.Tensor, k: int, hidden: tuple[int, int], measure: Measure) -> Found:
+    def candidates(self, queries: torch.Tensor, k: int, hidden: Hidden, measure: Measure) -> Found:
         """As `iad.neighbors.filters.Filter` has it."""
         search = _Search(self, queries, k, hidden, measure)
         query, row, done = search.within(search.limit())
@@ -121,7 +122,7 @@ class _Search:
     """What is known while queries are compared with the clusters, one cluster after the other."""
 
     def __init__(
-        self, clusters: ClusterFilter, queries: torch.Tensor, k: int, hidden: tuple[int, int], measure: Measure
+        self, clusters: ClusterFilter, queries: torch.Tensor, k: int, hidden: Hidden, measure: Measure
     ) -> None:
         self.clusters, self.queries, self.k, self.hidden, self.measure = clusters, queries, k, hidden, measure
         placed = queries.double() - clusters.mean
@@ -140,10 +141,11 @@ class _Search:
         for cluster, place in _parts(near.flatten(), len(self.clusters.rows)):
             query = place // near.shape[1]
             values = self._short(cluster, query).short @ self.clusters.short[cluster].T  # in any precision
-            values.masked_fill_(self._is_hidden(self.clusters.rows[cluster]), -torch.inf)
+            values.masked_fill_(self.hidden.has(self.clusters.rows[cluster].expand(len(query), -1), query), -torch.inf)
             rows.view(-1, wanted)[place] = self.clusters.rows[cluster][values.topk(wanted, dim=1).indices]
         row = rows.view(len(near), -1)
-        there = (row < self.clusters.size) & ~self._is_hidden(row)
+        everyone = torch.arange(len(row), device=row.device)
+        there = (row < self.clusters.size) & ~self.hidden.has(row, everyone)
         found = torch.full(row.shape, torch.inf, dtype=torch.float32, device=row.device)
         found[there] = self.measure.squared(self.queries.float(), torch.nonzero(there)[:, 0], row[there])
         if self.k > found.shape[1]:
@@ -194,14 +196,11 @@ class _Search:
             places.append(place[pair])
             rows.append(group[pair] * GROUP + inside + start)
         place, row = torch.cat(places), self.clusters.rows[cluster][torch.cat(rows)]
-        seen = ~self._is_hidden(row)
+        seen = ~self.hidden.has(row, query[place])
         return place[seen], row[seen]
 
     def _short(self, cluster: int, query: torch.Tensor) -> Placed:
         return self.clusters.place(cluster, self.placed[query], self.squared[query, cluster])
-
-    def _is_hidden(self, rows: torch.Tensor) -> torch.Tensor:
-        return (rows >= self.hidden[0]) & (rows < self.hidden[1])
 
 
 def axes_that_help(bank: torch.Tensor) -> int | None:

@@ -16,6 +16,8 @@ from dataclasses import dataclass
 
 import torch
 
+from iad.neighbors.hidden import Hidden
+
 GROUP = 16  # rows of the bank whose best product stands for all
 SUPER = 16  # groups that are looked at together
 CHUNK = 2048  # rows of the bank in one product with MANY queries: their products stay in the processor's cache
@@ -119,11 +121,8 @@ class BankCodes:
         residual, norm = (placed - rounded).norm(dim=1), placed.norm(dim=1)
         return QueryCodes(integers, step.float(), residual.float(), rounded.norm(dim=1).float(), norm)
 
-    def products(self, queries: torch.Tensor, hidden: tuple[int, int]) -> torch.Tensor:
-        """Largest product in each group with queries, int8 `(K, M)`: int32 `(groups, M)`.
-
-        Rows in [hidden[0], hidden[1]) take no part.
-        """
+    def products(self, queries: torch.Tensor, hidden: Hidden) -> torch.Tensor:
+        """Largest product in each group with queries, int8 `(K, M)`: int32 `(groups, M)`; hidden rows take no part."""
         asked = queries.shape[1]
         chunk = CHUNK * min(max(MANY // max(asked, 1), 1), CARD)  # each product packs the queries anew
         if self.device.type != "cpu":
@@ -132,11 +131,12 @@ class BankCodes:
         count = queries.shape[1]
         best = torch.empty(len(self.step), count, dtype=torch.int32, device=self.device)
         space = torch.empty(chunk, count, dtype=torch.int32, device=self.device)
+        absent = [*hidden.blocks(), (self.size, len(self.integers), slice(None))]
         for start in range(0, len(self.integers), chunk):
             rows = self.integers[start : start + chunk]
             product = torch._int_mm(rows, queries, out=space[: len(rows)])
-            for first, last in (hidden, (self.size, len(self.integers))):
-                product[max(first - start, 0) : max(last - start, 0)] = torch.iinfo(torch.int32).min
+            for first, last, columns in absent:
+                product[max(first - start, 0) : max(last - start, 0), columns] = torch.iinfo(torch.int32).min
             groups = slice(start // GROUP, (start + len(rows)) // GROUP)
             torch.amax(product.view(-1, GROUP, count), 1, out=best[groups])
         return best[:, :asked]

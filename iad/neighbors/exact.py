@@ -20,6 +20,7 @@ import torch
 from iad.errors import IadError
 from iad.neighbors.clusters import ClusterFilter, axes_that_help
 from iad.neighbors.filters import Candidates, Filter, Float32Filter, Int8Filter, int8_is_fast
+from iad.neighbors.hidden import Hidden
 from iad.neighbors.measure import Measure
 from iad.neighbors.vectors import as_tensor, full_precision, no_room
 
@@ -69,13 +70,14 @@ class ExactSearch:
         except torch.OutOfMemoryError:
             raise no_room(bank.shape) from None
 
-    def search(self, queries: np.ndarray, k: int, *, hidden: tuple[int, int] = (0, 0)) -> tuple[np.ndarray, np.ndarray]:
+    def search(self, queries: np.ndarray, k: int, *, hidden: np.ndarray | None = None) -> tuple[np.ndarray, np.ndarray]:
         """Find the k nearest rows of the bank; of rows equally near, those that come first.
 
         Args:
             queries: float32 `(M, D)`.
             k: number of neighbours, at least 1.
-            hidden: rows `hidden[0]` up to, but without, `hidden[1]` are no neighbours (a picture's own patches).
+            hidden: int64 `(M, 2)`, or `(1, 2)` for all queries alike: rows from the first up to, but without, the second
+                are no neighbours (a picture's own patches); queries with the same rows best follow one another.
 
         Returns:
             Distances, float64 `(M, k)`, ascending, and rows, int64 `(M, k)`.
@@ -84,12 +86,14 @@ class ExactSearch:
             IadError: if fewer than k rows can be neighbours, or the queries are not float32, finite and of D values.
 
         >>> search = ExactSearch(np.float32([[0], [1], [5]]))
-        >>> distances, rows = search.search(np.float32([[0]]), 1, hidden=(0, 2))  # rows 0 and 1 are the picture's own
+        >>> distances, rows = search.search(np.float32([[0]]), 1, hidden=np.array([[0, 2]]))  # its picture's own are 0 and 1
         >>> distances.tolist(), rows.tolist()
         ([[5.0]], [[2]])
         """
         tensor = as_tensor(queries, "queries", self.bank.shape[1])
-        _require_rows(k, len(self.bank) - (hidden[1] - hidden[0]))
+        unseen = torch.from_numpy(np.zeros((1, 2), np.int64) if hidden is None else hidden).to(self.device)
+        _require_rows(k, len(self.bank) - int((unseen[:, 1] - unseen[:, 0]).max()) if len(unseen) else len(self.bank))
+        own = Hidden(unseen.expand(len(queries), 2))
         distances, rows = np.empty((len(queries), k)), np.empty((len(queries), k), dtype=np.int64)
         many = len(queries) >= CROWD and self._has_clusters(len(queries))
         at_once = len(queries) * len(self.bank) <= (SMALL if many or len(self.filters) > 1 else MEDIUM)
@@ -98,7 +102,7 @@ class ExactSearch:
             with full_precision(self.device.type) as dtype:
                 for start in range(0, len(queries), step):
                     part = tensor[start : start + step].to(self.device)
-                    squared, rows[start : start + step] = self._search(part, k, hidden, dtype, at_once=at_once, many=many)
+                    squared, rows[start : start + step] = self._search(part, k, own[start : start + step], dtype, at_once=at_once, many=many)
                     distances[start : start + step] = np.sqrt(squared)
         except torch.OutOfMemoryError:
             raise no_room(self.bank.shape) from None
@@ -122,19 +126,19 @@ class ExactSearch:
         return self.clusters is not None
 
     def _search(
-        self, queries: torch.Tensor, k: int, hidden: tuple[int, int], dtype: torch.dtype, *, at_once: bool, many: bool
+        self, queries: torch.Tensor, k: int, hidden: Hidden, dtype: torch.dtype, *, at_once: bool, many: bool
     ) -> tuple[np.ndarray, np.ndarray]:
         squared, rows = np.empty((len(queries), k)), np.empty((len(queries), k), dtype=np.int64)
         left = torch.arange(len(queries), device=self.device)
         for one in self._filters(at_once=at_once, many=many):
-            query, row, done = one(queries[left].to(dtype), k, hidden, self.measure)
+            query, row, done = one(queries[left].to(dtype), k, hidden[left], self.measure)
             there = left[done].cpu().numpy()
             squared[there], rows[there] = self._nearest(queries[left], query, row, k)
             left = left[~done]
             if not len(left):
                 return squared, rows
         for query in left.tolist():
-            squared[query], rows[query] = self._brute(queries[query], k, hidden)
+            squared[query], rows[query] = self._brute(queries[query], k, hidden.ranges[query].tolist())
         return squared, rows
 
     def _filters(self, *, at_once: bool, many: bool) -> Iterator[Candidates]:
@@ -156,7 +160,7 @@ class ExactSearch:
         chosen = order[first[:, None] + np.arange(k)]
         return exact[chosen], rows[chosen]
 
-    def _brute(self, query: torch.Tensor, k: int, hidden: tuple[int, int]) -> tuple[np.ndarray, np.ndarray]:
+    def _brute(self, query: torch.Tensor, k: int, hidden: list[int]) -> tuple[np.ndarray, np.ndarray]:
         squared = np.empty(len(self.bank))
         for start in range(0, len(self.bank), BRUTE_ROWS):
             vectors = self.bank[start : start + BRUTE_ROWS].double() - query.double()

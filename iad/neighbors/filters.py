@@ -14,6 +14,7 @@ from typing import Protocol, TypeAlias
 import torch
 
 from iad.neighbors.codes import CARD, CHUNK, GROUP, LARGEST, SUPER, BankCodes
+from iad.neighbors.hidden import Hidden
 from iad.neighbors.measure import Measure
 from iad.neighbors.vectors import ROUNDING, TINY, fast_product
 
@@ -23,7 +24,7 @@ PATIENCE = 48  # a filter that leaves more than this part of all groups is no he
 Found: TypeAlias = tuple[torch.Tensor, torch.Tensor, torch.Tensor]
 """Query and row of each candidate, and which queries are settled by them."""
 
-Candidates: TypeAlias = Callable[[torch.Tensor, int, tuple[int, int], Measure], Found]
+Candidates: TypeAlias = Callable[[torch.Tensor, int, Hidden, Measure], Found]
 """What `Filter.candidates` is."""
 
 
@@ -101,11 +102,11 @@ class Ranked:
 class Filter(Protocol):
     """Names the rows of a bank that may be nearest."""
 
-    def candidates(self, queries: torch.Tensor, k: int, hidden: tuple[int, int], measure: Measure) -> Found:
+    def candidates(self, queries: torch.Tensor, k: int, hidden: Hidden, measure: Measure) -> Found:
         """Every row that may be one of the k nearest of queries `(M, D)`.
 
-        These come as float32, or as float64 where products of float32 are lowered (see `full_precision`). Rows in
-        [hidden[0], hidden[1]) are no neighbours.
+        These come as float32, or as float64 where products of float32 are lowered (see `full_precision`). Hidden rows
+        are no neighbours.
 
         Returns:
             Query and row of each candidate, int64 `(P,)`, and which queries have not too many of them, bool `(M,)`; the
@@ -122,11 +123,11 @@ class RankingFilter:
     rows of the groups that remain are measured too.
     """
 
-    def rank(self, queries: torch.Tensor, hidden: tuple[int, int]) -> Ranked:
-        """Rank for queries `(M, D)`; rows in [hidden[0], hidden[1]) take no part."""
+    def rank(self, queries: torch.Tensor, hidden: Hidden) -> Ranked:
+        """Rank for queries `(M, D)`; hidden rows take no part."""
         raise NotImplementedError
 
-    def candidates(self, queries: torch.Tensor, k: int, hidden: tuple[int, int], measure: Measure) -> Found:
+    def candidates(self, queries: torch.Tensor, k: int, hidden: Hidden, measure: Measure) -> Found:
         """As `Filter` has it."""
         ranked, queries = self.rank(queries, hidden), queries.float()
         owner, group = ranked.best_groups(k)
@@ -153,8 +154,8 @@ class Int8Filter(RankingFilter):
     def __init__(self, bank: torch.Tensor) -> None:
         self.codes = BankCodes(bank)
 
-    def rank(self, queries: torch.Tensor, hidden: tuple[int, int]) -> Ranked:
-        """Rank for queries `(M, D)`; rows in [hidden[0], hidden[1]) take no part."""
+    def rank(self, queries: torch.Tensor, hidden: Hidden) -> Ranked:
+        """Rank for queries `(M, D)`; hidden rows take no part."""
         codes, coded = self.codes, self.codes.encode(queries)
         ones = torch.ones_like(coded.residual)
         norm = coded.norm.float()
@@ -186,8 +187,8 @@ class Float32Filter(RankingFilter):
         self.norm = padded.view(-1, GROUP).amax(1)
         self.largest = float(self.norm.max())
 
-    def rank(self, queries: torch.Tensor, hidden: tuple[int, int]) -> Ranked:
-        """Rank for queries `(M, D)`; rows in [hidden[0], hidden[1]) take no part."""
+    def rank(self, queries: torch.Tensor, hidden: Hidden) -> Ranked:
+        """Rank for queries `(M, D)`; hidden rows take no part."""
         size, dimensions = self.bank.shape
         count = len(queries)
         device = self.bank.device
@@ -211,7 +212,7 @@ class Float32Filter(RankingFilter):
             norm=norm.square(),
         )
 
-    def at_once(self, queries: torch.Tensor, k: int, hidden: tuple[int, int], _: Measure) -> Found:
+    def at_once(self, queries: torch.Tensor, k: int, hidden: Hidden, _: Measure) -> Found:
         """As `candidates`, from all values at once: for few queries or few rows.
 
         Row r belongs to the group r modulo the number of groups; the last rows, which fill no group, stand alone.
@@ -236,11 +237,12 @@ class Float32Filter(RankingFilter):
         place, member = torch.nonzero(hit, as_tuple=True)
         return query[place], rows[place, member], done
 
-    def _values(self, queries: torch.Tensor, start: int, stop: int, hidden: tuple[int, int]) -> torch.Tensor:
+    def _values(self, queries: torch.Tensor, start: int, stop: int, hidden: Hidden) -> torch.Tensor:
         """t(x, y) of rows `start` to `stop` in float32 `(n, M)`; -inf if hidden."""
         rows = self.bank[start:stop]
         product = fast_product(rows, queries).sub_(self.halved[start:stop, None])
-        product[max(hidden[0] - start, 0) : max(hidden[1] - start, 0)] = -torch.inf
+        for first, last, columns in hidden.blocks():
+            product[max(first - start, 0) : max(last - start, 0), columns] = -torch.inf
         return product
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import torch
 
 from iad.neighbors.codes import CARD, GROUP
+from iad.neighbors.hidden import Hidden
 from iad.neighbors.vectors import ROUNDING, TINY
 
 VALUES = 2**17  # of the rows measured together; no more than stays in a processor's cache
@@ -43,7 +44,7 @@ class Measure:
         return found
 
     def groups(
-        self, queries: torch.Tensor, who: torch.Tensor, group: torch.Tensor, hidden: tuple[int, int]
+        self, queries: torch.Tensor, who: torch.Tensor, group: torch.Tensor, hidden: Hidden
     ) -> torch.Tensor:
         """Squared distances, float32 `(P, GROUP)`, of queries `who` to the rows of `group`; infinite if hidden."""
         size, dimensions = self.bank.shape
@@ -57,7 +58,7 @@ class Measure:
             found = space[: rows.numel()]
             torch.index_select(self.bank, 0, rows.clamp(max=size - 1).flatten(), out=found)
             vectors = found.view(*rows.shape, dimensions).sub_(queries[who[part], None])
-            out_of_reach = (rows >= size) | ((rows >= hidden[0]) & (rows < hidden[1]))
+            out_of_reach = (rows >= size) | hidden.has(rows, who[part])
             squared[part] = torch.linalg.vecdot(vectors, vectors).masked_fill_(out_of_reach, torch.inf)
         return squared
 

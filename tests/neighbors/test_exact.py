@@ -48,7 +48,7 @@ def search(chain, bank, queries, k, hidden=(0, 0), device="cpu"):
         searched.filters = [one(searched.bank) for one in CHAINS[chain]]
         for limit in ("SMALL", "MEDIUM"):
             patch.setattr(exact_search, limit, getattr(exact_search, limit) if chain == "direct" else 0)
-        return searched.search(queries, k, hidden=hidden)
+        return searched.search(queries, k, hidden=np.array([hidden]))
 
 
 def assert_nearest(distances, rows, bank, queries, k, hidden=(0, 0)):
@@ -240,7 +240,7 @@ def test_neighbours_stay_exact_where_products_are_lowered(kind, chain):
 def test_whole_searches_agree_on_every_device(queries, device, monkeypatch):
     monkeypatch.setattr(exact_search, "SMALL", 0)
     bank, asked = clustered(5000, 40), normal(1, queries, 40)
-    found, expected = ExactSearch(bank, device=device).search(asked, 3, hidden=(7, 900)), oracle(bank, asked, (7, 900))
+    found, expected = ExactSearch(bank, device=device).search(asked, 3, hidden=np.array([[7, 900]])), oracle(bank, asked, (7, 900))
     np.testing.assert_array_equal(found[1], expected.argsort(axis=1, kind="stable")[:, :3])
 
 
@@ -300,4 +300,4 @@ def test_a_bank_that_cannot_be_searched_is_refused(bank, message):
 )
 def test_queries_that_cannot_be_answered_are_refused(queries, k, hidden, message):
     with pytest.raises(IadError, match=message):
-        ExactSearch(normal(0, 30, 4)).search(queries, k, hidden=hidden)
+        ExactSearch(normal(0, 30, 4)).search(queries, k, hidden=np.array([hidden]))

@@ -250,7 +250,7 @@ class Detector(Extendable[Options]):
     def _require_neighbors(self, leave_out: np.ndarray | None) -> None:
         k, whose, own, out = self.options.k, "", [0], leave_out is not None
         if leave_out is not None:
-            whose, own = "other ", [last - first for first, last in map(self.bank.rows_of, leave_out.tolist())] or [0]
+            whose, own = "other ", np.diff(self.bank.rows_of(leave_out)).ravel().tolist() or [0]
         left = len(self.bank.rows) - max(own)
         if left >= k:
             return

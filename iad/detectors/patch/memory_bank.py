@@ -10,10 +10,10 @@ import numpy as np
 
 from iad.detectors.patch.coreset import greedy_coreset
 from iad.errors import IadError
-from iad.neighbors.exact import ExactSearch
+from iad.neighbors.exact import QUERIES, ExactSearch
 from iad.neighbors.patch_view import PatchView
 from iad.neighbors.rows import Rows
-from iad.progress import track
+from iad.progress import bar
 
 SUPPORT = 9  # rows that PatchCore's reweighting looks at
 
@@ -99,11 +99,16 @@ class MemoryBank:
         count, height, width, length = pictures.shape
         maps = np.empty((count, height, width), dtype=np.float32)
         title = "memory bank" if leave_out is None else "memory bank, leaving one out"
-        for number in track(range(count), title, unit=" pictures"):
-            queries = np.ascontiguousarray(pictures[number].reshape(-1, length), dtype=np.float32)
-            hidden = (0, 0) if leave_out is None else self.rows_of(leave_out[number])
-            distances, _ = self.search.search(queries, num_neighbors, hidden=hidden)
-            maps[number] = distances.mean(axis=1).reshape(height, width)
+        together = max(1, QUERIES // (height * width))
+        with bar(title, count, unit=" pictures") as shown:
+            for start in range(0, count, together):
+                part = slice(start, min(start + together, count))
+                patches = [pictures[number].reshape(-1, length) for number in range(count)[part]]
+                queries = np.concatenate(patches, dtype=np.float32)
+                own = None if leave_out is None else self.rows_of(leave_out[part]).repeat(height * width, axis=0)
+                distances, _ = self.search.search(queries, num_neighbors, hidden=own)
+                maps[part] = distances.mean(axis=1).reshape(-1, height, width)
+                shown.update(part.stop - part.start)
         return maps
 
     def reweighted(self, pictures: Rows, maps: np.ndarray, *, leave_out: np.ndarray | None = None) -> np.ndarray:
@@ -134,23 +139,26 @@ class MemoryBank:
         for number, found in enumerate(maps):
             picture = pictures[number]
             patch = picture.reshape(-1, picture.shape[-1])[found.argmax(), None].astype(np.float32)
-            hidden = (0, 0) if leave_out is None else self.rows_of(leave_out[number])
-            left = len(self.rows) - (hidden[1] - hidden[0])
-            distance, nearest = self.search.search(patch, 1, hidden=hidden)
-            _, support = self.search.search(self.search.vectors(nearest[0]), min(SUPPORT, left), hidden=hidden)
+            own = None if leave_out is None else self.rows_of(leave_out[number : number + 1])
+            left = len(self.rows) - (0 if own is None else int(own[0, 1] - own[0, 0]))
+            distance, nearest = self.search.search(patch, 1, hidden=own)
+            _, support = self.search.search(self.search.vectors(nearest[0]), min(SUPPORT, left), hidden=own)
             others = np.linalg.norm(self.search.vectors(support[0]).astype(np.float64) - patch, axis=1)
             scores[number] = _weight(distance[0, 0], others) * distance[0, 0]
         return scores
 
-    def rows_of(self, picture: int) -> tuple[int, int]:
-        """Which rows of the bank, from the first up to but without the second, are patches of this picture.
+    def rows_of(self, pictures: np.ndarray) -> np.ndarray:
+        """Which rows of the bank, from the first up to but without the second, are patches of pictures, int64 `(M,)`.
+
+        Returns:
+            int64 `(M, 2)`.
 
         >>> bank = MemoryBank.of_rows(np.zeros((3, 2), np.float32), np.array([1, 5, 6]), per_picture=4)
-        >>> bank.rows_of(0), bank.rows_of(1)
-        ((0, 1), (1, 3))
+        >>> bank.rows_of(np.array([0, 1])).tolist()
+        [[0, 1], [1, 3]]
         """
-        first, last = np.searchsorted(self.rows, [picture * self.per_picture, (picture + 1) * self.per_picture])
-        return int(first), int(last)
+        borders = np.stack([pictures, pictures + 1], axis=1) * self.per_picture
+        return np.searchsorted(self.rows, borders).astype(np.int64)
 
 
 def _require_rows(bank: np.ndarray, rows: np.ndarray) -> None:
