@@ -34,7 +34,7 @@ MOST = 94  # axes of a cluster, at most
 STEP = 16  # short vectors have a multiple of so many values: the axes, r and |y|^2 / 2
 SHARE = 0.93  # of a cluster's variance that its axes are to explain
 TRIED = 4  # clusters that the number of axes is found from
-ROUNDS = 2  # of the power iteration
+ROUNDS = 3  # of the power iteration for the whole bank
 LARGE = 2.0**-52  # twice the unit roundoff of float64
 NEAREST = 4  # clusters in which each query looks for its first neighbours
 SPARE = 3  # rows beyond k that it measures there
@@ -72,7 +72,8 @@ class ClusterFilter:
 
     def __init__(self, bank: torch.Tensor, axes: int) -> None:
         self.size, self.dimensions = bank.shape
-        self.mean, self.rows = clustered(bank)
+        self.mean, start = bank_axes(bank, max(axes, CUTS))
+        self.rows = clustered(bank, self.mean, start[:, :CUTS])
         clusters, size = self.rows.shape
         new = {"dtype": torch.float32, "device": bank.device}
         self.means = torch.empty(clusters, self.dimensions, **new)
@@ -84,7 +85,7 @@ class ClusterFilter:
             members = bank[rows.clamp(max=self.size - 1)].double() - self.mean
             self.means[number] = members.mean(0)
             members -= self.means[number]
-            self.axes[number] = found = principal_axes(members, axes)
+            self.axes[number] = found = improved(start[:, :axes], members)
             along, squared = members @ found, torch.linalg.vecdot(members, members)
             rest = (squared - torch.linalg.vecdot(along, along)).clamp_(min=0).sqrt_()
             self.short[number, :, :-2], self.short[number, :, -2] = along, rest
@@ -208,29 +209,52 @@ def axes_that_help(bank: torch.Tensor) -> int | None:
     most = min(MOST, bank.shape[1] // 2 // STEP * STEP - 2)
     if len(bank) < SMALLEST or most < 1:
         return None
+    mean, start = bank_axes(bank, max(most, CUTS))
     sample = bank[:: max(1, len(bank) // SAMPLE)]
-    mean, clusters = clustered(sample)
+    clusters = clustered(sample, mean, start[:, :CUTS])
     explained = torch.zeros(most, dtype=torch.float64, device=bank.device)
     for rows in clusters:
         members = sample[rows.clamp(max=len(sample) - 1)].double() - mean
         members -= members.mean(0)
-        along = (members @ principal_axes(members, most)).square_().sum(0)
+        along = (members @ improved(start[:, :most], members)).square_().sum(0)
         explained += along / members.square().sum().clamp_(min=TINY) / len(clusters)
     enough = torch.nonzero(explained.cumsum(0) >= SHARE)[:, 0]
     return -(-(int(enough[0]) + 3) // STEP) * STEP - 2 if len(enough) else None
 
 
-def clustered(bank: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+def bank_axes(bank: torch.Tensor, count: int) -> tuple[torch.Tensor, torch.Tensor]:
+    """The mean of a bank, float64 `(D,)`, and about its `count` principal axes, float64 `(D, count)`, from a sample.
+
+    By power iteration on the whole subspace (Golub and Van Loan, Matrix Computations, section 8.2.4), from a fixed
+    start, so that equal banks give equal axes.
+    """
+    sample = bank[:: max(1, len(bank) // SAMPLE)].double()
+    mean = sample.mean(0)
+    sample -= mean
+    generator = torch.Generator("cpu").manual_seed(0)  # the same numbers on every device
+    size = min(count, bank.shape[1])
+    axes = torch.randn(bank.shape[1], size, generator=generator, dtype=torch.float64, device="cpu").to(bank.device)
+    for _ in range(ROUNDS):
+        axes = improved(axes, sample)
+    return mean, axes
+
+
+def improved(axes: torch.Tensor, centred: torch.Tensor) -> torch.Tensor:
+    """Axes, float64 `(D, m)`, turned towards the principal ones of rows `(n, D)`; orthonormal to rounding."""
+    coarse = centred.float()
+    turned = (coarse.T @ (coarse @ axes.float())).double()
+    return torch.linalg.qr(turned + TINY * axes).Q  # whatever axes there are where rows lie on fewer
+
+
+def clustered(bank: torch.Tensor, mean: torch.Tensor, axes: torch.Tensor) -> torch.Tensor:
     """Cut a bank in clusters of equal size, each time in two halves, along the direction in which the rows differ most.
 
+    Directions are looked for among `axes`, float64 `(D, c)`.
+
     Returns:
-        The mean of the bank, float64 `(D,)`, of a sample, and the rows of each cluster, int64 `(clusters, S)`; N, the
-        number of rows, where a cluster has none.
+        The rows of each cluster, int64 `(clusters, S)`; N, the number of rows, where a cluster has none.
     """
-    size = len(bank)
-    sample = bank[:: max(1, size // SAMPLE)].double()
-    mean = sample.mean(0)
-    axes = principal_axes(sample - mean, min(CUTS, bank.shape[1])).float()
+    size, axes = len(bank), axes.float()
     placed = torch.cat([(part - mean.float()) @ axes for part in torch.split(bank, CHUNK)])
     halvings = max(0, round(math.log2(size / ROWS)))
     members = -(-size // (GROUP * 2**halvings)) * GROUP
@@ -241,23 +265,7 @@ def clustered(bank: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         direction = torch.linalg.eigh(inside.mT @ inside).eigenvectors[:, :, -1]
         order = (inside @ direction[:, :, None])[..., 0].argsort(1)
         rows = rows.gather(1, order).view(2 * len(rows), -1)
-    return mean, rows.clamp_(max=size)
-
-
-def principal_axes(centred: torch.Tensor, count: int) -> torch.Tensor:
-    """About the `count` principal axes of rows `(n, D)`, float64 `(D, count)`, orthonormal to rounding.
-
-    By power iteration on the whole subspace (Golub and Van Loan, Matrix Computations, section 8.2.4), from a fixed
-    start, so that equal rows give equal axes.
-    """
-    generator = torch.Generator("cpu").manual_seed(0)  # the same numbers on every device
-    start = torch.randn(centred.shape[1], count, generator=generator, dtype=torch.float64, device="cpu")
-    axes = torch.linalg.qr(start.to(centred.device)).Q
-    coarse = centred.float()
-    for _ in range(ROUNDS):
-        turned = (coarse.T @ (coarse @ axes.float())).double()
-        axes = torch.linalg.qr(turned + TINY * start.to(centred.device)).Q  # of rows on fewer axes, any others
-    return axes
+    return rows.clamp_(max=size)
 
 
 def _parts(numbers: torch.Tensor, count: int) -> Iterator[tuple[int, torch.Tensor]]:
