@@ -26,7 +26,8 @@ from iad.neighbors.hidden import Hidden
 from iad.neighbors.measure import Measure
 from iad.neighbors.vectors import CHUNK, ROUNDING, TINY
 
-SMALLEST = 4096  # rows of a bank that is worth clusters
+SMALLEST = 32_768  # rows of a bank that is worth clusters
+FEWER = 8  # a short vector has at most this part of the values of a long one, or saves too little
 ROWS = 1536  # of a cluster, about
 SAMPLE = 8192  # rows that the directions of the cuts are found from
 CUTS = 32  # coordinates among which the bank is cut
@@ -58,8 +59,10 @@ class Placed:
 class ClusterFilter:
     """Rows of a bank that may be nearest, by bounds in the coordinates of its clusters.
 
+    It is for processors: a card multiplies everything sooner than it starts the many small products.
+
     Args:
-        bank: float32 `(N, D)`, on the device where products are taken; may be memory-mapped; read three times.
+        bank: float32 `(N, D)`, in memory or memory-mapped; read three times.
         axes: m; from `axes_that_help`.
 
     Attributes:
@@ -75,10 +78,9 @@ class ClusterFilter:
         self.mean, start = bank_axes(bank, max(axes, CUTS))
         self.rows = clustered(bank, self.mean, start[:, :CUTS])
         clusters, size = self.rows.shape
-        new = {"dtype": torch.float32, "device": bank.device}
-        self.means = torch.empty(clusters, self.dimensions, **new)
-        self.axes = torch.empty(clusters, self.dimensions, axes, **new)
-        self.short = torch.empty(clusters, size, axes + 2, **new)
+        self.means = bank.new_empty(clusters, self.dimensions)
+        self.axes = bank.new_empty(clusters, self.dimensions, axes)
+        self.short = bank.new_empty(clusters, size, axes + 2)
         self.radius = torch.empty(clusters, dtype=torch.float64, device=bank.device)
         for number, rows in enumerate(self.rows):
             there = rows < self.size
@@ -104,7 +106,7 @@ class ClusterFilter:
         """Bring queries, `(M, D)` less the bank's mean, into the coordinates of a cluster.
 
         `squared`, float64 `(M,)`, are their squared distances from its mean. A product of D numbers in float32 is wrong
-        by D times the unit roundoff, relative to the lengths (Higham, Accuracy and Stability, section 3.1), so that p is
+        by D times the unit roundoff u, relative to the lengths (Higham, Accuracy and Stability, section 3.1). So p is
         wrong by e = (D + 8) sqrt(m) u (|x| + |c|), and r^2 by 2 |x - c| e + e^2.
         """
         along = (queries @ self.axes[cluster].to(queries.dtype)).float().sub_(self.moved[cluster])
@@ -134,7 +136,7 @@ class _Search:
         self.space = torch.empty(max(VALUES, GROUP * len(queries)), dtype=queries.dtype, device=queries.device)
 
     def limit(self) -> torch.Tensor:
-        """What no squared distance of a k nearest row is above, float32 `(M,)`: infinity where too few were looked at."""
+        """What no squared distance of a k nearest row is above, float32 `(M,)`: infinity where too few are known."""
         members = self.clusters.rows.shape[1]
         near = self.squared.topk(min(NEAREST, self.squared.shape[1]), dim=1, largest=False).indices
         wanted = min(self.k + SPARE, members)
@@ -206,7 +208,7 @@ class _Search:
 
 def axes_that_help(bank: torch.Tensor) -> int | None:
     """How many axes a cluster of this bank needs; None if the bank is too small, or its rows lie near no few axes."""
-    most = min(MOST, bank.shape[1] // 2 // STEP * STEP - 2)
+    most = min(MOST, bank.shape[1] // FEWER // STEP * STEP - 2)
     if len(bank) < SMALLEST or most < 1:
         return None
     mean, start = bank_axes(bank, max(most, CUTS))
@@ -231,9 +233,8 @@ def bank_axes(bank: torch.Tensor, count: int) -> tuple[torch.Tensor, torch.Tenso
     sample = bank[:: max(1, len(bank) // SAMPLE)].double()
     mean = sample.mean(0)
     sample -= mean
-    generator = torch.Generator("cpu").manual_seed(0)  # the same numbers on every device
-    size = min(count, bank.shape[1])
-    axes = torch.randn(bank.shape[1], size, generator=generator, dtype=torch.float64, device="cpu").to(bank.device)
+    generator = torch.Generator("cpu").manual_seed(0)
+    axes = torch.randn(bank.shape[1], min(count, bank.shape[1]), generator=generator, dtype=torch.float64, device="cpu")
     for _ in range(ROUNDS):
         axes = improved(axes, sample)
     return mean, axes
@@ -243,7 +244,8 @@ def improved(axes: torch.Tensor, centred: torch.Tensor) -> torch.Tensor:
     """Axes, float64 `(D, m)`, turned towards the principal ones of rows `(n, D)`; orthonormal to rounding."""
     coarse = centred.float()
     turned = (coarse.T @ (coarse @ axes.float())).double()
-    return torch.linalg.qr(turned + TINY * axes).Q  # whatever axes there are where rows lie on fewer
+    found: torch.Tensor = torch.linalg.qr(turned + TINY * axes).Q  # whatever axes there are where rows lie on fewer
+    return found
 
 
 def clustered(bank: torch.Tensor, mean: torch.Tensor, axes: torch.Tensor) -> torch.Tensor:
@@ -254,16 +256,16 @@ def clustered(bank: torch.Tensor, mean: torch.Tensor, axes: torch.Tensor) -> tor
     Returns:
         The rows of each cluster, int64 `(clusters, S)`; N, the number of rows, where a cluster has none.
     """
-    size, axes = len(bank), axes.float()
-    placed = torch.cat([(part - mean.float()) @ axes for part in torch.split(bank, CHUNK)])
+    size = len(bank)
+    placed = torch.cat([(part.double() - mean) @ axes for part in torch.split(bank, CHUNK)])
     halvings = max(0, round(math.log2(size / ROWS)))
     members = -(-size // (GROUP * 2**halvings)) * GROUP
     rows = torch.arange(members * 2**halvings, device=bank.device)[None]
     for _ in range(halvings):
         inside = placed[rows.clamp(max=size - 1)]  # (parts, n, CUTS)
-        inside = inside - inside.mean(1, keepdim=True)
-        direction = torch.linalg.eigh(inside.mT @ inside).eigenvectors[:, :, -1]
-        order = (inside @ direction[:, :, None])[..., 0].argsort(1)
+        inside -= inside.mean(1, keepdim=True)
+        direction = torch.linalg.eigh(inside.mT @ inside).eigenvectors[:, :, -1:]
+        order = (inside @ direction)[..., 0].argsort(1)
         rows = rows.gather(1, order).view(2 * len(rows), -1)
     return rows.clamp_(max=size)
 

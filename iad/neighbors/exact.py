@@ -5,8 +5,9 @@ the answer is that of brute force, whatever the filter. Queries for which a filt
 copies, say) go to the next one, and at last to brute force:
 
 1. Few queries or few rows are multiplied at once, in float32.
-2. Many queries are compared with the clusters of the bank, once as many were asked as pay for making them.
-3. The others are multiplied with all rows, as 8-bit integers where the processor is fast at that, or in float32.
+2. Others are multiplied with all rows, as 8-bit integers where the processor is fast at that.
+3. Where it is not, many queries are compared with clusters of the bank, once as many were asked as pay for making them,
+   and the rest is multiplied with all rows in float32.
 """
 
 from __future__ import annotations
@@ -67,6 +68,7 @@ class ExactSearch:
                 self.filters: list[Filter] = [self.float32]
                 if low_precision and int8_is_fast(device):
                     self.filters.insert(0, Int8Filter(self.bank))
+                self.can_cluster = device == "cpu" and len(self.filters) == 1
         except torch.OutOfMemoryError:
             raise no_room(bank.shape) from None
 
@@ -76,8 +78,8 @@ class ExactSearch:
         Args:
             queries: float32 `(M, D)`.
             k: number of neighbours, at least 1.
-            hidden: int64 `(M, 2)`, or `(1, 2)` for all queries alike: rows from the first up to, but without, the second
-                are no neighbours (a picture's own patches); queries with the same rows best follow one another.
+            hidden: int64 `(M, 2)`, or `(1, 2)` for all queries alike: rows from the first up to, but without, the
+                second are no neighbours (a picture's own patches). Queries with the same rows best follow one another.
 
         Returns:
             Distances, float64 `(M, k)`, ascending, and rows, int64 `(M, k)`.
@@ -86,7 +88,8 @@ class ExactSearch:
             IadError: if fewer than k rows can be neighbours, or the queries are not float32, finite and of D values.
 
         >>> search = ExactSearch(np.float32([[0], [1], [5]]))
-        >>> distances, rows = search.search(np.float32([[0]]), 1, hidden=np.array([[0, 2]]))  # its picture's own are 0 and 1
+        >>> own = np.array([[0, 2]])  # the picture's own rows are 0 and 1
+        >>> distances, rows = search.search(np.float32([[0]]), 1, hidden=own)
         >>> distances.tolist(), rows.tolist()
         ([[5.0]], [[2]])
         """
@@ -102,7 +105,9 @@ class ExactSearch:
             with full_precision(self.device.type) as dtype:
                 for start in range(0, len(queries), step):
                     part = tensor[start : start + step].to(self.device)
-                    squared, rows[start : start + step] = self._search(part, k, own[start : start + step], dtype, at_once=at_once, many=many)
+                    squared, rows[start : start + step] = self._search(
+                        part, k, own[start : start + step], dtype, at_once=at_once, many=many
+                    )
                     distances[start : start + step] = np.sqrt(squared)
         except torch.OutOfMemoryError:
             raise no_room(self.bank.shape) from None
@@ -121,7 +126,7 @@ class ExactSearch:
         """Whether there are clusters to compare so many more queries with; they are made when it pays."""
         with self._making:
             before, self.asked = self.asked, self.asked + queries
-            if before < PAYS <= self.asked and (axes := axes_that_help(self.bank)):
+            if self.can_cluster and before < PAYS <= self.asked and (axes := axes_that_help(self.bank)):
                 self.clusters = ClusterFilter(self.bank, axes)
         return self.clusters is not None
 

@@ -26,7 +26,9 @@ class Measure:
         self.relative = 4 * ROUNDING * (bank.shape[1] + 4)
         self.at_once = 1 if bank.device.type == "cpu" else CARD
 
-    def squared(self, queries: torch.Tensor, who: torch.Tensor, row: torch.Tensor, *, exact: bool = False) -> torch.Tensor:
+    def squared(
+        self, queries: torch.Tensor, who: torch.Tensor, row: torch.Tensor, *, exact: bool = False
+    ) -> torch.Tensor:
         """Squared distances `(P,)` of queries `who` to rows `row`, int64 `(P,)`: float32, or float64 if exact."""
         dtype = torch.float64 if exact else torch.float32
         found = torch.empty(len(who), dtype=dtype, device=self.bank.device)
@@ -43,9 +45,7 @@ class Measure:
             torch.linalg.vecdot(away, away, out=found[part])
         return found
 
-    def groups(
-        self, queries: torch.Tensor, who: torch.Tensor, group: torch.Tensor, hidden: Hidden
-    ) -> torch.Tensor:
+    def groups(self, queries: torch.Tensor, who: torch.Tensor, group: torch.Tensor, hidden: Hidden) -> torch.Tensor:
         """Squared distances, float32 `(P, GROUP)`, of queries `who` to the rows of `group`; infinite if hidden."""
         size, dimensions = self.bank.shape
         squared = torch.empty(len(who), GROUP, dtype=torch.float32, device=self.bank.device)

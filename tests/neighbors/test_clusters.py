@@ -1,5 +1,7 @@
 """Clusters of a bank: when they are made, what they settle, and that no neighbour is ever lost to them."""
 
+from contextlib import nullcontext
+
 import numpy as np
 import pytest
 import torch
@@ -8,6 +10,7 @@ from iad.neighbors import clusters
 from iad.neighbors import exact as exact_search
 from iad.neighbors.clusters import ClusterFilter, axes_that_help, bank_axes, clustered, improved
 from iad.neighbors.exact import ExactSearch
+from tests.pretended_card import PretendedCard
 
 
 def near_few_axes(seed, rows, dimensions, axes=6, noise=0.05):
@@ -29,8 +32,8 @@ def brute(bank, queries, k, hidden):
 def few_rows(monkeypatch):
     """Banks of few rows have clusters too, from the first query on."""
     for module, name, value in (
-        (clusters, "SMALLEST", 200), (clusters, "ROWS", 64), (exact_search, "PAYS", 1), (exact_search, "CROWD", 1),
-        (exact_search, "SMALL", 0),
+        (clusters, "SMALLEST", 200), (clusters, "FEWER", 2), (clusters, "ROWS", 64), (exact_search, "PAYS", 1),
+        (exact_search, "CROWD", 1), (exact_search, "SMALL", 0),
     ):  # fmt: skip
         monkeypatch.setattr(module, name, value)
 
@@ -46,7 +49,7 @@ def test_two_thousand_random_searches_find_what_brute_force_finds(few_rows):
         first = rng.integers(0, size - 100, size=20)
         hidden = np.stack([first, first + rng.integers(0, 100, size=20)], axis=1)
         k = int(rng.integers(1, 8))
-        search = ExactSearch(bank)
+        search = ExactSearch(bank, low_precision=False)
         distances, rows = search.search(queries, k, hidden=hidden)
         wanted, places = brute(bank, queries, k, hidden)
         np.testing.assert_allclose(distances, wanted, rtol=1e-12)
@@ -56,9 +59,9 @@ def test_two_thousand_random_searches_find_what_brute_force_finds(few_rows):
 
 
 @pytest.mark.parametrize("k", [1, 5])
-def test_queries_near_the_bank_are_settled_by_clusters_alone(few_rows, k, monkeypatch, device):
+def test_queries_near_the_bank_are_settled_by_clusters_alone(few_rows, k, monkeypatch):
     bank, queries = near_few_axes(0, 3000, 70), near_few_axes(1, 100, 70)
-    search = ExactSearch(bank, device=device)
+    search = ExactSearch(bank, low_precision=False)
     monkeypatch.setattr(search, "filters", [])
     monkeypatch.setattr(ExactSearch, "_brute", lambda *_: pytest.fail("brute force"))
     hidden = np.zeros((100, 2), dtype=np.int64)
@@ -68,19 +71,21 @@ def test_queries_near_the_bank_are_settled_by_clusters_alone(few_rows, k, monkey
 def test_a_cluster_out_of_reach_is_not_looked_at(few_rows, monkeypatch):
     bank = near_few_axes(0, 2048, 70)
     bank[1024:, 0] += 1000
-    search, looked = ExactSearch(bank), []
+    search, looked = ExactSearch(bank, low_precision=False), []
     reached = clusters._Search._reached
     monkeypatch.setattr(
-        clusters._Search, "_reached", lambda self, cluster, *rest: looked.append(cluster) or reached(self, cluster, *rest)
+        clusters._Search,
+        "_reached",
+        lambda self, cluster, *rest: looked.append(cluster) or reached(self, cluster, *rest),
     )
     search.search(bank[:50], 1)
     assert {int(row >= 1024) for cluster in looked for row in search.clusters.rows[cluster].tolist()} == {0}
 
 
-def test_clusters_are_made_once_as_many_queries_were_asked_as_pay_for_them(monkeypatch):
+def test_clusters_are_made_once_as_many_queries_were_asked_as_pay_for_them(few_rows, monkeypatch):
     monkeypatch.setattr(exact_search, "PAYS", 100)
     bank, queries = near_few_axes(0, 5000, 64), near_few_axes(1, 60, 64)
-    search = ExactSearch(bank)
+    search = ExactSearch(bank, low_precision=False)
     before = search.search(queries, 3)
     assert search.clusters is None
     after = search.search(queries, 3)
@@ -95,15 +100,26 @@ def test_clusters_are_made_once_as_many_queries_were_asked_as_pay_for_them(monke
 @pytest.mark.parametrize(
     ("bank", "helps"),
     [
-        (np.random.default_rng(0).standard_normal((5000, 128), dtype=np.float32), False),  # along no few axes
-        (near_few_axes(0, 5000, 128), True),
-        (near_few_axes(0, 900, 128), False),  # too few rows
-        (near_few_axes(0, 5000, 16), False),  # as many values as a short vector
-        (np.zeros((5000, 128), np.float32), False),
+        (np.random.default_rng(0).standard_normal((5000, 200), dtype=np.float32), False),  # along no few axes
+        (near_few_axes(0, 5000, 200), True),
+        (near_few_axes(0, 900, 200), False),  # too few rows
+        (near_few_axes(0, 5000, 100), False),  # a short vector would be too long
+        (np.zeros((5000, 200), np.float32), False),
     ],
 )
-def test_clusters_are_for_large_banks_near_few_axes(bank, helps):
+def test_clusters_are_for_large_banks_near_few_axes(bank, helps, monkeypatch):
+    monkeypatch.setattr(clusters, "SMALLEST", 1000)
     assert (axes_that_help(torch.from_numpy(bank)) is not None) is helps
+
+
+@pytest.mark.parametrize(("device", "fast"), [("cpu", True), ("cuda", True), ("cuda", False)])
+def test_no_clusters_where_integers_or_a_card_are_faster(device, fast, few_rows, monkeypatch):
+    monkeypatch.setattr(exact_search, "int8_is_fast", lambda _: fast)
+    monkeypatch.setattr(exact_search, "Int8Filter", exact_search.Float32Filter)
+    with PretendedCard() if device == "cuda" else nullcontext():
+        search = ExactSearch(near_few_axes(0, 2000, 70), device=device)
+        search.search(near_few_axes(1, 50, 70), 1)
+    assert search.clusters is None
 
 
 def test_every_row_is_in_one_cluster():

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 import torch
 
-from iad.neighbors.hidden import Hidden
 from iad.neighbors.codes import CHUNK, FACTOR, GROUP, LARGEST, BankCodes
+from iad.neighbors.hidden import Hidden
 from tests.helpers import int8_products_are_exact
 
 

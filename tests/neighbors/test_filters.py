@@ -9,8 +9,8 @@ from hypothesis.extra import numpy as arrays
 
 from iad.neighbors import filters
 from iad.neighbors.codes import GROUP, SUPER
-from iad.neighbors.hidden import Hidden
 from iad.neighbors.filters import Float32Filter, Int8Filter
+from iad.neighbors.hidden import Hidden
 from tests.helpers import int8_products_are_exact
 
 FILTERS = [
