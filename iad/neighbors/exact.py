@@ -94,15 +94,15 @@ class ExactSearch:
         ([[5.0]], [[2]])
         """
         tensor = as_tensor(queries, "queries", self.bank.shape[1])
-        unseen = torch.from_numpy(np.zeros((1, 2), np.int64) if hidden is None else hidden).to(self.device)
-        _require_rows(k, len(self.bank) - int((unseen[:, 1] - unseen[:, 0]).max()) if len(unseen) else len(self.bank))
-        own = Hidden(unseen.expand(len(queries), 2))
+        ranges = np.zeros((1, 2), np.int64) if hidden is None else hidden
+        _require_rows(k, len(self.bank) - int(np.diff(ranges).max(initial=0)))
+        own = Hidden(torch.from_numpy(ranges).to(self.device).expand(len(queries), 2))
         distances, rows = np.empty((len(queries), k)), np.empty((len(queries), k), dtype=np.int64)
-        many = len(queries) >= CROWD and self._has_clusters(len(queries))
-        at_once = len(queries) * len(self.bank) <= (SMALL if many or len(self.filters) > 1 else MEDIUM)
-        step = min(QUERIES, max(FEW, SMALL // len(self.bank))) if at_once else QUERIES
         try:
             with full_precision(self.device.type) as dtype:
+                many = len(queries) >= CROWD and self._has_clusters(len(queries))
+                at_once = len(queries) * len(self.bank) <= (SMALL if many or len(self.filters) > 1 else MEDIUM)
+                step = min(QUERIES, max(FEW, SMALL // len(self.bank))) if at_once else QUERIES
                 for start in range(0, len(queries), step):
                     part = tensor[start : start + step].to(self.device)
                     squared, rows[start : start + step] = self._search(
