@@ -1,0 +1,133 @@
+"""Exact search in the patch banks of a finished run, beside PyTorch and, where it is installed, FAISS (`iad[faiss]`).
+
+Run it from the repository's top folder after `dvc repro`: python benchmarks/search.py [resnet vit random]
+Every bank holds all training patches. Queries are patches of test pictures, drawn at random; then whole pictures: good
+ones, defective ones, and training pictures that must not find themselves. `random` is the size of `vit`, of normal
+numbers. All ways take turns; the shortest time of each counts. The distances that they find are compared first.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+from functools import partial
+from typing import Any
+
+import numpy as np
+import torch
+from measuring import BACKBONES, Run, choose, command, machine
+
+from iad import paths
+from iad.neighbors.exact import QUERIES, ExactSearch
+from iad.words import as_markdown
+
+ROUNDS = 3
+BANKS = ("resnet", "vit", "random")
+
+Search = Callable[[np.ndarray, int], Any]
+
+
+def torch_float32(bank: np.ndarray) -> Search:
+    """The usual search: |x|^2 - 2 <x, y> + |y|^2 in float32, then topk, 256 queries at a time."""
+    rows = torch.from_numpy(bank)
+    sizes = rows.square().sum(1)
+
+    def search(queries: np.ndarray, k: int) -> np.ndarray:
+        found = []
+        for part in torch.split(torch.from_numpy(queries), 256):
+            values = torch.addmm(sizes, part, rows.T, alpha=-2).topk(k, dim=1, largest=False).values
+            found.append((values + part.square().sum(1, keepdim=True)).clamp_(min=0).sqrt_())
+        distances: np.ndarray = torch.cat(found).numpy()
+        return distances
+
+    return search
+
+
+def ways(bank: np.ndarray, queries: np.ndarray) -> dict[str, Search]:
+    """Every way to search that there is, ready to be asked, and of one answer."""
+    ours = ExactSearch(bank)
+    found: dict[str, Search] = {"iad": lambda asked, k: ours.search(asked, k)[0], "torch": torch_float32(bank)}
+    try:
+        import faiss
+    except ImportError:
+        print("FAISS is not installed here (iad[faiss]), so it is left out")
+    else:
+        faiss.omp_set_num_threads(torch.get_num_threads())
+        index = faiss.IndexFlatL2(bank.shape[1])
+        index.add(bank)
+        found["FAISS"] = lambda asked, k: np.sqrt(index.search(asked, k)[0])
+    for _ in range(3):  # until clusters are made, if they are to be
+        exact = found["iad"](queries, 5)
+    for name, way in found.items():
+        np.testing.assert_allclose(way(queries, 5), exact, rtol=2e-3, atol=2e-3, err_msg=name)
+    return found
+
+
+def shortest(jobs: Mapping[str, Callable[[], Any]]) -> dict[str, float]:
+    """Shortest time of every job, in ms; they take turns."""
+    best = dict.fromkeys(jobs, np.inf)
+    for _ in range(ROUNDS):
+        for name, job in jobs.items():
+            start = time.perf_counter()
+            job()
+            best[name] = min(best[name], 1000 * (time.perf_counter() - start))
+    return best
+
+
+def row(title: str, k: int, spent: Mapping[str, float]) -> list[str]:
+    """A line of the table: times, and how many times as fast as the fastest other way."""
+    peers = [value for name, value in spent.items() if name != "iad"]
+    return [title, str(k), *(f"{value:.3g}" for value in spent.values()), f"{min(peers) / spent['iad']:.2f}"]
+
+
+def compare(name: str, run: Run) -> list[list[str]]:
+    """The lines of one bank."""
+    patches = run.array((BACKBONES.get(name) or paths.EXTRACT_VIT) / paths.PATCHES)
+    length, per = patches.shape[-1], int(np.prod(patches.shape[1:-1]))
+    rng = np.random.default_rng(0)
+
+    def flat(pictures: np.ndarray) -> np.ndarray:
+        found = patches[pictures].reshape(-1, length).astype(np.float32)
+        return found if name in BACKBONES else rng.standard_normal(found.shape, dtype=np.float32)
+
+    bank = flat(run.train)
+    asked = flat(rng.choice(run.test, 16, replace=False))
+    asked = asked[rng.permutation(len(asked))[:QUERIES]]
+    found = ways(bank, asked)
+    size = f"{len(bank):,} x {length:,}"
+    lines = []
+    for count in (1, 32, len(asked)):
+        for k in (1, 5):
+            jobs = {way: partial(search, asked[:count], k) for way, search in found.items()}
+            lines.append(row(f"{name}: {count:,} in {size}", k, shortest(jobs)))
+    together = max(1, QUERIES // per)
+    for label, rows in (("good", run.test[run.labels == 0]), ("defective", run.test[run.labels == 1])):
+        queries = flat(rows[:together])
+        jobs = {way: partial(search, queries, 1) for way, search in found.items()}
+        lines.append(row(f"{name}: {together} {label} pictures", 1, shortest(jobs)))
+    own = flat(run.train[:together])
+    hidden = np.stack([np.arange(together), np.arange(1, together + 1)], axis=1).repeat(per, axis=0) * per
+    searcher = ExactSearch(bank)
+    for _ in range(3):
+        searcher.search(own, 1, hidden=hidden)
+    spent = shortest({
+        "iad": partial(searcher.search, own, 1, hidden=hidden),
+        **{way: partial(search, own, 1) for way, search in found.items() if way != "iad"},
+    })  # fmt: skip
+    return [*lines, row(f"{name}: {together} training pictures, left out (others: not)", 1, spent)]
+
+
+def main() -> None:
+    """Measure and print."""
+    parser = command(__doc__, __file__)
+    choose(parser, "banks", BANKS, f"of {', '.join(BANKS)}; all of them if none is named")
+    wanted = parser.parse_args().banks or BANKS
+    run = Run()
+    print(f"{torch.get_num_threads()} threads of {machine('torch')}\n")
+    lines = [line for name in wanted for line in compare(name, run)]
+    head = ["queries in bank", "k", "iad, ms", "torch, ms", *(["FAISS, ms"] if len(lines[0]) > 5 else []), "iad, times"]
+    print(as_markdown(head, lines))
+
+
+if __name__ == "__main__":
+    main()
