@@ -1,6 +1,6 @@
 """`python -m iad <command>` runs the code of the folder it is started in, as queued experiments need."""
 
-from iad.cli import main
+if __name__ == "__main__":  # processes that a stage starts import this module too, and need no command line
+    from iad.cli import main
 
-if __name__ == "__main__":
     main()

@@ -27,7 +27,8 @@ ROOT = Path(__file__).parents[1]
 
 # these parse, refuse, write and show, and compute nothing: a change in them need not run every stage again
 PLUMBING = frozenset(
-    f"iad/{name}.py" for name in ("__main__", "cli", "config", "errors", "io", "options", "paths", "progress", "words")
+    f"iad/{name}.py"
+    for name in ("__main__", "cli", "config", "errors", "io", "options", "paths", "processes", "progress", "words")
 )
 
 

@@ -24,7 +24,7 @@ STAGE_ORDER = tuple(stage.__name__ for stage in STAGES)
 
 ROOMS = (
     # what everybody needs
-    "errors", "words", "options", "paths", "progress", "io", "compute", "versions",
+    "errors", "words", "options", "paths", "progress", "processes", "io", "compute", "versions",
     # vectors to neighbours, pictures to vectors, both to scores
     "neighbors", "data", "datacheck", "features", "detectors",
     # scores to verdicts, verdicts to figures

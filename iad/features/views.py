@@ -19,7 +19,6 @@ from typing import overload
 import numpy as np
 import torch
 from torch.nn.functional import affine_grid, grid_sample
-from torchvision.transforms.v2 import functional
 
 from iad.errors import IadError
 
@@ -172,8 +171,9 @@ class Orientation:
         [3, 4, 5]
         """
         pixels = torch.from_numpy(np.array(picture)).permute(2, 0, 1)  # (3, S, S)
-        pixels = functional.horizontal_flip(pixels) if self.flipped else pixels
-        pixels = rotate(pixels, self.degrees) if self.degrees % 90 else functional.rotate(pixels, self.degrees)
+        pixels = pixels.flip(2) if self.flipped else pixels
+        turns, rest = divmod(self.degrees, 90)
+        pixels = rotate(pixels, self.degrees) if rest else torch.rot90(pixels, int(turns), (1, 2))
         return pixels.permute(1, 2, 0).contiguous().numpy()
 
 

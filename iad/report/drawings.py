@@ -4,20 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 from matplotlib.figure import Figure
 
 from iad.decision.costs import Prices, expected_cost, reject_everything, ship_everything
 from iad.decision.pixel_thresholds import PixelThreshold
-from iad.io import replacing
 from iad.metrics.curves import Curve
 from iad.report.costs import deployed
 from iad.report.figures.costs import CostLine, cost_curves, no_costs
 from iad.report.figures.galleries import Shown, map_gallery, reduced
 from iad.report.figures.overview import Estimate, Examples, overview
-from iad.report.figures.style import png
 from iad.report.figures.verdicts import confusion_matrix, picture_strip, score_histogram
 from iad.report.inputs import Images, Masks, Outcome
 from iad.report.localization import ColouredMaps
@@ -48,12 +45,6 @@ class Pair:
     left: int
     right: int | None
     rank: int
-
-
-def write_figure(path: Path, figure: Figure, *, few_colours: bool = False) -> None:
-    """Write a figure as PNG; few colours make a smaller file of one that photos fill."""
-    with replacing(path) as part:
-        part.write_bytes(png(figure, few_colours=few_colours))
 
 
 def draw_histogram(outcome: Outcome) -> Figure:

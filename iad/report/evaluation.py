@@ -8,15 +8,18 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from iad import paths
 from iad.errors import IadError
-from iad.io import read_json, write_csv, write_json
+from iad.io import read_json, replacing, write_csv, write_json
 from iad.metrics.curves import Curve, precision_recall_curve, roc_curve
-from iad.progress import track
+from iad.processes import in_processes
 from iad.report import Costs, Evaluate
 from iad.report.costs import costs_note, costs_of, prices_of
 from iad.report.drawings import (
@@ -27,10 +30,10 @@ from iad.report.drawings import (
     draw_histogram,
     draw_misses,
     draw_overview,
-    write_figure,
 )
+from iad.report.figures.style import png
 from iad.report.inputs import Images, Masks, Outcome, read_outcome
-from iad.report.localization import Localization, localization_notes, localize
+from iad.report.localization import ColouredMaps, localization_notes, localize
 from iad.report.pairs import compare_methods
 from iad.report.summary import (
     Summary,
@@ -44,13 +47,46 @@ from iad.report.summary import (
 )
 from iad.words import counted
 
-OWN = (  # what `evaluate` writes for each method
-    (paths.METRICS, ".json"), (paths.SCORES_CSV, ".csv"), (paths.HISTOGRAMS, ".png"), (paths.CONFUSION, ".png"),
-    (paths.MISSES, ".png"), (paths.FALSE_ALARMS, ".png"), (paths.GALLERIES, ".png"),
-)  # fmt: skip
+FIGURES = (paths.HISTOGRAMS, paths.CONFUSION, paths.MISSES, paths.FALSE_ALARMS, paths.GALLERIES)
+OWN = ((paths.METRICS, ".json"), (paths.SCORES_CSV, ".csv"), *((folder, ".png") for folder in FIGURES))
+"""What `evaluate` writes for each method: folders, and how the files end."""
 
 
-def write_report(methods: Collection[str], chosen: Evaluate, costs: Costs, seed: int) -> list[str]:
+@dataclass(frozen=True, eq=False)
+class Measured:
+    """What the report says of one method.
+
+    Attributes:
+        summary: its metrics.
+        pixels: what is said of its anomaly maps.
+        figures: PNG files, by the folder that holds such figures of all methods; no gallery of a method without maps.
+    """
+
+    summary: Summary
+    pixels: Mapping[str, Any]
+    figures: Mapping[Path, bytes]
+
+
+def measure(outcome: Outcome, *, chosen: Evaluate, seed: int) -> Measured:
+    """Measure and draw one method.
+
+    Args:
+        outcome: its scores and verdicts; maps, pictures and masks are read from where the stages left them.
+        chosen: section `evaluate` of the parameters.
+        seed: of the bootstrap draws; the same one for every method, so that their draws are paired.
+
+    Raises:
+        IadError: if a map or a mask is broken, or does not fit the scores.
+    """
+    images, masks = Images(), Masks()
+    located = localize(outcome, masks, images.size, chosen, seed)
+    summary = summarize(outcome, draws=chosen.bootstrap, confidence=chosen.confidence, seed=seed)
+    return Measured(summary, located.details, dict(_figures(outcome, located.maps, masks, images, chosen.strip)))
+
+
+def write_report(
+    methods: Collection[str], chosen: Evaluate, costs: Costs, seed: int, *, processes: int = 1
+) -> list[str]:
     """Measure methods on the test pictures, and write the tables and figures of all and of each.
 
     Args:
@@ -58,6 +94,7 @@ def write_report(methods: Collection[str], chosen: Evaluate, costs: Costs, seed:
         chosen: section `evaluate` of the parameters.
         costs: section `costs`.
         seed: of the bootstrap draws.
+        processes: how many work at once, each on one method; the files are the same for any number.
 
     Returns:
         Lines for the person who waits: what is missing and why, and how to see the results.
@@ -65,57 +102,45 @@ def write_report(methods: Collection[str], chosen: Evaluate, costs: Costs, seed:
     Raises:
         IadError: if what another stage wrote is missing, broken or does not fit together; nothing is written then.
     """
-    images, masks = Images(), Masks()
+    images = Images()
     outcomes = [read_outcome(method, images) for method in methods]
-    located = {
-        outcome.method: localize(outcome, masks, images.size, chosen, seed)
-        for outcome in track(outcomes, "anomaly maps", unit=" methods")
-    }
-    summaries = {
-        outcome.method: summarize(outcome, draws=chosen.bootstrap, confidence=chosen.confidence, seed=seed)
-        for outcome in track(outcomes, "evaluate", unit=" methods")
-    }
+    work = partial(measure, chosen=chosen, seed=seed)
+    found = in_processes(work, outcomes, processes, title="evaluate", unit=" methods")
+    measured = dict(zip(methods, found, strict=True))
+    summaries = {method: one.summary for method, one in measured.items()}
+    details = {method: one.pixels for method, one in measured.items()}
     comparisons = compare_methods(outcomes, confidence=chosen.confidence)
-    details = {method: found.details for method, found in located.items()}
     prices, limit = prices_of(costs, outcomes), costs.max_false_alarm_rate
     money = costs_of(outcomes, summaries, prices, limit, chosen.confidence)
 
     remove_own(methods)
-    for outcome in track(outcomes, "figures", unit=" methods"):
-        write_method(outcome, summaries[outcome.method], images, chosen.strip)
-        write_gallery(outcome, located[outcome.method], masks, images)
+    for outcome in outcomes:
+        write_method(outcome, measured[outcome.method])
     roc, precision_recall = curves_of(roc_curve, outcomes), curves_of(precision_recall_curve, outcomes)
     write_csv(paths.ROC_CURVES, curves_frame(roc, "false_positive_rate", "true_positive_rate"))
     write_csv(paths.PR_CURVES, curves_frame(precision_recall, "recall", "precision"))
     write_csv(paths.LOSS_CURVE, losses_frame(outcomes))
     write_csv(paths.COMPARISON, comparisons_frame(comparisons))
     write_csv(paths.COST_CURVES, costs_frame(roc, prices))
-    write_figure(paths.OVERVIEW, draw_overview(outcomes, summaries, roc, precision_recall, chosen.confidence, images))
-    write_figure(paths.COSTS, draw_costs(outcomes, roc, prices, limit))
+    shown = draw_overview(outcomes, summaries, roc, precision_recall, chosen.confidence, images)
+    _write(paths.OVERVIEW, png(shown))
+    _write(paths.COSTS, png(draw_costs(outcomes, roc, prices, limit)))
     write_json(paths.DATA_REPORT_COPY, read_json(paths.DATA_REPORT))
     write_json(paths.REPORT, report_of(summaries, chosen.confidence, comparisons, money, details))
     missing = [*map(one_class_note, outcomes), costs_note(costs), *localization_notes(details), leftover_note(methods)]
     return [*filter(None, missing), closing_line(outcomes)]
 
 
-def write_method(outcome: Outcome, summary: Summary, images: Images, strip: int) -> None:
-    """Write what concerns one method: its metrics, scores and figures; `strip` pictures per strip."""
-    picture = f"{outcome.method}.png"
-    write_json(paths.METRICS / f"{outcome.method}.json", summary.metrics)
+def write_method(outcome: Outcome, measured: Measured) -> None:
+    """Write what concerns one method; a figure that it has no more since the run before is removed."""
+    write_json(paths.METRICS / f"{outcome.method}.json", measured.summary.metrics)
     write_csv(paths.SCORES_CSV / f"{outcome.method}.csv", scores_frame(outcome))
-    write_figure(paths.HISTOGRAMS / picture, draw_histogram(outcome))
-    write_figure(paths.CONFUSION / picture, draw_confusion(outcome))
-    write_figure(paths.MISSES / picture, draw_misses(outcome, images, strip))
-    write_figure(paths.FALSE_ALARMS / picture, draw_false_alarms(outcome, images, strip))
-
-
-def write_gallery(outcome: Outcome, localization: Localization, masks: Masks, images: Images) -> None:
-    """Write the gallery of one method, or remove that of the run before where it writes no maps any more."""
-    picture = paths.GALLERIES / f"{outcome.method}.png"
-    if localization.maps is None:
-        picture.unlink(missing_ok=True)
-    else:
-        write_figure(picture, draw_gallery(outcome, localization.maps, masks, images), few_colours=True)
+    for folder in FIGURES:
+        path = folder / f"{outcome.method}.png"
+        if folder in measured.figures:
+            _write(path, measured.figures[folder])
+        else:
+            path.unlink(missing_ok=True)
 
 
 def curves_of(
@@ -206,3 +231,19 @@ def _reported() -> Iterator[str]:
         return
     found = report.get("methods") if isinstance(report, dict) else None
     yield from (name for name in (found if isinstance(found, dict) else ()) if Path(name).name == name)
+
+
+def _figures(
+    outcome: Outcome, maps: ColouredMaps | None, masks: Masks, images: Images, strip: int
+) -> Iterator[tuple[Path, bytes]]:
+    yield paths.HISTOGRAMS, png(draw_histogram(outcome))
+    yield paths.CONFUSION, png(draw_confusion(outcome))
+    yield paths.MISSES, png(draw_misses(outcome, images, strip))
+    yield paths.FALSE_ALARMS, png(draw_false_alarms(outcome, images, strip))
+    if maps is not None:
+        yield paths.GALLERIES, png(draw_gallery(outcome, maps, masks, images), few_colours=True)
+
+
+def _write(path: Path, content: bytes) -> None:
+    with replacing(path) as part:
+        part.write_bytes(content)

@@ -181,6 +181,18 @@ def test_two_runs_write_the_same_bytes(evaluated, tmp_path, monkeypatch):
     assert written() == first
 
 
+def test_any_number_of_processes_writes_the_same_bytes(tmp_path, monkeypatch):
+    start(tmp_path, monkeypatch)
+    write_maps(tmp_path, METHODS[0])
+    files = []
+    for threads in (1, 2):
+        set_params(tmp_path / paths.PARAMS, tmp_path / paths.PARAMS, {"compute": {"threads": threads}})
+        evaluate()
+        files.append(written())
+    assert paths.GALLERIES / f"{METHODS[0]}.png" in files[0]
+    assert files[0] == files[1]
+
+
 def test_what_it_wrote_for_methods_no_longer_listed_goes(project):
     evaluate()
     list_methods(project / paths.PARAMS, ("ae", "vit"))
