@@ -13,7 +13,6 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
-from torchvision.transforms.v2 import functional
 
 from iad.compute import Runtime
 from iad.detectors.autoencoder import Training
@@ -102,7 +101,7 @@ def train_autoencoder(
     """
     model.to(runtime.device).to(memory_format=torch.channels_last)
     steps = math.ceil(len(rows.train) / settings.batch_size)
-    optimizer = torch.optim.Adam(model.parameters(), settings.learning_rate)
+    optimizer = torch.optim.Adam(model.parameters(), settings.learning_rate, fused=True)
     schedule = torch.optim.lr_scheduler.OneCycleLR(
         optimizer, settings.learning_rate, total_steps=max(1, settings.epochs * steps), pct_start=WARM_UP
     )
@@ -161,8 +160,8 @@ def _batches(
 
 def _augment(pixels: torch.Tensor, generator: np.random.Generator) -> torch.Tensor:
     """Turn a whole batch by a random multiple of 90 degrees and mirror it half of the time."""
-    rotated = functional.rotate(pixels, 90.0 * int(generator.integers(4)))  # whole quarter turns move pixels, no more
-    flipped: torch.Tensor = functional.horizontal_flip(rotated) if generator.integers(2) else rotated
+    rotated = torch.rot90(pixels, int(generator.integers(4)), (2, 3))
+    flipped = rotated.flip(3) if generator.integers(2) else rotated
     return flipped.contiguous(memory_format=torch.channels_last)
 
 
