@@ -17,7 +17,7 @@ import json
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeAlias
@@ -51,6 +51,7 @@ class Bare(torch.nn.Module):
         super().__init__()
         self.network = build_backbone(options, size, weights=weights).module
         self.layers, self.last = options.patches.layers, not cut
+        self.eval()
         if cut:
             drop_unused(self.network, options.model, self.layers)
 
@@ -133,7 +134,7 @@ def bare_runtimes(network: Callable[[], Bare], pixels: torch.Tensor, threads: in
     return made
 
 
-def of_iad(embedder: Embedder, images: np.ndarray, files: Sequence[bytes]) -> list[Work]:
+def of_iad(embedder: Embedder, images: np.ndarray, files: Mapping[str, bytes]) -> list[Work]:
     """What `iad` makes of the pictures, decoded or not."""
     size = images.shape[1]
 
@@ -142,7 +143,7 @@ def of_iad(embedder: Embedder, images: np.ndarray, files: Sequence[bytes]) -> li
         embedder.embed_into(pictures, {p: np.empty((len(pictures), *shapes[p]), TYPES[p]) for p in embedder.parts})
 
     def from_files() -> None:
-        embed(np.stack([decode(data, "picture", size, max_megapixels=100) for data in files]))
+        embed(np.stack([decode(data, name, size, max_megapixels=100) for name, data in files.items()]))
 
     return [Work("iad", lambda: embed(images)), Work("iad, from files", from_files)]
 
@@ -160,7 +161,9 @@ def measure(works: Sequence[Work], rounds: int) -> dict[str, tuple[float, float]
     return {name: (min(wall for wall, _ in found), min(used for _, used in found)) for name, found in taken.items()}
 
 
-def compare(name: str, asked: argparse.Namespace, images: np.ndarray, files: list[bytes], runtime: Runtime) -> Any:
+def compare(
+    name: str, asked: argparse.Namespace, images: np.ndarray, files: Mapping[str, bytes], runtime: Runtime
+) -> Any:
     """Measure one network and print its rows."""
     params, size = load_params(), images.shape[1]
     options = params.options("resnet" if name == "resnet50" else name)
@@ -183,7 +186,7 @@ def compare(name: str, asked: argparse.Namespace, images: np.ndarray, files: lis
             f"| {options.model} | {work.name} | {len(images) / wall:.1f} | {processor / len(images) * 1e3:.1f} | "
             f"{fastest[0] / wall:.0%} | {fastest[1] / processor:.0%} | {apart} |", flush=True,
         )  # fmt: skip
-    return {work: {"wall": wall, "processor": used} for work, (wall, used) in found.items()}
+    return {work: {"clock": wall, "processor": used} for work, (wall, used) in found.items()}
 
 
 def options() -> argparse.ArgumentParser:
@@ -207,7 +210,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     run = Run()
     images = np.array(run.array(paths.IMAGES)[: asked.pictures])
     with ZipFile(run.within(paths.ORIGINALS)) as archive:
-        files = [archive.read(name) for name in run.manifest["image_id"][: asked.pictures]]
+        files = {name: archive.read(name) for name in run.manifest["image_id"][: asked.pictures]}
     print(f"{machine('torch', 'timm', cores=runtime.threads)}\n")
     print("| network | runtime | pictures/s | processor, ms | share of the fastest | by processor | difference |")
     print("|:--|:--|--:|--:|--:|--:|--:|")
