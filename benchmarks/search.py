@@ -87,7 +87,7 @@ def compare(name: str, run: Run) -> list[list[str]]:
     rng = np.random.default_rng(0)
 
     def flat(pictures: np.ndarray) -> np.ndarray:
-        found = patches[pictures].reshape(-1, length).astype(np.float32)
+        found: np.ndarray = patches[pictures].reshape(-1, length).astype(np.float32)
         return found if name in BACKBONES else rng.standard_normal(found.shape, dtype=np.float32)
 
     bank = flat(run.train)

@@ -6,6 +6,7 @@ imported when it is first needed, so that `usable_cores` costs nothing where not
 
 from __future__ import annotations
 
+import ctypes
 import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -18,6 +19,8 @@ from iad.errors import IadError, unknown
 if TYPE_CHECKING:
     import torch
 
+M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3  # of glibc's malloc.h
+MAPPED_FROM, KEPT = 2**28, 2**30  # bytes: what is larger is mapped by itself; free memory that may stay
 PRECISIONS = ("fp32", "bf16")
 DRAWING = frozenset({  # functions and methods of PyTorch that take a generator, where initial values are drawn
     "bernoulli", "bernoulli_", "exponential_", "kaiming_uniform_", "multinomial", "normal", "normal_", "rand",
@@ -101,7 +104,7 @@ def resolve(*, device: str = "auto", precision: str = "auto") -> Runtime:
 
 
 def start(*, device: str, precision: str, threads: int, seed: int | None = None) -> Runtime:
-    """Resolve `auto`, and set up this process: threads, deterministic kernels, random numbers where there is a seed.
+    """Resolve `auto`, and set up this process: threads, memory, deterministic kernels, random numbers if it has a seed.
 
     Args:
         device: as for `resolve`.
@@ -118,6 +121,7 @@ def start(*, device: str, precision: str, threads: int, seed: int | None = None)
     if seed is not None:
         torch.manual_seed(seed)
     torch.set_num_threads(threads or usable_cores())
+    _keep_freed_memory()
     if chosen == "cuda":
         os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # cuBLAS needs it to be deterministic
         torch.use_deterministic_algorithms(True, warn_only=True)
@@ -173,6 +177,20 @@ def _own_generator() -> Any:
             return func(*args, **given)
 
     return OwnGenerator
+
+
+def _keep_freed_memory() -> None:
+    """Let glibc keep what is freed for the next request; where another C library is at work, nothing changes.
+
+    Else every tensor of some megabytes is handed back to the system and asked for anew, and fresh pages cost as much as
+    a convolution's arithmetic.
+    """
+    try:
+        mallopt = ctypes.CDLL(None).mallopt
+    except (AttributeError, OSError, TypeError):  # it has no such function; Windows wants a name
+        return
+    mallopt(M_MMAP_THRESHOLD, MAPPED_FROM)
+    mallopt(M_TRIM_THRESHOLD, KEPT)
 
 
 def _device(wanted: str) -> str:

@@ -101,7 +101,7 @@ def train_autoencoder(
     """
     model.to(runtime.device).to(memory_format=torch.channels_last)
     steps = math.ceil(len(rows.train) / settings.batch_size)
-    optimizer = torch.optim.Adam(model.parameters(), settings.learning_rate)
+    optimizer = torch.optim.Adam(model.parameters(), settings.learning_rate, fused=True)
     schedule = torch.optim.lr_scheduler.OneCycleLR(
         optimizer, settings.learning_rate, total_steps=max(1, settings.epochs * steps), pct_start=WARM_UP
     )

@@ -1,9 +1,12 @@
 """Oracle: the squared difference between a picture and its reconstruction, averaged over channels, one by one."""
 
+from functools import partial
+
 import numpy as np
 import pytest
 import torch
 from torch import nn
+from torch.nn import functional
 
 from iad.compute import Runtime
 from iad.detectors.autoencoder.network import build_autoencoder, error_maps, squared_error, to_pixels
@@ -41,11 +44,31 @@ def test_a_side_that_is_no_multiple_of_16_is_refused_with_the_two_nearest(side, 
         build_autoencoder(4, 2, image_size=side)
 
 
-def test_the_encoder_is_four_times_convolution_relu_and_pooling():
+def test_the_encoder_is_four_times_convolution_pooling_and_relu():
     encoder = list(network().encoder)
-    assert [type(layer) for layer in encoder] == [nn.Conv2d, nn.ReLU, nn.MaxPool2d] * 4
+    assert [type(layer) for layer in encoder] == [nn.Conv2d, nn.MaxPool2d, nn.ReLU] * 4
     assert [(layer.in_channels, layer.out_channels) for layer in encoder[::3]] == [(3, 4), (4, 8), (8, 16), (16, 2)]
-    assert {layer.kernel_size for layer in encoder[2::3]} == {2}
+    assert {layer.kernel_size for layer in encoder[1::3]} == {2}
+
+
+def in_the_order_of_the_study(model, pixels):
+    """Convolution, ReLU and pooling; then upsampling and convolution, one after the other."""
+    for layer in model.encoder[::3]:
+        pixels = functional.max_pool2d(functional.relu(layer(pixels)), 2)
+    return nn.Sequential.forward(model.decoder, pixels)
+
+
+@pytest.mark.parametrize("side", [16, 80])
+def test_pooling_first_and_upsampling_within_the_convolution_change_rounding_alone(side):
+    model = build_autoencoder(4, 2, image_size=side).double()
+    pixels = torch.randn(3, 3, side, side, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
+    found = {}
+    for forward in (model, partial(in_the_order_of_the_study, model)):
+        rebuilt = forward(pixels)
+        gradients = torch.autograd.grad(torch.square(rebuilt - pixels).mean(), list(model.parameters()))
+        found[forward] = [rebuilt, *gradients]
+    for ours, told in zip(*found.values(), strict=True):
+        torch.testing.assert_close(ours, told, rtol=1e-12, atol=1e-14)
 
 
 def test_the_decoder_mirrors_the_encoder_and_ends_linear():
