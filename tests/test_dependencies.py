@@ -34,7 +34,7 @@ CALLS = {
     "editables": "hatchling needs it",
     "ruamel-yaml-clib": "with it ruamel.yaml reads in C",
 }
-PEERS = {"anomalib"}  # a benchmark imports them in environments of their own
+PEERS = {"anomalib", "onnxruntime", "openvino"}  # benchmarks import them where somebody installed them
 NAMES = {"faiss": "faiss-cpu"}  # not installed everywhere, so that their distribution cannot be asked for
 
 
