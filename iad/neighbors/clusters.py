@@ -34,7 +34,6 @@ CUTS = 32  # coordinates among which the bank is cut
 MOST = 94  # axes of a cluster, at most
 STEP = 16  # short vectors have a multiple of so many values: the axes, r and |y|^2 / 2
 SHARE = 0.93  # of a cluster's variance that its axes are to explain
-TRIED = 4  # clusters that the number of axes is found from
 ROUNDS = 3  # of the power iteration for the whole bank
 LARGE = 2.0**-52  # twice the unit roundoff of float64
 NEAREST = 4  # clusters in which each query looks for its first neighbours
