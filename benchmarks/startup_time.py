@@ -1,15 +1,16 @@
 """Where the time of a command goes: to imports, to DVC, or to its own work; as processor time, and on the clock.
 
 Run it from a folder in which `dvc repro` ran: python benchmarks/startup_time.py [--repro]
-It clones the last commit with the cache into a folder beside. `--repro` runs the whole DAG anew,
-which takes its time.
+It clones the last commit with the cache into a folder beside; an experiment is only one where that commit holds the
+`dvc.lock` of its own code. `--repro` runs the whole DAG anew, which takes its time.
 
 - import torch: a process that imports PyTorch and ends. The least of three, as of the next.
 - predict: `iad predict` of one picture, cold, for a bundle of each kind of method, and what is beyond `import torch`.
 - score, threshold, evaluate, ...: each stage by hand; its imports, and the rest, its own work.
 - exp run, repro: what DVC's own process used, what the imports of the stages' processes took, and their own work.
 
-Imports are what Python lists of itself (`-X importtime`), which makes them a little slower.
+Imports are what Python lists of itself (`-X importtime`): on the clock, so that they count as too much, and own work as
+too little, where others use the processors. Take an idle machine.
 """
 
 from __future__ import annotations
