@@ -9,7 +9,7 @@ numbers. All ways take turns; the shortest time of each counts. The distances th
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import Any
 
@@ -117,11 +117,11 @@ def compare(name: str, run: Run) -> list[list[str]]:
     return [*lines, row(f"{name}: {together} training pictures, left out (others: not)", 1, spent)]
 
 
-def main() -> None:
+def main(arguments: Sequence[str] | None = None) -> None:
     """Measure and print."""
     parser = command(__doc__, __file__)
     choose(parser, "banks", BANKS, f"of {', '.join(BANKS)}; all of them if none is named")
-    wanted = parser.parse_args().banks or BANKS
+    wanted = parser.parse_args(arguments).banks or BANKS
     run = Run()
     print(f"{torch.get_num_threads()} threads of {machine('torch')}\n")
     lines = [line for name in wanted for line in compare(name, run)]

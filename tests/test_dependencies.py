@@ -42,7 +42,7 @@ INSTALLED = packages_distributions()  # takes a second
 
 
 def distribution(module):
-    found = INSTALLED.get(module, [NAMES.get(module, module)])[0]
+    found = min(INSTALLED.get(module, [NAMES.get(module, module)]), key=len)  # of several, the one without suffixes
     return re.sub(r"[._]", "-", found).lower()
 
 

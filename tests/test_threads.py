@@ -31,7 +31,7 @@ def jobs():
 
     return [
         lambda: searched.search(QUERIES, 5),
-        lambda: ExactSearch(BANK).search(QUERIES, 3, hidden=(10, 90)),
+        lambda: ExactSearch(BANK).search(QUERIES, 3, hidden=np.array([[10, 90]])),
         lambda: greedy_coreset(BANK, 40),
         lambda: [part for part in shared.embed(IMAGES).values() if isinstance(part, np.ndarray)],
         build,
