@@ -203,7 +203,8 @@ def load_params(path: Path = PARAMS) -> Params:
     from ruamel.yaml.error import YAMLError
 
     try:
-        values = YAML(typ="safe").load(path.read_text(encoding="utf-8"))
+        # the parser in C, where it is installed, has other words for what is wrong
+        values = YAML(typ="safe", pure=True).load(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise IadError(f"{path}: missing here ({Path.cwd()}); run this from the repository's top folder") from None
     except UnicodeDecodeError:

@@ -261,3 +261,12 @@ def mean_of_worst(maps, share):
         worst = sorted(anomaly_map.ravel().tolist(), reverse=True)[: max(1, round(share * anomaly_map.size))]
         scores.append(sum(worst) / len(worst))
     return np.array(scores)
+
+
+def hidden_from_all(first: int, last: int, queries: int, device: str = "cpu") -> Any:
+    """Rows that none of so many queries may find."""
+    import torch
+
+    from iad.neighbors.hidden import Hidden
+
+    return Hidden(torch.tensor([[first, last]], dtype=torch.int64, device=device).expand(queries, 2))

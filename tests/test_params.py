@@ -1,7 +1,6 @@
 """What `params.yaml` may hold. The file of the repository is right; each case changes one thing in it."""
 
 import difflib
-import re
 
 import pytest
 
@@ -88,8 +87,8 @@ def test_what_is_no_file_of_parameters_is_refused(refusal, tmp_path):
     assert refusal("") == "the file must hold parameters; it holds nothing"
     # a list
     assert refusal("- 1") == "the file must hold parameters; it holds [1]"
-    # no YAML, as the parser in Python or the one in C says it
-    assert re.match(r"not valid YAML \(line [12]: .*expected ',' or ']'.*\)$", refusal("a: [1"))
+    # no YAML
+    assert refusal("a: [1") == "not valid YAML (line 1: expected ',' or ']', but got '<stream end>')"
     # no text
     assert refusal(b"\xff\xfe") == "not UTF-8 text; save it as UTF-8"
     # the same key twice

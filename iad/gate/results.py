@@ -226,7 +226,7 @@ def _yaml(text: str, origin: str) -> Mapping[str, Any]:
 @lru_cache(maxsize=8)
 def _parsed(text: str) -> Any:
     # parsing YAML takes most of a reader's time, and two revisions often hold the same text
-    return YAML(typ="safe").load(text)
+    return YAML(typ="safe", pure=True).load(text)  # as `load_params` words its refusals
 
 
 def _downloaded(name: str, read: Reader) -> Mapping[str, Any]:

@@ -61,8 +61,10 @@ class ClusterFilter:
     It is for processors: a card multiplies everything sooner than it starts the many small products.
 
     Args:
-        bank: float32 `(N, D)`, in memory or memory-mapped; read three times.
-        axes: m; from `axes_that_help`.
+        bank: float32 `(N, D)`, in memory or memory-mapped; read twice.
+        axes: m.
+        mean: of the bank, as `bank_axes` gives it.
+        start: float64 `(D, m)` or wider, about the bank's principal axes; those of the clusters are found from them.
 
     Attributes:
         rows: int64 `(clusters, S)`, which rows of the bank each cluster has; N where it has none.
@@ -72,10 +74,10 @@ class ClusterFilter:
         radius: float64 `(clusters,)`, of the row farthest from the cluster's mean.
     """
 
-    def __init__(self, bank: torch.Tensor, axes: int) -> None:
+    def __init__(self, bank: torch.Tensor, axes: int, mean: torch.Tensor, start: torch.Tensor) -> None:
         self.size, self.dimensions = bank.shape
-        self.mean, start = bank_axes(bank, max(axes, CUTS))
-        self.rows = clustered(bank, self.mean, start[:, :CUTS])
+        self.mean = mean
+        self.rows = clustered(bank, mean, start[:, :CUTS])
         clusters, size = self.rows.shape
         self.means = bank.new_empty(clusters, self.dimensions)
         self.axes = bank.new_empty(clusters, self.dimensions, axes)
@@ -205,12 +207,17 @@ class _Search:
         return self.clusters.place(cluster, self.placed[query], self.squared[query, cluster])
 
 
-def axes_that_help(bank: torch.Tensor) -> int | None:
-    """How many axes a cluster of this bank needs; None if the bank is too small, or its rows lie near no few axes."""
+def clusters_that_help(bank: torch.Tensor) -> ClusterFilter | None:
+    """Clusters with as many axes as they need; None if the bank is too small, or its rows lie near no few axes."""
     most = min(MOST, bank.shape[1] // FEWER // STEP * STEP - 2)
     if len(bank) < SMALLEST or most < 1:
         return None
     mean, start = bank_axes(bank, max(most, CUTS))
+    axes = _axes_needed(bank, mean, start, most)
+    return ClusterFilter(bank, axes, mean, start) if axes else None
+
+
+def _axes_needed(bank: torch.Tensor, mean: torch.Tensor, start: torch.Tensor, most: int) -> int | None:
     sample = bank[:: max(1, len(bank) // SAMPLE)]
     clusters = clustered(sample, mean, start[:, :CUTS])
     explained = torch.zeros(most, dtype=torch.float64, device=bank.device)

@@ -19,7 +19,7 @@ import numpy as np
 import torch
 
 from iad.errors import IadError
-from iad.neighbors.clusters import ClusterFilter, axes_that_help
+from iad.neighbors.clusters import ClusterFilter, clusters_that_help
 from iad.neighbors.filters import Candidates, Filter, Float32Filter, Int8Filter, int8_is_fast
 from iad.neighbors.hidden import Hidden
 from iad.neighbors.measure import Measure
@@ -126,8 +126,8 @@ class ExactSearch:
         """Whether there are clusters to compare so many more queries with; they are made when it pays."""
         with self._making:
             before, self.asked = self.asked, self.asked + queries
-            if self.can_cluster and before < PAYS <= self.asked and (axes := axes_that_help(self.bank)):
-                self.clusters = ClusterFilter(self.bank, axes)
+            if self.can_cluster and before < PAYS <= self.asked:
+                self.clusters = clusters_that_help(self.bank)
         return self.clusters is not None
 
     def _search(

@@ -23,11 +23,6 @@ class Hidden:
     def __init__(self, ranges: torch.Tensor) -> None:
         self.ranges = ranges
 
-    @classmethod
-    def same(cls, first: int, last: int, queries: int, device: torch.device | str = "cpu") -> Hidden:
-        """The same range for all queries."""
-        return cls(torch.tensor([[first, last]], dtype=torch.int64, device=device).expand(queries, 2))
-
     def __getitem__(self, queries: torch.Tensor | slice) -> Hidden:
         """Of some queries, by their places."""
         return Hidden(self.ranges[queries])

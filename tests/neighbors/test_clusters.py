@@ -8,7 +8,7 @@ import torch
 
 from iad.neighbors import clusters
 from iad.neighbors import exact as exact_search
-from iad.neighbors.clusters import ClusterFilter, axes_that_help, bank_axes, clustered, improved
+from iad.neighbors.clusters import CUTS, ClusterFilter, bank_axes, clustered, clusters_that_help, improved
 from iad.neighbors.exact import ExactSearch
 from tests.pretended_card import PretendedCard
 
@@ -109,7 +109,7 @@ def test_clusters_are_made_once_as_many_queries_were_asked_as_pay_for_them(few_r
 )
 def test_clusters_are_for_large_banks_near_few_axes(bank, helps, monkeypatch):
     monkeypatch.setattr(clusters, "SMALLEST", 1000)
-    assert (axes_that_help(torch.from_numpy(bank)) is not None) is helps
+    assert (clusters_that_help(torch.from_numpy(bank)) is not None) is helps
 
 
 @pytest.mark.parametrize(("device", "fast"), [("cpu", True), ("cuda", True), ("cuda", False)])
@@ -149,7 +149,7 @@ def test_axes_of_rows_that_do_not_differ_are_orthonormal_too():
 def test_short_distances_exceed_no_true_distance_by_more_than_their_error(offset):
     bank = torch.from_numpy(near_few_axes(0, 600, 40) + np.float32(offset))
     queries = torch.from_numpy(near_few_axes(1, 50, 40) + np.float32(offset))
-    filtered = ClusterFilter(bank, 3)
+    filtered = ClusterFilter(bank, 3, *bank_axes(bank, CUTS))
     placed = (queries.double() - filtered.mean).float()
     for cluster, rows in enumerate(filtered.rows):
         there = rows < len(bank)

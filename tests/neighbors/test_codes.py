@@ -5,8 +5,7 @@ import pytest
 import torch
 
 from iad.neighbors.codes import CHUNK, FACTOR, GROUP, LARGEST, BankCodes
-from iad.neighbors.hidden import Hidden
-from tests.helpers import int8_products_are_exact
+from tests.helpers import hidden_from_all, int8_products_are_exact
 
 
 def normal(seed, *shape):
@@ -85,7 +84,9 @@ def test_products_are_the_largest_of_each_group(hidden, many, monkeypatch):
     queries = codes.encode(normal(5, 9, 30)).integers
     wanted = codes.integers.numpy().astype(np.int64) @ queries.numpy().astype(np.int64)
     wanted[slice(*hidden)] = wanted[3000:] = torch.iinfo(torch.int32).min
-    np.testing.assert_array_equal(codes.products(queries, Hidden.same(*hidden, 9)), wanted.reshape(-1, GROUP, 9).max(1))
+    np.testing.assert_array_equal(
+        codes.products(queries, hidden_from_all(*hidden, 9)), wanted.reshape(-1, GROUP, 9).max(1)
+    )
 
 
 @pytest.mark.skipif(not int8_products_are_exact(), reason="products of 8-bit integers saturate here")
@@ -93,4 +94,6 @@ def test_the_largest_integers_do_not_overflow():
     codes = BankCodes(normal(6, 256, 1280))
     codes.integers.fill_(LARGEST)
     queries = torch.full((codes.integers.shape[1], 3), LARGEST, dtype=torch.int8)
-    assert (codes.products(queries, Hidden.same(0, 0, queries.shape[1])) == codes.integers.shape[1] * LARGEST**2).all()
+    assert (
+        codes.products(queries, hidden_from_all(0, 0, queries.shape[1])) == codes.integers.shape[1] * LARGEST**2
+    ).all()

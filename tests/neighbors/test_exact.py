@@ -8,7 +8,7 @@ from iad.errors import IadError
 from iad.neighbors import clusters as cluster_filter
 from iad.neighbors import codes
 from iad.neighbors import exact as exact_search
-from iad.neighbors.clusters import ClusterFilter
+from iad.neighbors.clusters import CUTS, ClusterFilter, bank_axes
 from iad.neighbors.exact import ExactSearch
 from iad.neighbors.filters import Float32Filter, Int8Filter
 from tests.helpers import int8_products_are_exact
@@ -18,7 +18,7 @@ INT8_IS_EXACT = int8_products_are_exact()
 
 
 def clusters(bank):
-    return ClusterFilter(bank, axes=min(5, bank.shape[1]))
+    return ClusterFilter(bank, min(5, bank.shape[1]), *bank_axes(bank, CUTS))
 
 
 CHAINS = {

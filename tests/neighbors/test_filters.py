@@ -10,8 +10,7 @@ from hypothesis.extra import numpy as arrays
 from iad.neighbors import filters
 from iad.neighbors.codes import GROUP, SUPER
 from iad.neighbors.filters import Float32Filter, Int8Filter
-from iad.neighbors.hidden import Hidden
-from tests.helpers import int8_products_are_exact
+from tests.helpers import hidden_from_all, int8_products_are_exact
 
 FILTERS = [
     pytest.param(
@@ -43,7 +42,7 @@ def limits(ranked):
 def assert_kept(one, bank, queries, hidden=(0, 0), device="cpu"):
     bank, queries = (np.ascontiguousarray(values, dtype=np.float32) for values in (bank, queries))
     filtered = one(torch.from_numpy(bank).to(device))
-    ranked = filtered.rank(torch.from_numpy(queries).to(device), Hidden.same(*hidden, len(queries), device))
+    ranked = filtered.rank(torch.from_numpy(queries).to(device), hidden_from_all(*hidden, len(queries), device))
     truth = true_values(filtered, bank, queries, hidden)
     low, high = limits(ranked)
     there = np.isfinite(truth)
@@ -100,7 +99,7 @@ def test_values_lie_within_the_error_on_every_device(one, queries, device):
 def test_the_error_is_small_beside_the_spread_of_values(one):
     rng = np.random.default_rng(0)
     bank, queries = (torch.from_numpy(rng.standard_normal((n, 384), dtype=np.float32)) for n in (4096, 32))
-    low, high = limits(one(bank).rank(queries, Hidden.same(0, 0, len(queries))))
+    low, high = limits(one(bank).rank(queries, hidden_from_all(0, 0, len(queries))))
     assert (high - low).mean() < (0.6 if one is Int8Filter else 1e-2) * np.std((low + high) / 2) * GROUP**0.5
 
 
@@ -108,7 +107,7 @@ def test_the_error_is_small_beside_the_spread_of_values(one):
 def test_the_best_groups_are_one_of_each_super_and_are_not_offered_again(one):
     rng = np.random.default_rng(1)
     bank = torch.from_numpy(rng.standard_normal((1024, 16), dtype=np.float32))
-    ranked = one(bank).rank(bank[[5, 900]], Hidden.same(0, 0, len(bank[[5, 900]])))
+    ranked = one(bank).rank(bank[[5, 900]], hidden_from_all(0, 0, len(bank[[5, 900]])))
     query, group = ranked.best_groups(2)
     assert query.tolist() == [0, 0, 1, 1]
     assert group[0] == 5 // GROUP
@@ -125,7 +124,7 @@ def test_the_best_groups_are_one_of_each_super_and_are_not_offered_again(one):
 @pytest.mark.parametrize("one", FILTERS)
 def test_a_query_with_more_groups_than_patience_is_left_out_whole(one):
     bank = torch.randn(512, 8, generator=torch.Generator().manual_seed(0))
-    ranked = one(bank).rank(bank[:3], Hidden.same(0, 0, len(bank[:3])))
+    ranked = one(bank).rank(bank[:3], hidden_from_all(0, 0, len(bank[:3])))
     query, _, done = ranked.groups_within(torch.tensor([torch.inf, 0.0, 0.0]), 20)
     assert done.tolist() == [False, True, True]
     assert 0 not in query.tolist()
