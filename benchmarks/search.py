@@ -8,7 +8,6 @@ numbers. All ways take turns; the shortest time of each counts. The distances th
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import Any
@@ -16,6 +15,7 @@ from typing import Any
 import numpy as np
 import torch
 from measuring import BACKBONES, Run, choose, command, machine
+from peers_inside import Search, best_times, torch_float32
 
 from iad import paths
 from iad.neighbors.exact import QUERIES, ExactSearch
@@ -24,29 +24,19 @@ from iad.words import as_markdown
 ROUNDS = 3
 BANKS = ("resnet", "vit", "random")
 
-Search = Callable[[np.ndarray, int], Any]
 
-
-def torch_float32(bank: np.ndarray) -> Search:
-    """The usual search: |x|^2 - 2 <x, y> + |y|^2 in float32, then topk, 256 queries at a time."""
-    rows = torch.from_numpy(bank)
-    sizes = rows.square().sum(1)
-
-    def search(queries: np.ndarray, k: int) -> np.ndarray:
-        found = []
-        for part in torch.split(torch.from_numpy(queries), 256):
-            values = torch.addmm(sizes, part, rows.T, alpha=-2).topk(k, dim=1, largest=False).values
-            found.append((values + part.square().sum(1, keepdim=True)).clamp_(min=0).sqrt_())
-        distances: np.ndarray = torch.cat(found).numpy()
-        return distances
-
-    return search
+def in_parts(search: Search) -> Search:
+    """The distances of a search that is asked 256 queries at a time, so that its products stay small."""
+    return lambda asked, k: np.concatenate([search(asked[at : at + 256], k)[0] for at in range(0, len(asked), 256)])
 
 
 def ways(bank: np.ndarray, queries: np.ndarray) -> dict[str, Search]:
     """Every way to search that there is, ready to be asked, and of one answer."""
     ours = ExactSearch(bank)
-    found: dict[str, Search] = {"iad": lambda asked, k: ours.search(asked, k)[0], "torch": torch_float32(bank)}
+    found: dict[str, Search] = {
+        "iad": lambda asked, k: ours.search(asked, k)[0],
+        "torch": in_parts(torch_float32(bank)),
+    }
     try:
         import faiss
     except ImportError:
@@ -63,19 +53,9 @@ def ways(bank: np.ndarray, queries: np.ndarray) -> dict[str, Search]:
     return found
 
 
-def shortest(jobs: Mapping[str, Callable[[], Any]]) -> dict[str, float]:
-    """Shortest time of every job, in ms; they take turns."""
-    best = dict.fromkeys(jobs, np.inf)
-    for _ in range(ROUNDS):
-        for name, job in jobs.items():
-            start = time.perf_counter()
-            job()
-            best[name] = min(best[name], 1000 * (time.perf_counter() - start))
-    return best
-
-
-def row(title: str, k: int, spent: Mapping[str, float]) -> list[str]:
-    """A line of the table: times, and how many times as fast as the fastest other way."""
+def row(title: str, k: int, jobs: Mapping[str, Callable[[], Any]]) -> list[str]:
+    """A line of the table: shortest times in ms, and how many times as fast as the fastest other way."""
+    spent = {name: 1000 * seconds for name, seconds in best_times(jobs, ROUNDS).items()}
     peers = [value for name, value in spent.items() if name != "iad"]
     return [title, str(k), *(f"{value:.3g}" for value in spent.values()), f"{min(peers) / spent['iad']:.2f}"]
 
@@ -99,22 +79,20 @@ def compare(name: str, run: Run) -> list[list[str]]:
     for count in (1, 32, len(asked)):
         for k in (1, 5):
             jobs = {way: partial(search, asked[:count], k) for way, search in found.items()}
-            lines.append(row(f"{name}: {count:,} in {size}", k, shortest(jobs)))
+            lines.append(row(f"{name}: {count:,} in {size}", k, jobs))
     together = max(1, QUERIES // per)
     for label, rows in (("good", run.test[run.labels == 0]), ("defective", run.test[run.labels == 1])):
         queries = flat(rows[:together])
         jobs = {way: partial(search, queries, 1) for way, search in found.items()}
-        lines.append(row(f"{name}: {together} {label} pictures", 1, shortest(jobs)))
+        lines.append(row(f"{name}: {together} {label} pictures", 1, jobs))
     own = flat(run.train[:together])
     hidden = np.stack([np.arange(together), np.arange(1, together + 1)], axis=1).repeat(per, axis=0) * per
     searcher = ExactSearch(bank)
     for _ in range(3):
         searcher.search(own, 1, hidden=hidden)
-    spent = shortest({
-        "iad": partial(searcher.search, own, 1, hidden=hidden),
-        **{way: partial(search, own, 1) for way, search in found.items() if way != "iad"},
-    })  # fmt: skip
-    return [*lines, row(f"{name}: {together} training pictures, left out (others: not)", 1, spent)]
+    jobs = {way: partial(search, own, 1) for way, search in found.items()}
+    jobs["iad"] = partial(searcher.search, own, 1, hidden=hidden)
+    return [*lines, row(f"{name}: {together} training pictures, left out (others: not)", 1, jobs)]
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
