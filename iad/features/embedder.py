@@ -28,6 +28,7 @@ from iad.features.embeddings import (
     run_network,
     split_tokens,
 )
+from iad.features.fusion import fuse_convolutions
 from iad.features.views import Oriented, Tiles, orientations, place_tiles
 from iad.features.weights import State
 from iad.progress import bar
@@ -94,6 +95,8 @@ class Embedder:
             drop_unused(backbone.module, backbone.name, options.patches.layers)
         if "contributions" in self.parts:
             self._contributions = Contributions(backbone.module, options.pooling)
+        if (self.runtime.device, self.runtime.precision) == ("cpu", "fp32"):
+            fuse_convolutions(backbone.module, lambda: self._network(self._noise(), self.parts))
         self._in_pairs = not self._is_same_alone()
 
     @classmethod
@@ -241,14 +244,13 @@ class Embedder:
 
     @torch.inference_mode()
     def _is_same_alone(self) -> bool:
-        """Whether this machine computes a picture by itself to the bit as it does beside another one.
-
-        Libraries choose other kernels for a batch of one, on some processors and for some numbers of threads.
-        """
-        side = self.backbone.image_size
-        noise = np.random.default_rng(0).integers(0, 256, (1, side, side, 3), dtype=np.uint8)
-        alone, beside = self._network(noise, self.parts), self._network(np.repeat(noise, 2, axis=0), self.parts)
+        # some processors, with some numbers of threads, have other kernels for a batch of one
+        alone, beside = (self._network(np.repeat(self._noise(), n, axis=0), self.parts) for n in (1, 2))
         return all(torch.equal(found, beside[part][:1]) for part, found in alone.items())
+
+    def _noise(self) -> np.ndarray:
+        shape = 1, self.backbone.image_size, self.backbone.image_size, 3
+        return np.random.default_rng(0).integers(0, 256, shape, dtype=np.uint8)
 
     def _embedded(self, batch: np.ndarray, parts: Collection[Part]) -> dict[Part, torch.Tensor]:
         if len(batch) > 1 or not self._in_pairs:
