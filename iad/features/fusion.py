@@ -13,8 +13,9 @@ from typing import Any
 
 import torch
 from timm.layers import BatchNormAct2d, Conv2dSame
-from timm.layers.padding import pad_same
+from timm.layers.padding import get_same_padding
 from torch import nn
+from torch.nn import functional
 from torch.nn.utils.fusion import fuse_conv_bn_weights
 
 from iad.features.embeddings import Part
@@ -22,7 +23,7 @@ from iad.features.embeddings import Part
 ACTIVATIONS: dict[type[nn.Module], tuple[str, list[float]]] = {  # their names and numbers in oneDNN
     nn.Identity: ("none", []), nn.ReLU: ("relu", []), nn.ReLU6: ("hardtanh", [0.0, 6.0]), nn.SiLU: ("swish", []),
 }  # fmt: skip
-CONVOLUTIONS, NORMS = (nn.Conv2d, Conv2dSame), (nn.BatchNorm2d, BatchNormAct2d)
+NORMS = nn.BatchNorm2d, BatchNormAct2d
 TOLERANCE = 1e-4  # of the largest value: rounding stays far below, a layer in the wrong place far above
 
 
@@ -41,23 +42,31 @@ class FusedConvolution(nn.Module):
         of_norm: Any = (norm.running_mean, norm.running_var, norm.eps, norm.weight, norm.bias)
         weights = fuse_conv_bn_weights(layer.weight, layer.bias, *of_norm)
         self.weight, self.bias = (nn.Parameter(part.detach(), requires_grad=False) for part in weights)
-        self.kernel_size, self.same = list(layer.kernel_size), isinstance(layer, Conv2dSame)
-        self.padding = [0, 0] if self.same else list(layer.padding)
-        self.how = self.padding, list(layer.stride), list(layer.dilation), layer.groups
+        self.kernel_size, self.same = layer.kernel_size, isinstance(layer, Conv2dSame)
+        self.padding = list(layer.padding)
+        self.stride, self.dilation, self.groups = list(layer.stride), list(layer.dilation), layer.groups
         self.activation = ACTIVATIONS[type(activation)]
-        self._packed: torch.Tensor | None = None  # in the kernel's own order, made when first used
+        self._packed: dict[tuple[int, ...], torch.Tensor] = {}  # in the kernel's own order, made when first used
 
     def forward(self, maps: torch.Tensor) -> torch.Tensor:
         """Float32 `(B, C, h, w)` to `(B, D, h', w')`."""
-        if self.same:
-            maps = pad_same(maps, self.kernel_size, *self.how[1:3])
-        if self._packed is None:
-            self._packed = torch.ops.mkldnn._reorder_convolution_weight(self.weight, *self.how, list(maps.shape))
+        padding, zeros = self._same_padding(maps) if self.same else (self.padding, (0, 0))
+        how = padding, self.stride, self.dilation, self.groups
+        if zeros not in self._packed:
+            weight = functional.pad(self.weight, (zeros[1], 0, zeros[0], 0))
+            self._packed[zeros] = torch.ops.mkldnn._reorder_convolution_weight(weight, *how, list(maps.shape))
         name, numbers = self.activation
         found: torch.Tensor = torch.ops.mkldnn._convolution_pointwise(
-            maps, self._packed, self.bias, *self.how, name, numbers, ""
+            maps, self._packed[zeros], self.bias, *how, name, numbers, ""
         )
         return found
+
+    def _same_padding(self, maps: torch.Tensor) -> tuple[list[int], tuple[int, ...]]:
+        # a padding that is larger by one at the end is one of equal sides for weights that begin with a zero: this
+        # costs some products and saves a copy of the maps
+        sides = zip(maps.shape[2:], self.kernel_size, self.stride, strict=True)
+        every = [get_same_padding(side, width, stride, 1) for side, width, stride in sides]
+        return [-(-both // 2) for both in every], tuple(both % 2 for both in every)
 
 
 def fuse_convolutions(module: nn.Module, run: Callable[[], Mapping[Part, torch.Tensor]]) -> int:
@@ -125,7 +134,9 @@ def _watched(
 
 
 def _is_plain(layer: nn.Module) -> bool:
-    return type(layer) in CONVOLUTIONS and layer.padding_mode == "zeros" and not isinstance(layer.padding, str)
+    if type(layer) is Conv2dSame:
+        return layer.dilation == (1, 1)
+    return type(layer) is nn.Conv2d and layer.padding_mode == "zeros" and not isinstance(layer.padding, str)
 
 
 def _follows(chain: list[nn.Module], layer: nn.Module) -> bool:

@@ -47,16 +47,18 @@ def fuse(module, pixels=PIXELS):
         nn.Conv2d(8, 8, (1, 3), padding=(0, 2), dilation=2, groups=2),
         Conv2dSame(8, 16, 3, stride=2),
         Conv2dSame(8, 8, 5, stride=2, groups=8),
+        Conv2dSame(8, 16, (3, 1), stride=(2, 1)),
     ],
     ids=str,
 )
 def test_one_call_gives_what_the_three_layers_give(layer, activation):
-    maps = torch.randn(3, 8, 11, 11, generator=torch.Generator().manual_seed(2))
     layers = unsettled(nn.Sequential(layer, nn.BatchNorm2d(layer.out_channels), activation))
-    fused = FusedConvolution(*layers)
-    wanted = copy.deepcopy(layers).double()(maps.double())
-    for given in (maps, maps.to(memory_format=torch.channels_last), maps[:1]):
-        torch.testing.assert_close(fused(given).double(), wanted[: len(given)], rtol=1e-5, atol=1e-5)
+    fused, exact = FusedConvolution(*layers), copy.deepcopy(layers).double()
+    for height, width in ((11, 11), (12, 12), (9, 14)):
+        maps = torch.randn(3, 8, height, width, generator=torch.Generator().manual_seed(2))
+        wanted = exact(maps.double())
+        for given in (maps, maps.to(memory_format=torch.channels_last), maps[:1]):
+            torch.testing.assert_close(fused(given).double(), wanted[: len(given)], rtol=1e-5, atol=1e-5)
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -134,7 +136,12 @@ def test_an_activation_that_the_kernel_lacks_stays_behind_it():
 
 
 @pytest.mark.parametrize(
-    "layer", [nn.Conv2d(3, 8, 3, padding="same"), nn.Conv2d(3, 8, 3, 1, 1, padding_mode="reflect")]
+    "layer",
+    [
+        Conv2dSame(3, 8, 3, dilation=2),
+        nn.Conv2d(3, 8, 3, padding="same"),
+        nn.Conv2d(3, 8, 3, 1, 1, padding_mode="reflect"),
+    ],
 )
 def test_other_ways_to_pad_are_left_alone(layer):
     assert fuse(unsettled(nn.Sequential(layer, nn.BatchNorm2d(8))))[0] == 0
