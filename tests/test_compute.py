@@ -1,6 +1,7 @@
 """Device, precision and threads: what is asked for, what `auto` becomes, and what is refused."""
 
 import os
+import platform
 import subprocess
 import sys
 import threading
@@ -121,3 +122,25 @@ def test_lower_precision_computes_products_in_bf16_and_nothing_in_fp32():
         assert (a @ a).dtype is torch.bfloat16
     with start(precision="fp32").lower_precision():
         assert (a @ a).dtype is torch.float32
+
+
+KEPT = """
+import re, sys, torch
+from pathlib import Path
+from iad import compute
+
+def private():
+    return int(re.search(r"RssAnon:\\s+(\\d+)", Path("/proc/self/status").read_text())[1]) / 1024
+
+compute.start(device="cpu", precision="fp32", threads=1) if sys.argv[1] == "start" else compute.resolve()
+before = private()
+torch.ones(16, 2**20).sum()
+print(private() - before)
+"""
+
+
+@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="the setting is one of glibc")
+@pytest.mark.parametrize(("call", "kept"), [("start", True), ("resolve", False)])
+def test_a_stage_keeps_the_memory_of_a_tensor_for_the_next_one_and_a_library_call_does_not(call, kept):
+    done = subprocess.run([sys.executable, "-c", KEPT, call], capture_output=True, text=True, check=True)
+    assert (float(done.stdout) > 60) == kept  # MiB, of 64
