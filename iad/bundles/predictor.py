@@ -214,11 +214,17 @@ class Predictor:
         )  # fmt: skip
 
     def _try(self) -> None:
-        """Inspect a black picture, so that parts of a file that do not fit together are found before any other."""
-        side = self.bundle.preprocess.image_size
-        found = self._predict(np.zeros((1, side, side, 3), dtype=np.uint8), maps=True)
+        """Score embeddings of nothing: parts of a file that do not fit together are found before any picture."""
+        blank = {reads: self._blank(reads) for reads in self._sources}
+        found = self.fitted.detector.predict(self.fitted.inputs(blank))
         if self.bundle.maps is not None and found.anomaly_map is None:
             raise IadError("a scale of maps, but a detector without maps")
+
+    def _blank(self, reads: str) -> Embeddings:
+        if reads in self.embedders:
+            return Embeddings(**self.embedders[reads].blank())
+        side = self.bundle.preprocess.image_size
+        return Embeddings(pixels=np.zeros((1, side, side, 3), dtype=np.uint8))
 
     def _inspect(self, batch: Sequence[Given], errors: Errors, *, maps: bool) -> Iterator[Verdict]:
         read = [one.pixels for one in batch if one.pixels is not None]

@@ -21,6 +21,7 @@ from iad.features.embeddings import (
     Contributions,
     Embedded,
     Part,
+    as_embedded,
     blank_pass,
     join_layers,
     lack_of_contributions,
@@ -97,7 +98,7 @@ class Embedder:
             self._contributions = Contributions(backbone.module, options.pooling)
         if (self.runtime.device, self.runtime.precision) == ("cpu", "fp32"):
             fuse_convolutions(backbone.module, lambda: self._network(self._noise(), self.parts))
-        self._in_pairs = not self._is_same_alone()
+        self._in_pairs: bool | None = None  # not known before a picture comes alone
 
     @classmethod
     def from_record(
@@ -184,10 +185,13 @@ class Embedder:
         if augmented and "patches" in arrays and len(self.orientations) > 1:
             copies = np.empty((len(images), len(self.orientations) - 1, *self.shapes["patches"]), np.float16)
             self.augment_into(images, np.arange(len(images)), copies)
-        return {
-            "pooled": arrays.get("pooled"), "patches": arrays.get("patches"), "augmented": copies,
-            "contributions": arrays.get("contributions"), "pooling": self.options.pooling,
-        }  # fmt: skip
+        return as_embedded(arrays, self.options.pooling, copies)
+
+    def blank(self) -> Embedded:
+        """Zeros in place of one picture's embeddings, to try a detector; of patches, one stands for all."""
+        shapes = self.shapes | {"patches": (1, 1, self.shapes.get("patches", (0,))[-1])}
+        parts = {part: np.zeros((1, *shapes[part]), TYPES[part]) for part in self.parts}
+        return as_embedded(parts, self.options.pooling)
 
     @torch.inference_mode()
     def embed_into(self, images: Pictures, arrays: Mapping[Part, np.ndarray]) -> None:
@@ -242,20 +246,24 @@ class Embedder:
             grid = isqrt(tokens.shape[1])
             self.shapes["contributions"] = (grid, grid, tokens.shape[2])
 
-    @torch.inference_mode()
-    def _is_same_alone(self) -> bool:
-        # some processors, with some numbers of threads, have other kernels for a batch of one
-        alone, beside = (self._network(np.repeat(self._noise(), n, axis=0), self.parts) for n in (1, 2))
-        return all(torch.equal(found, beside[part][:1]) for part, found in alone.items())
-
     def _noise(self) -> np.ndarray:
         shape = 1, self.backbone.image_size, self.backbone.image_size, 3
         return np.random.default_rng(0).integers(0, 256, shape, dtype=np.uint8)
 
     def _embedded(self, batch: np.ndarray, parts: Collection[Part]) -> dict[Part, torch.Tensor]:
-        if len(batch) > 1 or not self._in_pairs:
+        """What a batch gives, in the bits of a picture in company.
+
+        Some processors, with some numbers of threads, have other kernels for a batch of one. There a picture that comes
+        alone goes through beside another.
+        """
+        if len(batch) > 1 or self._in_pairs is False:
             return self._network(batch, parts)
-        return {part: found[:1] for part, found in self._network(np.repeat(batch, 2, axis=0), parts).items()}
+        noise = self._noise()
+        beside = self._network(np.concatenate([noise, batch]), self.parts)
+        if self._in_pairs is None:
+            alone = self._network(noise, self.parts)
+            self._in_pairs = not all(torch.equal(found, beside[part][:1]) for part, found in alone.items())
+        return {part: beside[part][1:] for part in parts}
 
     def _network(self, batch: np.ndarray, parts: Collection[Part]) -> dict[Part, torch.Tensor]:
         """One pass: what the pictures or tiles uint8 `(B, side, side, 3)` give of these parts, each `(B, ...)`."""

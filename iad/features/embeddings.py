@@ -14,7 +14,7 @@ attention times value, through the output projection (Kobayashi et al. 2020, arX
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from math import isqrt
 from typing import Any, Literal, TypeAlias, TypedDict
 
@@ -43,6 +43,14 @@ class Embedded(TypedDict):
     augmented: np.ndarray | None
     contributions: np.ndarray | None
     pooling: str
+
+
+def as_embedded(arrays: Mapping[Part, np.ndarray], pooling: str, augmented: np.ndarray | None = None) -> Embedded:
+    """Put together what there is of some pictures."""
+    return {
+        "pooled": arrays.get("pooled"), "patches": arrays.get("patches"), "augmented": augmented,
+        "contributions": arrays.get("contributions"), "pooling": pooling,
+    }  # fmt: skip
 
 
 def run_network(

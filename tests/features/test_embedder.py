@@ -118,14 +118,16 @@ class Otherwise(torch.nn.Module):
 @pytest.mark.parametrize("size", [1, 4, 5])
 def test_a_picture_alone_goes_through_twice_where_that_makes_a_difference(size, build):
     embedder = build(CNN)
-    assert not embedder._in_pairs
+    embedder.embed(IMAGES[:1])
+    assert embedder._in_pairs is False
     backbone = embedder.backbone.__class__("otherwise", Otherwise(), 64, (0.5,) * 3, (0.5,) * 3, "")
     options = Backbone(model=CNN, pooling="avg", attribution=False, patches={"layers": [0]})
     odd = Embedder(options, 64, backbone=backbone, batch_size=2)
-    assert odd._in_pairs
     expected = odd.embed(IMAGES[:4])
     odd.batch_size = size
     found = odd.embed(IMAGES)
+    odd.embed(IMAGES[:1])
+    assert odd._in_pairs
     assert_same({part: found[part][:4] for part in ("pooled", "patches")}, expected, ("pooled", "patches"))
 
 
