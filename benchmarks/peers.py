@@ -4,7 +4,9 @@ Run it from the repository's top folder, on a machine that does nothing else: py
 The first run makes an environment of its own in the user's cache folder (IAD_CACHE overrides), with faiss-cpu and
 anomalib 2.7 from the user's package index: about 6.5 GB on disk, most of it anomalib's PyTorch. Everything is measured
 in that environment, this project too, so that all run on the same PyTorch. It takes about 5 minutes, with --full about
-20. `--only search` (or radius, fit) measures one part again. Results: docs/peers.md and docs/peers.png (--out FOLDER).
+40. `--only search` (or radius, fit, real) measures one part again. `real` takes the patches of a finished run, in the
+folder that it is started in, and is left out where there is none. Results: docs/peers.md and docs/peers.png
+(--out FOLDER).
 """
 
 from __future__ import annotations
@@ -19,14 +21,17 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from measuring import command, with_this_iad
+import numpy as np
+from measuring import BACKBONES, Run, command, with_this_iad
 
+from iad import paths
 from iad.io import cache_folder
 from iad.words import as_markdown
 
 PACKAGES = ["faiss-cpu>=1.9", "anomalib==2.7.*", "scikit-learn", "pydantic>=2.8", "scipy", "tqdm"]
 NEEDED_GB = 14  # 6.5 installed, and as much again while pip unpacks and caches
-PARTS = ("radius", "search", "fit")
+PARTS = ("radius", "search", "fit", "real")
+QUERIES = 1024
 INSIDE = Path(__file__).with_name("peers_inside.py")
 QUIET = {"TQDM_DISABLE": "1", "PYTHONWARNINGS": "ignore"}
 COLOURS = {
@@ -68,11 +73,40 @@ def search_table(cases: list[dict[str, Any]]) -> str:
     for case in cases:
         ms = case["ms"]
         flat = min(ms[name] for name in ("FAISS", "torch"))
-        size = f"{case['queries']:,} in {case['bank']:,} x {case['dimensions']:,}"
+        size = f"{case.get('title', '')}{case['queries']:,} in {case['bank']:,} x {case['dimensions']:,}"
         times = [f"{ms[name]:.3g}" if name in ms else "" for name in names]
         rows.append([size, str(case["k"]), *times, *(f"{flat / ms[name]:.2f}" for name in ("iad", "iad, float32"))])
     header = ["queries in bank", "k", *(f"{name}, ms" for name in names), "iad, times", "iad, float32, times"]
     return f"{as_markdown(header, rows)}\n"
+
+
+def coreset_table(cases: list[dict[str, Any]]) -> str:
+    """Seconds and covering radius, by backbone and share."""
+    rows = [
+        [f"{case['name']}: {case['share']:.0%} of {case['bank']:,} x {case['dimensions']:,}",
+         *(f"{case[way]['seconds']:.2f}" for way in ("iad", "anomalib")),
+         f"{case['anomalib']['seconds'] / case['iad']['seconds']:.0f}",
+         *(f"{case[way]['radius']:.4f}" for way in ("iad", "anomalib")),
+         f"{case['iad']['radius'] / case['anomalib']['radius']:.3f}"]
+        for case in cases
+    ]  # fmt: skip
+    header = ["coreset", "iad, s", "anomalib, s", "times", "iad, radius", "anomalib, radius", "ratio"]
+    return f"{as_markdown(header, rows)}\n"
+
+
+def write_real(folder: Path) -> None:
+    """Banks of training patches of the finished run that is here, and queries from its test pictures."""
+    if not paths.MANIFEST.is_file():
+        print("no finished run in this folder, so nothing is measured on real patches")
+        return
+    run, rng = Run(), np.random.default_rng(0)
+    for name, stage in BACKBONES.items():
+        patches = run.array(stage / paths.PATCHES)
+        length = patches.shape[-1]
+        asked = patches[np.sort(rng.choice(run.test, min(16, len(run.test)), replace=False))].reshape(-1, length)
+        asked = asked[rng.permutation(len(asked))[:QUERIES]]
+        for part, rows in (("bank", patches[run.train].reshape(-1, length)), ("asked", asked)):
+            np.save(folder / f"{name}.{part}.npy", rows.astype(np.float32))
 
 
 def page(found: dict[str, Any], words: str) -> str:
@@ -107,6 +141,15 @@ def page(found: dict[str, Any], words: str) -> str:
             "float64, those of the others within the rounding of float32.\n\n"
         )
         text += search_table(cases)
+    if (real := found.get("real")) and real["search"]:
+        text += (
+            "\n## On real patches\n\nThe banks of the default run, whole and 1,000 rows of them; queries are patches "
+            "of test pictures. Searches were asked some thousand queries before, so that clusters are there where "
+            "they are made.\n\n"
+        )
+        text += search_table(real["search"])
+        text += "\nGreedy k-centre on the same banks, covering radius in the original space:\n\n"
+        text += coreset_table(real["coreset"])
     drawn = found.get("search") or found.get("fit")
     return text + ("\n![Cost against bank size and number of pictures](peers.png)\n" if drawn else "")
 
@@ -163,6 +206,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     python, results = environment(folder), folder / f"{size}.json"
     found = json.loads(results.read_text()) if wanted.only and results.exists() else {}
     for part in wanted.only or PARTS:
+        if part == "real":
+            write_real(folder)
         run = subprocess.run([str(python), str(INSIDE), part, size, str(folder)], env=with_this_iad() | QUIET)
         if run.returncode:
             raise SystemExit(f"{part} ended with {run.returncode}; parts measured before it are in {wanted.out}")

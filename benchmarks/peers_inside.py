@@ -1,7 +1,7 @@
 """What benchmarks/peers.py measures, run in the environment that holds the peers; writes PART.json into FOLDER.
 
-python benchmarks/peers_inside.py radius|search|fit default|full|tiny FOLDER, or, for one method in a process of its
-own, python benchmarks/peers_inside.py METHOD BANK FOLDER
+python benchmarks/peers_inside.py radius|search|fit|real default|full|tiny FOLDER, or, for one method in a process of
+its own, python benchmarks/peers_inside.py METHOD BANK FOLDER. `real` reads NAME.bank.npy and NAME.asked.npy in FOLDER.
 """
 
 from __future__ import annotations
@@ -26,7 +26,9 @@ from iad.neighbors.exact import ExactSearch
 PATCHES, DIMENSIONS, SHARE = 1024, 384, 0.01
 PICTURES = {"default": [8, 32], "full": [8, 32, 128, 320], "tiny": [1]}
 BANKS = {"default": [1000, 30_000], "full": [1000, 30_000, 327_680], "tiny": [1000]}
+SHARES = {"default": [0.01], "full": [0.01, 0.1], "tiny": [0.1]}
 SEEDS, ROUNDS, SHORTEST_S = 5, 7, 0.02
+SETTLED = 3  # times that a search is asked first, so that it has what it makes once it pays
 SKLEARN_WORK = 1e11  # scikit-learn is left out of larger cases
 METHODS = ("iad 1 %", "anomalib 1 %", "iad all", "anomalib all")
 
@@ -90,25 +92,61 @@ def searches(bank: np.ndarray, queries: int) -> dict[str, Search]:
     return ways
 
 
+def search_cases(bank: np.ndarray, queries: np.ndarray, title: str) -> list[dict[str, Any]]:
+    """All cases of a bank; the distances that the ways find must agree."""
+    cases = []
+    for count in (1, 32, 1024):
+        asked, ways = queries[:count], searches(bank, count)
+        for name in ("iad", "iad, float32"):
+            for _ in range(SETTLED):
+                ways[name](queries, 1)
+        for k in (1, 5):
+            exact = ways["iad"](asked, k)[0]
+            np.testing.assert_array_equal(exact, ways["iad, float32"](asked, k)[0])
+            np.testing.assert_allclose(np.sqrt(ways["FAISS"](asked, k)[0]), exact, rtol=1e-3, atol=2e-3)
+            slow = count * bank.size > SKLEARN_WORK / 10
+            found = best_times({name: partial(way, asked, k) for name, way in ways.items()}, 3 if slow else ROUNDS)
+            case = {"title": title, "bank": bank.shape[0], "dimensions": bank.shape[1], "queries": count, "k": k}
+            cases.append(case | {"ms": {name: 1000 * value for name, value in found.items()}})
+            print("search", json.dumps(cases[-1]), flush=True)
+    return cases
+
+
 def search(size: str, _: Path) -> list[dict[str, Any]]:
-    """All cases; the distances that the ways find must agree."""
+    """Random banks of all sizes."""
     cases = []
     for rows in BANKS[size]:
         for dimensions in (152, 384, 1280):
-            bank = random(0, rows, dimensions)
-            for queries in (1, 32, 1024):
-                asked, ways = random(1, queries, dimensions), searches(bank, queries)
-                for k in (1, 5):
-                    exact = ways["iad"](asked, k)[0]
-                    np.testing.assert_array_equal(exact, ways["iad, float32"](asked, k)[0])
-                    np.testing.assert_allclose(np.sqrt(ways["FAISS"](asked, k)[0]), exact, rtol=1e-3)
-                    slow = queries * bank.size > SKLEARN_WORK / 10
-                    jobs = {name: partial(way, asked, k) for name, way in ways.items()}
-                    found = best_times(jobs, 3 if slow else ROUNDS)
-                    case = {"bank": rows, "dimensions": dimensions, "queries": queries, "k": k}
-                    cases.append(case | {"ms": {name: 1000 * value for name, value in found.items()}})
-                    print("search", json.dumps(cases[-1]), flush=True)
+            cases += search_cases(random(0, rows, dimensions), random(1, 1024, dimensions), "")
     return cases
+
+
+def real(size: str, folder: Path) -> dict[str, Any]:
+    """Search and coreset in the banks of a finished run."""
+    cases, coresets = [], []
+    for file in sorted(folder.glob("*.bank.npy")):
+        name = file.name.removesuffix(".bank.npy")
+        bank, asked = np.load(file), np.load(folder / f"{name}.asked.npy")
+        few = np.random.default_rng(0).choice(len(bank), min(1000, len(bank)), replace=False)
+        for rows in (bank[few], bank):
+            cases += search_cases(rows, asked, f"{name}: ")
+        coresets += [both_coresets(name, bank, share) for share in SHARES[size]]
+    return {"search": cases, "coreset": coresets}
+
+
+def both_coresets(name: str, bank: np.ndarray, share: float) -> dict[str, Any]:
+    """Seconds and covering radius of a coreset of this share, by iad and by anomalib."""
+    found: dict[str, Any] = {"name": name, "bank": bank.shape[0], "dimensions": bank.shape[1], "share": share}
+    ways = {
+        "iad": lambda: greedy_coreset(bank, int(len(bank) * share)),
+        "anomalib": lambda: anomalib_coreset(bank, 0, share),
+    }
+    for way, choose in ways.items():
+        start = time.perf_counter()
+        kept = choose()
+        found[way] = {"seconds": time.perf_counter() - start, "radius": covering_radius(bank, kept), "kept": len(kept)}
+    print("coreset", json.dumps(found), flush=True)
+    return found
 
 
 def covering_radius(bank: np.ndarray, kept: np.ndarray) -> float:
@@ -120,13 +158,13 @@ def covering_radius(bank: np.ndarray, kept: np.ndarray) -> float:
     return float(np.sqrt(index.search(np.ascontiguousarray(bank), 1)[0].max()))
 
 
-def anomalib_coreset(bank: np.ndarray, seed: int) -> np.ndarray:
+def anomalib_coreset(bank: np.ndarray, seed: int, share: float = SHARE) -> np.ndarray:
     """Rows that anomalib's KCenterGreedy keeps."""
     from anomalib.models.components.sampling import KCenterGreedy
 
     torch.manual_seed(seed)
     np.random.seed(seed)  # noqa: NPY002 - the state that its random projection draws from
-    return np.array(KCenterGreedy(torch.from_numpy(bank), SHARE).select_coreset_idxs())
+    return np.array(KCenterGreedy(torch.from_numpy(bank), share).select_coreset_idxs())
 
 
 def radius(size: str, _: Path) -> dict[str, Any]:
@@ -215,7 +253,7 @@ def fit(size: str, folder: Path) -> list[dict[str, Any]]:
     return rows
 
 
-PARTS = {"radius": radius, "search": search, "fit": fit}
+PARTS = {"radius": radius, "search": search, "fit": fit, "real": real}
 
 
 def options() -> argparse.ArgumentParser:
