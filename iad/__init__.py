@@ -12,14 +12,15 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from iad.bundles.predictor import Predictor, Verdict, load
+    from iad.bundles.predictor import Predictor, load
+    from iad.bundles.verdict import Verdict
     from iad.errors import IadError
     from iad.fitting import fit
 
 __all__ = ["IadError", "Predictor", "Verdict", "fit", "load"]
 
 _PLACES = {
-    "IadError": "iad.errors", "Predictor": "iad.bundles.predictor", "Verdict": "iad.bundles.predictor",
+    "IadError": "iad.errors", "Predictor": "iad.bundles.predictor", "Verdict": "iad.bundles.verdict",
     "fit": "iad.fitting", "load": "iad.bundles.predictor",
 }  # fmt: skip
 

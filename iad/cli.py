@@ -17,10 +17,12 @@ from typer.core import TyperGroup
 
 from iad.commands.bundle import app as bundle
 from iad.commands.gate import gate
+from iad.commands.log import app as log
 from iad.commands.predict import predict
 from iad.commands.preset import preset
 from iad.commands.results import results
 from iad.commands.table import table
+from iad.commands.watch import watch
 from iad.errors import IadError
 from iad.stages.align import align
 from iad.stages.download import download
@@ -39,7 +41,10 @@ STAGES = (
 )  # fmt: skip
 """In the order in which they run."""
 
-COMMANDS = (bundle, gate, predict, preset, results, table)
+COMMANDS = (gate, predict, preset, results, table, watch)
+GROUPS = {"bundle": bundle, "log": log}
+"""Commands that have commands of their own."""
+
 INTERRUPTED = 130
 CLOSE = 0.7  # from 0 to 1: so much alike are an unknown option and one that is proposed for it
 
@@ -62,10 +67,9 @@ app = typer.Typer(
 for stage in STAGES:
     app.command(stage.__name__, rich_help_panel="Stages of the pipeline (dvc repro runs them)")(stage)
 for command in COMMANDS:
-    if isinstance(command, typer.Typer):
-        app.add_typer(command, name="bundle", rich_help_panel="Commands")
-    else:
-        app.command(command.__name__, rich_help_panel="Commands")(command)
+    app.command(command.__name__, rich_help_panel="Commands")(command)
+for name, group in GROUPS.items():
+    app.add_typer(group, name=name, rich_help_panel="Commands")
 
 
 @app.callback()

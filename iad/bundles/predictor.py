@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, get_args
@@ -15,8 +15,8 @@ from iad.bundles.bundle import Bundle, read_bundle, write_bundle
 from iad.bundles.likeness import Likeness
 from iad.bundles.pictures import pixels_sha256
 from iad.bundles.sealed import in_one_line
+from iad.bundles.verdict import Verdict
 from iad.data.given import Errors, Given, Picture, read_pictures
-from iad.data.pictures import Look
 from iad.decision.conformal import p_values
 from iad.decision.thresholds import is_anomalous
 from iad.detectors import detector_class
@@ -30,50 +30,6 @@ if TYPE_CHECKING:
     from iad.features.embedder import Embedder
 
 BATCH = 32  # pictures at once of a method that has no backbone to say so
-
-
-@dataclass(frozen=True, eq=False)
-class Verdict:
-    """What a predictor says of one picture.
-
-    Attributes:
-        image_id: the picture's name: its path below the folder that was named, its file's name, or its number among
-            those that were given. Two folders may hold the same names; `path` tells them apart.
-        path: its file, as it was named; None of an array or a PIL picture.
-        pred_score: float, higher = more anomalous; NaN where `error` is set.
-        p_value: conformal, (1 + calibration scores at least as high) / (1 + calibration scores): small means that few
-            good pictures look so odd. NaN where `error` is set.
-        rejected: whether `pred_score >= threshold`; None where `error` is set: such a picture is neither.
-        anomaly_map: float32 `(S, S)` at the side of the prepared picture, smoothed, higher = more anomalous; None of a
-            method that cannot say where.
-        known: whether the bundle was made of this very picture, fitted to it or calibrated with it, so that its
-            verdict says nothing: the same file, or another with the same pixels.
-        error: why there is no verdict, in one line; empty where there is one.
-        look: how the picture was taken and saved; None where `error` is set.
-    """
-
-    image_id: str
-    path: Path | None
-    pred_score: float
-    p_value: float
-    rejected: bool | None
-    anomaly_map: np.ndarray | None = None
-    known: bool = False
-    error: str = ""
-    look: Look | None = None
-
-    @property
-    def name(self) -> str:
-        """The picture's path where it has one, which no other picture has, or else its `image_id`.
-
-        >>> Verdict("a.png", Path("new/a.png"), 0.75, 0.25, False).name, Verdict("0", None, 0.75, 0.25, False).name
-        ('new/a.png', '0')
-        """
-        return self.image_id if self.path is None else self.path.as_posix()
-
-    def without_map(self) -> Verdict:
-        """The same without its map, which is large."""
-        return replace(self, anomaly_map=None)
 
 
 class Predictor:
@@ -243,9 +199,11 @@ class Predictor:
                 yield self._failed(one, self._no_number(one, errors))
                 continue
             known = not self._known.isdisjoint((one.sha256, pixels_sha256(one.pixels)))
+            levels = int(one.pixels.min()), int(one.pixels.max())
             verdict = Verdict(
-                one.image_id, one.path, score, float(p[row]), bool(rejected[row]), shown, known, look=one.look
-            )
+                one.image_id, one.path, score, float(p[row]), bool(rejected[row]), shown, known, look=one.look,
+                sha256=one.sha256, levels=levels,
+            )  # fmt: skip
             self._compare(verdict)
             yield verdict
 
@@ -260,7 +218,7 @@ class Predictor:
 
     def _failed(self, one: Given, error: str) -> Verdict:
         known = one.sha256 in self._known
-        return Verdict(one.image_id, one.path, np.nan, np.nan, rejected=None, known=known, error=error)
+        return Verdict(one.image_id, one.path, np.nan, np.nan, None, known=known, error=error, sha256=one.sha256)
 
     def _no_number(self, one: Given, errors: Errors) -> str:
         error = f"{one.path or one.image_id}: {self.origin} gives it a score that is no number; fit the method again"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import math
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any
@@ -20,9 +20,10 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from iad.bundles.bundle import Bundle
-    from iad.bundles.predictor import Verdict
+    from iad.bundles.verdict import Verdict
 
 COLUMNS = ("image_id", "path", "score", "p_value", "rejected", "known", "error")
+TYPES = {"rejected": "boolean"}
 KINDS = {".csv": "CSV", ".jsonl": "JSON lines", ".parquet": "Parquet"}
 LONGEST = 2000  # pixels on the longer side of what is shown
 
@@ -130,14 +131,14 @@ def verdict_table(verdicts: Iterable[Verdict]) -> pd.DataFrame:
     `path` is that of the file as it was named, which no other row has; missing for pictures without a file. `score`,
     `p_value` and `rejected` are missing where `error` says why, so that what was not inspected counts as neither.
 
-    >>> from iad.bundles.predictor import Verdict
+    >>> from iad.bundles.verdict import Verdict
     >>> table = verdict_table([Verdict("a.png", Path("new/a.png"), 0.75, 0.25, rejected=False)])
     >>> table[["path", "score", "p_value"]].to_dict("records")
     [{'path': 'new/a.png', 'score': 0.75, 'p_value': 0.25}]
     """
     import pandas as pd
 
-    return pd.DataFrame([_row(one) for one in verdicts], columns=list(COLUMNS)).astype({"rejected": "boolean"})
+    return pd.DataFrame([_row(one) for one in verdicts], columns=list(COLUMNS)).astype(TYPES)
 
 
 def write_verdicts(out: Path, verdicts: Sequence[Verdict]) -> None:
@@ -145,15 +146,29 @@ def write_verdicts(out: Path, verdicts: Sequence[Verdict]) -> None:
 
     Scores keep all their digits in each of them. What is missing is empty in CSV, and null in the others.
     """
-    match out.suffix.lower():
-        case ".csv":
-            write_csv(out, verdict_table(verdicts))
-        case ".jsonl":
-            lines = (json.dumps(_without_nan(_row(one)), ensure_ascii=False, allow_nan=False) for one in verdicts)
-            with replacing(out) as part:
-                part.write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
-        case _:
-            write_table(out, verdict_table(verdicts))
+    write_records(out, [_row(one) for one in verdicts], COLUMNS, TYPES)
+
+
+def write_records(
+    out: Path, rows: Sequence[Mapping[str, Any]], columns: Sequence[str], types: Mapping[str, str]
+) -> None:
+    """Write rows as `write_verdicts` does.
+
+    Args:
+        out: the file.
+        rows: each with all columns.
+        columns: their names, in order.
+        types: of columns that pandas would take for something else where a value is missing.
+    """
+    if out.suffix.lower() == ".jsonl":
+        lines = (json.dumps(_without_nan(row), ensure_ascii=False, allow_nan=False) for row in rows)
+        with replacing(out) as part:
+            part.write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
+        return
+    import pandas as pd
+
+    table = pd.DataFrame(list(rows), columns=list(columns)).astype(dict(types))
+    (write_csv if out.suffix.lower() == ".csv" else write_table)(out, table)
 
 
 def overlay_names(found: Sequence[Found]) -> list[Path]:
@@ -249,5 +264,5 @@ def encodable(text: str) -> str:
     return text.encode("utf-8", "replace").decode()
 
 
-def _without_nan(row: dict[str, Any]) -> dict[str, Any]:
+def _without_nan(row: Mapping[str, Any]) -> dict[str, Any]:
     return {name: None if isinstance(value, float) and math.isnan(value) else value for name, value in row.items()}

@@ -1,8 +1,11 @@
-"""What `iad bundle` and `iad predict` print."""
+"""What `iad bundle`, `iad predict`, `iad watch` and `iad log` print."""
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterable, Iterator, Mapping
+from datetime import datetime
+from json import dumps
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,6 +17,7 @@ if TYPE_CHECKING:  # these import what computes, which `iad bundle show` does no
     from iad.bundles.bundle import Bundle
     from iad.bundles.extend import Added
     from iad.bundles.verdicts import Inspection
+    from iad.serve.entries import Entry
 
 
 def show_lines(lines: Iterable[str]) -> None:
@@ -105,6 +109,27 @@ def verdict_lines(found: Inspection, *, table: bool) -> Iterator[str]:
         yield f"{rejected} of {len(read)} rejected (score >= {found.threshold:.4f}){missing}"
     else:
         yield f"nothing inspected: {counted(unread, 'picture')} not read"
+
+
+def tell(line: str) -> None:
+    """Print a line for the person who waits where verdicts are not printed: on standard error."""
+    print(printable(line), file=sys.stderr, flush=True)
+
+
+def entry_line(entry: Entry, *, json: bool = False) -> str:
+    """A verdict of the log in a line: its time here, verdict, picture, score, and what an operator said.
+
+    >>> from iad.serve.entries import Entry
+    >>> entry_line(Entry("a.png", "", "", 0, 0, "", "", "vit", 0.75, 0.002, 0.5, True, "", 0.1, "2026-11-27T09:00:00Z"))
+    '...  rejected  a.png  score 0.7500 (>= 0.5000)  p 0.0020'
+    """
+    if json:
+        return dumps(entry.record(), ensure_ascii=False, allow_nan=False)
+    clock = datetime.fromisoformat(entry.time).astimezone().strftime("%Y-%m-%d %H:%M:%S")
+    sign = ">=" if entry.rejected else "<"
+    found = entry.error or f"score {entry.score:.4f} ({sign} {entry.threshold:.4f})  p {entry.p_value:.4f}"
+    word = f"  an operator says: {entry.word}" if entry.word else ""
+    return printable(f"{clock}  {entry.verdict:<8}  {entry.image_id}  {found}{word}")
 
 
 def _members(values: Mapping[str, Any]) -> Iterable[tuple[str, Mapping[str, Any]]]:

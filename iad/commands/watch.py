@@ -1,0 +1,67 @@
+"""`iad watch`: pictures inspected as a camera's program drops them into a folder."""
+
+from __future__ import annotations
+
+from functools import partial
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from iad.commands.bundle import Device, Weights
+
+Log = Annotated[Path, typer.Option(help="The verdict log, an SQLite file; made if it is not there.")]
+
+
+def watch(
+    folder: Annotated[Path, typer.Argument(help="Where pictures come; folders in it count too.", show_default=False)],
+    bundle: Annotated[Path, typer.Option(help="A bundle.", show_default=False)],
+    log: Log = Path("verdicts.db"),
+    passed: Annotated[Path | None, typer.Option(help="Move pictures that pass to this folder.")] = None,
+    rejected: Annotated[Path | None, typer.Option(help="Move pictures that are rejected to this folder.")] = None,
+    unread: Annotated[Path | None, typer.Option(help="Move pictures that cannot be read to this folder.")] = None,
+    copy: Annotated[bool, typer.Option("--copy", help="Copy them to these folders, and let them stay.")] = False,
+    settle: Annotated[float, typer.Option(min=0, help="Seconds for which a file must not change any more.")] = 0.5,
+    webhook: Annotated[str, typer.Option(help="Send verdicts to this address; IAD_WEBHOOK_SECRET signs them.")] = "",
+    most_rejected: Annotated[
+        float, typer.Option(min=0, max=1, help="Stop if more than this share of the last 50 is rejected; 1: never.")
+    ] = 0.5,
+    once: Annotated[bool, typer.Option("--once", help="End when all that is there was inspected.")] = False,
+    json: Annotated[bool, typer.Option("--json", help="Print verdicts as JSON, one per line.")] = False,
+    weights: Weights = "",
+    device: Device = "auto",
+) -> None:
+    """Inspect pictures as they come into a folder, until Ctrl-C; after a restart it goes on where it was.
+
+    Each picture gets one verdict, which is in the log before it is printed, sent, or the picture is moved.
+
+    Exit code:
+    0 - ended by Ctrl-C or a signal, or with --once when all was inspected
+    1 - refused, or stopped since the camera seems broken or the log cannot be written
+    2 - the command was written wrongly
+    """
+    from iad.bundles.bundle import read_bundle
+    from iad.bundles.predictor import Predictor
+    from iad.commands._shown import entry_line, tell
+    from iad.progress import say
+    from iad.serve.guard import Guard
+    from iad.serve.inbox import Inbox
+    from iad.serve.log import VerdictLog
+    from iad.serve.running import run
+    from iad.serve.sorting import Sorting
+    from iad.serve.watcher import Watcher
+    from iad.words import counted
+
+    named = {"passed": passed, "rejected": rejected, "unread": unread}
+    sorting = Sorting({name: path for name, path in named.items() if path is not None}, copy=copy)
+    sorting.require_apart(folder)
+    inbox = Inbox(folder, settle=settle, outside=list(sorting.folders.values()))
+    found, digest = read_bundle(bundle)
+    inspector = Predictor(found, origin=str(bundle), device=device, weights=weights)
+    inspector.warn = lambda line: tell(f"warning: {line}")
+    with VerdictLog(log) as kept:
+        watcher = Watcher(inspector, digest, inbox, kept, sorting, Guard(most=most_rejected))
+        tell(f"watching {folder} with {inspector.method}: rejected from {inspector.threshold:.4f} on; log {log}")
+        show = partial(entry_line, json=json)
+        done = run(watcher, lambda entry: say(show(entry)), tell, webhook=webhook, once=once)
+    tell(f"{counted(done, 'picture')} inspected")

@@ -1,0 +1,1 @@
+"""On the line: pictures inspected as they come, and a log of every verdict."""

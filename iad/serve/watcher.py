@@ -1,0 +1,98 @@
+"""Pictures inspected as they come into a folder, each exactly once, also across restarts.
+
+The log is the memory: a verdict is in it before it is told or the picture is moved. After a restart, a file whose path,
+size and time the log knows is not inspected again; if it was to be moved and was not, it is moved then.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+
+from iad.bundles.predictor import Predictor
+from iad.bundles.verdict import Verdict
+from iad.data.pictures import PictureFile
+from iad.errors import IadError
+from iad.serve.entries import Entry, file_key
+from iad.serve.guard import Guard
+from iad.serve.inbox import Arrived, Inbox
+from iad.serve.log import VerdictLog
+from iad.serve.sorting import Sorting
+
+
+@dataclass
+class Watcher:
+    """Inspects what comes.
+
+    Attributes:
+        inspector: the bundle.
+        bundle: its SHA-256.
+        inbox: where pictures come.
+        log: where verdicts go.
+        sorting: where pictures go.
+        guard: what tells a broken camera.
+        clock: seconds that only go forward.
+    """
+
+    inspector: Predictor
+    bundle: str
+    inbox: Inbox
+    log: VerdictLog
+    sorting: Sorting = field(default_factory=Sorting)
+    guard: Guard = field(default_factory=Guard)
+    clock: Callable[[], float] = time.monotonic
+
+    def __post_init__(self) -> None:
+        self._last = self.log.last_number()
+
+    def step(self) -> Iterator[Entry]:
+        """Inspect what has become complete since the last step, and yield each verdict once it is in the log.
+
+        A caller that stops in between leaves the rest for the next start.
+
+        Raises:
+            IadError: if the log cannot be written or a picture not be put into its place; or if the camera seems
+                broken, after the verdict that shows it.
+            OSError: if the folder cannot be looked through.
+        """
+        began = self.clock()
+        arrived = [one for one in self.inbox.settled(began) if not self._is_done(one)]
+        for one, verdict in zip(arrived, self._verdicts(arrived), strict=True):
+            place = self.sorting.place(_word(verdict), one.name)
+            entry = self.log.append(self._entry(one, verdict, place, self.clock() - began))
+            self.sorting.put(one.path, place)
+            yield entry
+            if broken := self.guard.see(entry, verdict.levels):
+                raise IadError(f"{self.inbox.folder}: stopped: {broken}, and start again")
+
+    def _verdicts(self, arrived: Sequence[Arrived]) -> Iterator[Verdict]:
+        size = min(max(1, len(arrived)), self.inspector.batch_size)
+        files = [PictureFile(one.path, one.name) for one in arrived]
+        return self.inspector.predict(files, maps=False, errors="return", batch_size=size)
+
+    def _is_done(self, one: Arrived) -> bool:
+        """Whether there is a verdict on it; the picture is put into its place, if it was not."""
+        before = self.log.of_file(file_key(one.path), one.size, one.modified)
+        if before is None:
+            return False
+        if not self.sorting.copy or before.number == self._last:  # of copies only the last one can be missing
+            self.sorting.finish(one.path, before.kept)
+        return True
+
+    def _entry(self, one: Arrived, verdict: Verdict, place: str, seconds: float) -> Entry:
+        return Entry(
+            image_id=one.name, path=file_key(one.path), kept=place, size=one.size, modified=one.modified,
+            sha256=verdict.sha256, bundle=self.bundle, method=self.inspector.method,
+            score=_number(verdict.pred_score), p_value=_number(verdict.p_value), threshold=self.inspector.threshold,
+            rejected=verdict.rejected, error=verdict.error, seconds=round(seconds, 4),
+        )  # fmt: skip
+
+
+def _word(verdict: Verdict) -> str:
+    return "unread" if verdict.rejected is None else "rejected" if verdict.rejected else "passed"
+
+
+def _number(value: float) -> float | None:
+    return None if math.isnan(value) else value
