@@ -25,6 +25,7 @@ from iad.features.embeddings import (
     blank_pass,
     join_layers,
     lack_of_contributions,
+    require_pictures,
     require_pooling,
     run_network,
     split_tokens,
@@ -204,7 +205,7 @@ class Embedder:
         Raises:
             IadError: if the pictures are of another type or size.
         """
-        self._require_pictures(images)
+        require_pictures(images, self.image_size)
         count = len(images) * self.tiles.count
         unit = " pictures" if self.tiles.count == 1 else " tiles"
         with bar(f"embeddings of {self.backbone.name}", count, unit=unit) as shown:
@@ -296,11 +297,3 @@ class Embedder:
             self.tiles.stitch(stored, start, array)
         else:
             array[start : start + len(stored)] = stored.reshape(len(stored), *array.shape[1:])
-
-    def _require_pictures(self, images: Pictures) -> None:
-        shape = (self.image_size, self.image_size, 3)
-        for picture in images[:1]:
-            if picture.dtype != np.uint8 or picture.shape != shape:
-                raise IadError(
-                    f"pictures: {picture.dtype} of the shape {picture.shape}; give uint8 of the shape {shape}"
-                )

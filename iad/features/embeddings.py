@@ -45,6 +45,15 @@ class Embedded(TypedDict):
     pooling: str
 
 
+def require_pictures(images: np.ndarray | Sequence[np.ndarray], side: int) -> None:
+    """Refuse pictures that are not uint8 `(side, side, 3)`, by the first of them."""
+    for picture in images[:1]:
+        if picture.dtype != np.uint8 or picture.shape != (side, side, 3):
+            raise IadError(
+                f"pictures: {picture.dtype} of the shape {picture.shape}; give uint8 of the shape {(side, side, 3)}"
+            )
+
+
 def as_embedded(arrays: Mapping[Part, np.ndarray], pooling: str, augmented: np.ndarray | None = None) -> Embedded:
     """Put together what there is of some pictures."""
     return {
