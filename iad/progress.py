@@ -7,6 +7,8 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from typing import Protocol, TypeVar
 
+from iad.words import printable
+
 T = TypeVar("T")
 SHOW_AFTER_SECONDS = 0.5
 
@@ -47,6 +49,11 @@ def say(line: str) -> None:
     """
     encoding = getattr(sys.stdout, "encoding", None) or "utf-8"
     print(line.encode(encoding, "replace").decode(encoding), flush=True)  # a console may lack letters of a name
+
+
+def tell(line: str) -> None:
+    """Print one line for the person who waits beside what a command prints for others: on standard error."""
+    print(printable(line), file=sys.stderr, flush=True)
 
 
 def _options(title: str, total: int | None, unit: str) -> dict[str, object]:

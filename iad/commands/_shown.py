@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Iterable, Iterator, Mapping
 from datetime import datetime
 from json import dumps
@@ -109,11 +108,6 @@ def verdict_lines(found: Inspection, *, table: bool) -> Iterator[str]:
         yield f"{rejected} of {len(read)} rejected (score >= {found.threshold:.4f}){missing}"
     else:
         yield f"nothing inspected: {counted(unread, 'picture')} not read"
-
-
-def tell(line: str) -> None:
-    """Print a line for the person who waits where verdicts are not printed: on standard error."""
-    print(printable(line), file=sys.stderr, flush=True)
 
 
 def entry_line(entry: Entry, *, json: bool = False) -> str:

@@ -42,8 +42,8 @@ def watch(
     """
     from iad.bundles.bundle import read_bundle
     from iad.bundles.predictor import Predictor
-    from iad.commands._shown import entry_line, tell
-    from iad.progress import say
+    from iad.commands._shown import entry_line
+    from iad.progress import say, tell
     from iad.serve.guard import Guard
     from iad.serve.inbox import Inbox
     from iad.serve.log import VerdictLog
