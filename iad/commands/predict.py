@@ -8,15 +8,17 @@ from typing import Annotated
 import typer
 
 from iad.commands.bundle import Device, Force, Weights
+from iad.errors import IadError
 
 REJECTED, UNREAD = 3, 4  # exit codes
 
 
 def predict(
-    bundle: Annotated[Path, typer.Argument(help="A bundle.", show_default=False)],
+    bundle: Annotated[Path, typer.Argument(help="A bundle; with --server the name of one there.", show_default=False)],
     pictures: Annotated[list[Path], typer.Argument(help="Pictures, or folders of them.", show_default=False)],
     out: Annotated[Path | None, typer.Option(help="A table of verdicts: .csv, .jsonl or .parquet.")] = None,
     maps: Annotated[Path | None, typer.Option(help="A folder for each picture under the colours of its map.")] = None,
+    server: Annotated[str, typer.Option(help="Let a server of `iad serve` inspect them; IAD_API_KEY is its key.")] = "",
     force: Force = False,
     weights: Weights = "",
     device: Device = "auto",
@@ -34,10 +36,22 @@ def predict(
     """
     from iad.bundles.verdicts import inspect
     from iad.commands._shown import show_lines, verdict_lines
+    from iad.serve.client import inspect_there
 
-    found = inspect(bundle, pictures, out=out, maps=maps, force=force, weights=weights, device=device)
+    if server:
+        _refuse_local(maps=maps, weights=weights, device=device)
+        found = inspect_there(server, str(bundle), pictures, out=out, force=force)
+    else:
+        found = inspect(bundle, pictures, out=out, maps=maps, force=force, weights=weights, device=device)
     show_lines(verdict_lines(found, table=out is None))
     if any(one.rejected for one in found.verdicts):
         raise typer.Exit(REJECTED)
     if any(one.error for one in found.verdicts):
         raise typer.Exit(UNREAD)
+
+
+def _refuse_local(*, maps: Path | None, weights: str, device: str) -> None:
+    """Refuse what only this computer could do where a server does the work."""
+    given = {"--maps": maps is not None, "--weights": bool(weights), "--device": device != "auto"}
+    if named := next((name for name, there in given.items() if there), None):
+        raise IadError(f"{named} with --server: the server has its own, and gives no maps; leave it out")

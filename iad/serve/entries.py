@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, fields
@@ -117,6 +118,11 @@ def file_key(path: Path) -> str:
     '/in/caf\\xe9.png'
     """
     return os.fsencode(os.path.abspath(path)).decode(errors="backslashreplace")  # noqa: PTH100  # links stay links
+
+
+def number_or_none(value: float) -> float | None:
+    """A number, or None in place of NaN, which neither SQLite nor JSON has."""
+    return None if math.isnan(value) else value
 
 
 def in_utc(time: datetime) -> str:

@@ -90,11 +90,16 @@ class VerdictLog:
 
     def append(self, entry: Entry) -> Entry:
         """Write a verdict to the disk, and return it with its time and number."""
-        entry = replace(entry, time=in_utc(datetime.now(UTC)))
+        return self.append_all([entry])[0]
+
+    def append_all(self, entries: Sequence[Entry]) -> list[Entry]:
+        """Write verdicts to the disk, all or none, and return them with their time and numbers."""
+        timed = [replace(one, time=in_utc(datetime.now(UTC))) for one in entries]
         text = f"INSERT INTO verdicts ({', '.join(STORED)}) VALUES ({', '.join('?' * len(STORED))})"  # noqa: S608  # our own names
+        rows = [[_stored(getattr(one, name)) for name in STORED] for one in timed]
         with self._writing() as base:
-            number = base.execute(text, [_stored(getattr(entry, name)) for name in STORED]).lastrowid
-        return replace(entry, number=number or 0)
+            numbers = [base.execute(text, row).lastrowid or 0 for row in rows]
+        return [replace(one, number=number) for one, number in zip(timed, numbers, strict=True)]
 
     def say(self, number: int, word: Word, *, speaker: str = "") -> None:
         """Write what an operator says of a part: that it is good or bad, whatever its verdict was.

@@ -39,7 +39,7 @@ def run(
         IadError: as `Watcher.step` and `Webhook`.
     """
     sender = Webhook(webhook, os.environ.get(SECRET, ""), watcher.log, tell) if webhook else None
-    with _asked_to_end() as end:
+    with asked_to_end() as end:
         try:
             if sender is not None:
                 sender.start()
@@ -72,13 +72,13 @@ def _until(
 
 
 @contextmanager
-def _asked_to_end() -> Iterator[Event]:
-    """An event that a signal sets, in place of ending this process at once."""
+def asked_to_end() -> Iterator[Event]:
+    """An event that a signal sets, in place of ending this process at once; a second signal ends it."""
     asked = Event()
 
     def note(number: int, _: FrameType | None) -> None:
         asked.set()
-        signal.signal(number, signal.SIG_DFL)  # a second one ends it at once
+        signal.signal(number, signal.SIG_DFL)
 
     old = {number: signal.signal(number, note) for number in SIGNALS}
     try:

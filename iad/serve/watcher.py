@@ -6,7 +6,6 @@ size and time the log knows is not inspected again; if it was to be moved and wa
 
 from __future__ import annotations
 
-import math
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
@@ -15,7 +14,7 @@ from iad.bundles.predictor import Predictor
 from iad.bundles.verdict import Verdict
 from iad.data.pictures import PictureFile
 from iad.errors import IadError
-from iad.serve.entries import Entry, file_key
+from iad.serve.entries import Entry, file_key, number_or_none
 from iad.serve.guard import Guard
 from iad.serve.inbox import Arrived, Inbox
 from iad.serve.log import VerdictLog
@@ -85,14 +84,11 @@ class Watcher:
         return Entry(
             image_id=one.name, path=file_key(one.path), kept=place, size=one.size, modified=one.modified,
             sha256=verdict.sha256, bundle=self.bundle, method=self.inspector.method,
-            score=_number(verdict.pred_score), p_value=_number(verdict.p_value), threshold=self.inspector.threshold,
-            rejected=verdict.rejected, error=verdict.error, seconds=round(seconds, 4),
+            score=number_or_none(verdict.pred_score), p_value=number_or_none(verdict.p_value),
+            threshold=self.inspector.threshold, rejected=verdict.rejected, error=verdict.error,
+            seconds=round(seconds, 4),
         )  # fmt: skip
 
 
 def _word(verdict: Verdict) -> str:
     return "unread" if verdict.rejected is None else "rejected" if verdict.rejected else "passed"
-
-
-def _number(value: float) -> float | None:
-    return None if math.isnan(value) else value

@@ -1,0 +1,55 @@
+"""`iad serve`: a server that inspects pictures which programs send."""
+
+from __future__ import annotations
+
+import os
+from ipaddress import ip_address
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from iad.commands.bundle import Device, Weights
+from iad.commands.watch import Log
+from iad.errors import IadError
+from iad.serve.limits import KEY
+
+
+def serve(
+    bundles: Annotated[list[Path], typer.Argument(help="Bundles; each is called by its file's name.")],
+    log: Log = Path("verdicts.db"),
+    host: Annotated[str, typer.Option(help="Where to listen; any but this computer wants IAD_API_KEY set.")] = (
+        "127.0.0.1"
+    ),
+    port: Annotated[int, typer.Option(min=0, max=65535, help="0: a free one.")] = 8000,
+    most_waiting: Annotated[int, typer.Option(min=1, help="Pictures of a bundle that may wait.")] = 256,
+    weights: Weights = "",
+    device: Device = "auto",
+) -> None:
+    """Answer programs that send pictures: POST /v1/predict, until Ctrl-C; what was accepted is finished then.
+
+    Needs the extra iad[serve]. Every verdict is in the log before its sender has it.
+    """
+    key = os.environ.get(KEY, "")
+    _require_key(host, key)
+    try:
+        from iad.serve.hosting import host_bundles
+    except ModuleNotFoundError as missing:
+        raise IadError(f"iad serve needs the package {missing.name}; install iad[serve]") from None
+
+    host_bundles(bundles, log, host=host, port=port, key=key, most_waiting=most_waiting, weights=weights, device=device)
+
+
+def _require_key(host: str, key: str) -> None:
+    """Refuse to be reached by other computers without a key.
+
+    >>> _require_key("0.0.0.0", "")
+    Traceback (most recent call last):
+    iad.errors.IadError: --host 0.0.0.0: other computers could send pictures; set IAD_API_KEY to a long secret first
+    """
+    try:
+        here = host == "localhost" or ip_address(host).is_loopback
+    except ValueError:
+        here = False
+    if not here and not key:
+        raise IadError(f"--host {host}: other computers could send pictures; set {KEY} to a long secret first")

@@ -1,0 +1,193 @@
+"""The server: pictures in, verdicts out, over HTTP. It is put together here; `iad.serve.limits` stands before it."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import math
+from collections.abc import Mapping, Sequence
+from functools import partial
+from typing import Any
+
+from fastapi import FastAPI, Query, Request, Response
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse, PlainTextResponse
+from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+from starlette.datastructures import UploadFile
+from starlette.exceptions import HTTPException
+
+from iad.data.formats import SIGNATURES
+from iad.errors import IadError
+from iad.serve.entries import Entry
+from iad.serve.limits import FAULT, App, Gate, Limits, RefusedError
+from iad.serve.station import BusyError, SentPicture, Station, sent
+
+logging.getLogger("python_multipart").addHandler(logging.NullHandler())  # the sender is told
+
+MOST_PICTURES = 64  # in one request
+ANSWER_SECONDS = 60.0
+SUFFIX = {"PNG": ".png", "JPEG": ".jpg", "BMP": ".bmp", "TIFF": ".tif", "WEBP": ".webp"}
+
+
+class Meter:
+    """What the server counts, in the text format of Prometheus."""
+
+    def __init__(self, stations: Mapping[str, Station]) -> None:
+        self._registry = CollectorRegistry()
+        self.verdicts = Counter("iad_verdicts", "Verdicts", ["bundle", "verdict"], registry=self._registry)
+        self.seconds = Histogram("iad_verdict_seconds", "From sent to judged", ["bundle"], registry=self._registry)
+        self.turned_away = Counter("iad_turned_away", "Requests for which there was no room", registry=self._registry)
+        waiting = Gauge("iad_waiting", "Pictures without a verdict yet", ["bundle"], registry=self._registry)
+        for name, station in stations.items():
+            waiting.labels(name).set_function(partial(_waiting, station))
+
+    def count(self, bundle: str, entry: Entry) -> None:
+        """Count a verdict."""
+        self.verdicts.labels(bundle, entry.verdict).inc()
+        self.seconds.labels(bundle).observe(entry.seconds)
+
+    def text(self) -> bytes:
+        """All of it."""
+        return bytes(generate_latest(self._registry))
+
+
+def build_app(stations: Mapping[str, Station], limits: Limits | None = None) -> App:
+    """The server as an ASGI application.
+
+    Args:
+        stations: the bundles by the names that senders use; the first is taken where none is named and there is one.
+        limits: of each request.
+    """
+    app = FastAPI(title="iad", docs_url=None, redoc_url=None, description=__doc__)  # pages of other hosts' scripts
+    meter = Meter(stations)
+
+    @app.post("/v1/predict")
+    async def predict(
+        request: Request,
+        bundle: str = Query("", description="Name of a bundle; may be left out if there is one."),
+        name: str = Query("", description="Of a picture that is the body itself."),  # noqa: ARG001  # for the OpenAPI page
+    ) -> JSONResponse:
+        """Verdicts on one or many pictures: parts of a form (multipart/form-data), or one as the body itself."""
+        station = _station(stations, bundle)
+        pictures = await _pictures(request)
+        try:
+            futures = station.submit(pictures)
+        except BusyError as busy:
+            meter.turned_away.inc()
+            wait = {"Retry-After": str(max(1, math.ceil(busy.seconds)))}
+            raise RefusedError(429, "too many pictures are waiting; try again later", **wait) from None
+        entries = await _answers(futures)
+        for entry in entries:
+            meter.count(station.name, entry)
+        return JSONResponse(_answer(station, entries), 200 if any(not one.error for one in entries) else 422)
+
+    _add_status(app, stations, meter)
+    for kind in (HTTPException, RequestValidationError, RefusedError, Exception):
+        app.add_exception_handler(kind, _refused)
+    return Gate(app, limits or Limits())
+
+
+def _add_status(app: FastAPI, stations: Mapping[str, Station], meter: Meter) -> None:
+    """Addresses that tell how the server is, and what it has."""
+
+    @app.get("/v1/bundles")
+    async def bundles() -> list[dict[str, Any]]:
+        """The bundles at work."""
+        return [_described(one) for one in stations.values()]
+
+    @app.get("/healthz")
+    async def healthz() -> PlainTextResponse:
+        """Whether the process answers."""
+        return PlainTextResponse("ok\n")
+
+    @app.get("/readyz")
+    async def readyz() -> PlainTextResponse:
+        """Whether pictures would be inspected."""
+        if all(one.is_alive for one in stations.values()):
+            return PlainTextResponse("ready\n")
+        raise RefusedError(503, "a bundle has stopped; start the server again")
+
+    @app.get("/metrics")
+    async def metrics() -> Response:
+        """Counts for Prometheus."""
+        return Response(meter.text(), media_type=CONTENT_TYPE_LATEST)
+
+
+def _waiting(station: Station) -> float:
+    return float(station.waiting)
+
+
+def _station(stations: Mapping[str, Station], name: str) -> Station:
+    if name in stations:
+        return stations[name]
+    if not name and len(stations) == 1:
+        return next(iter(stations.values()))
+    what = f"no bundle '{name[:100]}'" if name else "several bundles"
+    raise RefusedError(404 if name else 400, f"{what}; name one of {', '.join(stations)} (?bundle=NAME)")
+
+
+async def _pictures(request: Request) -> list[SentPicture]:
+    kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    if kind == "multipart/form-data":
+        found = await _parts(request)
+    elif kind.startswith("image/") or kind == "application/octet-stream":
+        data = await request.body()
+        found = [sent(_named(request.query_params.get("name", ""), data), data)] if data else []
+    else:
+        raise RefusedError(415, "send pictures as multipart/form-data, or one as image/png, image/jpeg, ...")
+    if not found:
+        raise RefusedError(400, "no picture in the request")
+    return found
+
+
+async def _parts(request: Request) -> list[SentPicture]:
+    async with request.form(max_files=MOST_PICTURES, max_fields=MOST_PICTURES) as form:
+        files = [one for _, one in form.multi_items() if isinstance(one, UploadFile)]
+        read = [(one.filename or "", await one.read()) for one in files]
+    return [sent(_named(name, data), data) for name, data in read]
+
+
+def _named(name: str, data: bytes) -> str:
+    """A name with a suffix; without one, that of the content."""
+    if "." in name:
+        return name
+    kind = next((kind for start, kind in SIGNATURES.items() if data.startswith(start)), "")
+    return f"{name or 'picture'}{SUFFIX.get('WEBP' if data[8:12] == b'WEBP' else kind, '.png')}"
+
+
+async def _answers(futures: Sequence[Any]) -> list[Entry]:
+    try:
+        return list(await asyncio.wait_for(asyncio.gather(*map(asyncio.wrap_future, futures)), ANSWER_SECONDS))
+    except TimeoutError:
+        raise RefusedError(
+            504, f"no verdict within {ANSWER_SECONDS:g} seconds; it is in the log when it comes"
+        ) from None
+    except IadError as refusal:  # of the log
+        raise RefusedError(503, str(refusal)) from None
+
+
+def _answer(station: Station, entries: Sequence[Entry]) -> dict[str, Any]:
+    shown = ("image_id", "score", "p_value", "rejected", "error", "sha256", "seconds", "time", "number")
+    verdicts = [{"verdict": one.verdict} | {name: getattr(one, name) for name in shown} for one in entries]
+    head = {"bundle": station.name, "sha256": station.sha256, "method": station.inspector.method}
+    return {**head, "threshold": station.inspector.threshold, "verdicts": verdicts}
+
+
+def _described(station: Station) -> dict[str, Any]:
+    bundle = station.inspector.bundle
+    return {
+        "name": station.name, "sha256": station.sha256, "method": bundle.method, "threshold": bundle.threshold.value,
+        "promise": bundle.threshold.guarantee, "image_size": bundle.preprocess.image_size,
+        "good_pictures": len(bundle.pictures),
+    }  # fmt: skip
+
+
+async def _refused(_: Request, error: Exception) -> JSONResponse:
+    """Every refusal in the same form: one sentence under `error`."""
+    if isinstance(error, RefusedError):
+        return JSONResponse({"error": error.error}, error.status, error.headers)
+    if isinstance(error, HTTPException):
+        return JSONResponse({"error": str(error.detail)}, error.status_code, error.headers)
+    if not isinstance(error, RequestValidationError):  # the gate writes what it was
+        return JSONResponse({"error": FAULT}, 500)
+    return JSONResponse({"error": "the address has a part that is not understood; see /openapi.json"}, 400)

@@ -1,0 +1,166 @@
+"""A bundle at work: pictures of several senders wait in a bounded queue, and are computed together."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Sequence
+from concurrent.futures import Future
+from dataclasses import dataclass, field
+from pathlib import Path
+from queue import Empty, Queue
+from threading import Lock, Thread
+
+from iad.bundles.predictor import Predictor
+from iad.bundles.verdict import Verdict
+from iad.data.pictures import PictureFile
+from iad.serve.entries import Entry, number_or_none
+from iad.serve.log import VerdictLog
+
+
+@dataclass(frozen=True)
+class SentPicture(PictureFile):
+    """A picture whose bytes were sent.
+
+    Attributes:
+        data: its bytes.
+    """
+
+    data: bytes = b""
+
+    def read(self) -> bytes:
+        """Its bytes."""
+        return self.data
+
+
+@dataclass(frozen=True, eq=False)
+class Job:
+    """A picture that waits, since when, and for whom."""
+
+    picture: SentPicture
+    since: float = field(default_factory=time.monotonic)
+    answer: Future[Entry] = field(default_factory=Future)
+
+
+class BusyError(Exception):
+    """No room in the queue; `seconds` is when there may be some."""
+
+    def __init__(self, seconds: float) -> None:
+        super().__init__("too many pictures are waiting")
+        self.seconds = seconds
+
+
+class Station:
+    """Inspects what is submitted, in one thread; each verdict is in the log before its sender has it.
+
+    Args:
+        name: by which senders call the bundle.
+        inspector: the bundle.
+        sha256: of the bundle.
+        log: where verdicts go.
+        most: pictures that may wait; more are turned away.
+
+    Attributes:
+        name: as given.
+        inspector: as given.
+        sha256: as given.
+    """
+
+    def __init__(self, name: str, inspector: Predictor, sha256: str, log: VerdictLog, *, most: int = 256) -> None:
+        self.name, self.inspector, self.sha256, self._log, self._most = name, inspector, sha256, log, most
+        self._queue: Queue[Job | None] = Queue()
+        self._waiting, self._lock = 0, Lock()
+        self._rate = 0.1  # seconds a picture, as of late
+        self._thread = Thread(target=self._run, name=f"station {name}", daemon=True)
+        self._thread.start()
+
+    @property
+    def waiting(self) -> int:
+        """How many pictures have no answer yet."""
+        return self._waiting
+
+    @property
+    def is_alive(self) -> bool:
+        """Whether pictures that are submitted will be inspected."""
+        return self._thread.is_alive()
+
+    def submit(self, pictures: Sequence[SentPicture]) -> list[Future[Entry]]:
+        """Queue pictures, all or none.
+
+        Returns:
+            Their verdicts as they will be; or the `IadError` of a log that cannot be written.
+
+        Raises:
+            BusyError: if there is no room for all of them.
+        """
+        jobs = [Job(one) for one in pictures]
+        with self._lock:
+            if self._waiting and self._waiting + len(jobs) > self._most:
+                raise BusyError(self._waiting * self._rate)
+            self._waiting += len(jobs)
+            for job in jobs:
+                self._queue.put(job)
+        return [job.answer for job in jobs]
+
+    def close(self) -> None:
+        """Answer what is waiting, then end."""
+        self._queue.put(None)
+        self._thread.join()
+
+    def _run(self) -> None:
+        for jobs in self._batches():
+            began = time.monotonic()
+            found: list[Entry] | BaseException
+            try:
+                found = self._inspected(jobs)
+            except BaseException as error:  # noqa: BLE001  # nobody may wait forever
+                found = error
+            with self._lock:
+                self._waiting -= len(jobs)
+                self._rate += ((time.monotonic() - began) / len(jobs) - self._rate) / 4
+            for number, job in enumerate(jobs):
+                if isinstance(found, BaseException):
+                    job.answer.set_exception(found)
+                else:
+                    job.answer.set_result(found[number])
+
+    def _inspected(self, jobs: Sequence[Job]) -> list[Entry]:
+        pictures = [job.picture for job in jobs]
+        verdicts = self.inspector.predict(pictures, maps=False, errors="return", batch_size=len(jobs))
+        return self._log.append_all([self._entry(job, one) for job, one in zip(jobs, verdicts, strict=True)])
+
+    def _batches(self) -> Iterator[list[Job]]:
+        """What is waiting, as many at once as the backbone takes; a picture that comes alone waits for no other."""
+        while (first := self._queue.get()) is not None:
+            jobs: list[Job] = [first]
+            ended = False
+            while len(jobs) < self.inspector.batch_size:
+                try:
+                    job = self._queue.get_nowait()
+                except Empty:
+                    break
+                if job is None:
+                    ended = True
+                    break
+                jobs.append(job)
+            yield jobs
+            if ended:
+                return
+
+    def _entry(self, job: Job, verdict: Verdict) -> Entry:
+        return Entry(
+            image_id=job.picture.name, path="", kept="", size=len(job.picture.data), modified=0,
+            sha256=verdict.sha256, bundle=self.sha256, method=self.inspector.method,
+            score=number_or_none(verdict.pred_score), p_value=number_or_none(verdict.p_value),
+            threshold=self.inspector.threshold, rejected=verdict.rejected, error=verdict.error,
+            seconds=round(time.monotonic() - job.since, 4),
+        )  # fmt: skip
+
+
+def sent(name: str, data: bytes) -> SentPicture:
+    """A picture as it was sent; only the last part of its name counts.
+
+    >>> sent("../../etc/a.png", b"").name
+    'a.png'
+    """
+    last = name.replace("\\", "/").rpartition("/")[2] or "picture"
+    return SentPicture(Path(last), last, data=data)
