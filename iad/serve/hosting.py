@@ -20,6 +20,7 @@ from iad.serve.running import asked_to_end
 from iad.serve.station import Station
 from iad.words import printable
 
+BACKLOG = 1024  # connections that may wait to be accepted
 GRACE_SECONDS = 30  # for what was accepted, after a signal to end
 
 
@@ -58,6 +59,7 @@ def host_bundles(
             build_app(stations, Limits(key=key)), log_config=None, access_log=False, server_header=False,
             timeout_graceful_shutdown=GRACE_SECONDS,
         )  # fmt: skip
+        listening.listen(BACKLOG)  # before it is told, so that nobody who hears of it comes too early
         address, number = listening.getsockname()[:2]
         shown = f"[{address}]" if ":" in address else address
         tell(f"serving {', '.join(map(printable, stations))} at http://{shown}:{number}; log {log}")
