@@ -1,4 +1,4 @@
-"""A server of `iad serve` beside its own predictor: pictures a second at saturation, and how long half of that makes wait.
+"""A server of `iad serve` beside its own predictor: pictures a second at saturation, and waiting at half of that.
 
 Run it from the top folder of a project that ran, after `iad bundle METHOD`:
 python benchmarks/serving.py BUNDLE [--seconds 20] [--hostile 0.05]

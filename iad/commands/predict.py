@@ -36,7 +36,7 @@ def predict(
     """
     from iad.bundles.verdicts import inspect
     from iad.commands._shown import show_lines, verdict_lines
-    from iad.serve.client import inspect_there
+    from iad.serve.http.client import inspect_there
 
     if server:
         _refuse_local(maps=maps, weights=weights, device=device)

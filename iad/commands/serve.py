@@ -12,7 +12,7 @@ import typer
 from iad.commands.bundle import Device, Weights
 from iad.commands.watch import Log
 from iad.errors import IadError
-from iad.serve.limits import KEY
+from iad.serve.http.limits import KEY
 
 
 def serve(
@@ -33,7 +33,7 @@ def serve(
     key = os.environ.get(KEY, "")
     _require_key(host, key)
     try:
-        from iad.serve.hosting import host_bundles
+        from iad.serve.http.hosting import host_bundles
     except ModuleNotFoundError as missing:
         raise IadError(f"iad serve needs the package {missing.name}; install iad[serve]") from None
 

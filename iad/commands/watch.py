@@ -44,12 +44,12 @@ def watch(
     from iad.bundles.predictor import Predictor
     from iad.commands._shown import entry_line
     from iad.progress import say, tell
-    from iad.serve.guard import Guard
-    from iad.serve.inbox import Inbox
+    from iad.serve.folder.guard import Guard
+    from iad.serve.folder.inbox import Inbox
+    from iad.serve.folder.running import run
+    from iad.serve.folder.sorting import Sorting
+    from iad.serve.folder.watcher import Watcher
     from iad.serve.log import VerdictLog
-    from iad.serve.running import run
-    from iad.serve.sorting import Sorting
-    from iad.serve.watcher import Watcher
     from iad.words import counted
 
     named = {"passed": passed, "rejected": rejected, "unread": unread}

@@ -15,14 +15,14 @@ from PIL import Image
 from iad.bundles.verdict import Verdict
 from iad.data.given import read_pictures
 from iad.errors import IadError
+from iad.serve.http.station import BusyError, Station, sent
 from iad.serve.log import VerdictLog
-from iad.serve.station import BusyError, Station, sent
 
 httpx = pytest.importorskip("httpx")
 pytest.importorskip("fastapi")
 
-from iad.serve.app import build_app  # noqa: E402
-from iad.serve.limits import Gate, Limits  # noqa: E402
+from iad.serve.http.app import build_app  # noqa: E402
+from iad.serve.http.limits import Gate, Limits  # noqa: E402
 
 
 class Inspector:

@@ -12,8 +12,8 @@ import pytest
 
 from iad.errors import IadError
 from iad.serve.entries import Entry
+from iad.serve.folder.webhook import Webhook
 from iad.serve.log import VerdictLog
-from iad.serve.webhook import Webhook
 
 ENTRY = Entry("ä.png", "/in/ä.png", "", 3, 5, "ab", "b1", "vit", 0.1 + 0.2, 0.25, 0.75, False, "", 0.01)
 SECRET = "between us"  # noqa: S105  # of this test
@@ -66,7 +66,7 @@ def receiver():
 @pytest.fixture
 def send(log, monkeypatch):
     """Start a sender; it is ended with the test."""
-    monkeypatch.setattr("iad.serve.webhook.LONGEST_WAIT_SECONDS", 0.05)
+    monkeypatch.setattr("iad.serve.folder.webhook.LONGEST_WAIT_SECONDS", 0.05)
     started, told = [], []
 
     def start(url, secret=SECRET):

@@ -1,4 +1,4 @@
-"""The server: pictures in, verdicts out, over HTTP. It is put together here; `iad.serve.limits` stands before it."""
+"""The server: pictures in, verdicts out, over HTTP. It is put together here; `iad.serve.http.limits` stands before it."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ from starlette.exceptions import HTTPException
 from iad.data.formats import SIGNATURES
 from iad.errors import IadError
 from iad.serve.entries import Entry
-from iad.serve.limits import FAULT, App, Gate, Limits, RefusedError
-from iad.serve.station import BusyError, SentPicture, Station, sent
+from iad.serve.http.limits import FAULT, App, Gate, Limits, RefusedError
+from iad.serve.http.station import BusyError, SentPicture, Station, sent
 
 logging.getLogger("python_multipart").addHandler(logging.NullHandler())  # the sender is told
 

@@ -13,11 +13,11 @@ from iad.bundles.bundle import read_bundle
 from iad.bundles.predictor import Predictor
 from iad.errors import IadError
 from iad.progress import tell
-from iad.serve.app import build_app
-from iad.serve.limits import Limits
+from iad.serve.folder.running import asked_to_end
+from iad.serve.http.app import build_app
+from iad.serve.http.limits import Limits
+from iad.serve.http.station import Station
 from iad.serve.log import VerdictLog
-from iad.serve.running import asked_to_end
-from iad.serve.station import Station
 from iad.words import printable
 
 BACKLOG = 1024  # connections that may wait to be accepted

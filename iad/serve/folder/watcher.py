@@ -15,10 +15,10 @@ from iad.bundles.verdict import Verdict
 from iad.data.pictures import PictureFile
 from iad.errors import IadError
 from iad.serve.entries import Entry, file_key, number_or_none
-from iad.serve.guard import Guard
-from iad.serve.inbox import Arrived, Inbox
+from iad.serve.folder.guard import Guard
+from iad.serve.folder.inbox import Arrived, Inbox
+from iad.serve.folder.sorting import Sorting
 from iad.serve.log import VerdictLog
-from iad.serve.sorting import Sorting
 
 
 @dataclass

@@ -10,8 +10,8 @@ from threading import Event
 from types import FrameType
 
 from iad.serve.entries import Entry
-from iad.serve.watcher import Watcher
-from iad.serve.webhook import Webhook
+from iad.serve.folder.watcher import Watcher
+from iad.serve.folder.webhook import Webhook
 
 EVERY_SECONDS = 0.1  # the folder is looked through so often
 AWAY_SECONDS = 2.0  # and so often while it cannot be

@@ -22,7 +22,7 @@ from iad.bundles.verdicts import Inspection, find_each, require_kind, write_verd
 from iad.data.pictures import PictureFile
 from iad.errors import IadError
 from iad.progress import track
-from iad.serve.limits import KEY
+from iad.serve.http.limits import KEY
 
 AT_ONCE = 8  # requests, so that the server has pictures to compute together
 TIMEOUT_SECONDS = 90.0

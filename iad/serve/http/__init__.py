@@ -1,0 +1,1 @@
+"""Pictures over HTTP: the server and who asks it."""
