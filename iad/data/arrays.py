@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
+from functools import partial
 from pathlib import Path
 from threading import Event, Lock
 from typing import TYPE_CHECKING, Any, cast
@@ -55,45 +56,52 @@ def build_arrays(
     names, masks = manifest["image_id"].tolist(), manifest["mask"].tolist()
     masked = np.flatnonzero(manifest["mask"].notna())
     limit = float((manifest["width"] * manifest["height"]).max()) / 1e6  # what the headers said when they were checked
+    bad_masks: dict[str, str] = {}
 
-    def image(row: int) -> np.ndarray:
-        data = originals.read(names[row])
-        return decode(data, names[row], size, max_megapixels=limit, white_16bit=white_16bit)
+    def image(data: bytes, name: str) -> np.ndarray:
+        return decode(data, name, size, max_megapixels=limit, white_16bit=white_16bit)
 
-    bad_masks: dict[int, str] = {}
-
-    def mask(row: int) -> np.ndarray:
-        data = originals.read(masks[row])
+    def mask(data: bytes, name: str) -> np.ndarray:
         try:
-            return decode_mask(data, masks[row], size, max_megapixels=limit)
+            return decode_mask(data, name, size, max_megapixels=limit)
         except IadError as refusal:  # a picture is judged without its mask, so one torn mask stops nothing
-            bad_masks[row] = str(refusal)
+            bad_masks[name] = str(refusal)
             return np.zeros((size, size), np.uint8)
 
     with ExitStack() as stack:  # both files appear when both are complete
         originals = stack.enter_context(Originals(archive_path))
         array = stack.enter_context(new_array(images_path, (len(names), size, size, 3), np.uint8))
-        _fill(array, np.arange(len(names)), image, threads, "decoding pictures")
+        _fill(array, np.arange(len(names)), partial(_decoded, originals, names, image), threads, "decoding pictures")
         if len(masked):
             array = stack.enter_context(new_array(masks_path, (len(names), size, size), np.uint8))
-            _fill(array, masked, mask, threads, "decoding masks")
+            _fill(array, masked, partial(_decoded, originals, masks, mask), threads, "decoding masks")
     if not len(masked):
         masks_path.unlink(missing_ok=True)
     if not bad_masks:
         return manifest
-    rows = sorted(bad_masks)
-    say(f"warning: {masks_left_out([bad_masks[row] for row in rows])}")
-    return manifest.assign(mask=manifest["mask"].mask(np.isin(np.arange(len(manifest)), rows)))
+    bad = manifest["mask"].isin(list(bad_masks))
+    say(f"warning: {masks_left_out([bad_masks[name] for name in manifest['mask'][bad]])}")
+    return manifest.assign(mask=manifest["mask"].mask(bad))
 
 
-def _fill(array: np.ndarray, rows: np.ndarray, read: Callable[[int], np.ndarray], threads: int, title: str) -> None:
+def _decoded(
+    originals: Originals, names: Sequence[str], decoder: Callable[[bytes, str], np.ndarray], rows: Sequence[int]
+) -> Iterator[np.ndarray]:
+    some = [names[row] for row in rows]
+    return map(decoder, originals.stream(some), some)
+
+
+def _fill(
+    array: np.ndarray, rows: np.ndarray, read: Callable[[Sequence[int]], Iterator[np.ndarray]], threads: int, title: str
+) -> None:
     stopped = Event()
 
     def fill_block(block: np.ndarray) -> int:
+        pictures = read(block.tolist())
         for row in block.tolist():
             if stopped.is_set():
                 break
-            write(row, read(row))
+            write(row, next(pictures))
         return len(block)
 
     blocks = [rows[start : start + BLOCK] for start in range(0, len(rows), BLOCK)]

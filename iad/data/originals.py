@@ -1,17 +1,23 @@
-"""The original bytes of all pictures, by name, wherever they lie: what `write_originals` wrote, read again."""
+"""The original bytes of all pictures, by name, wherever they lie: what `write_originals` kept, read again."""
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
+from functools import cached_property
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import Protocol, Self
 from zipfile import BadZipFile, ZipFile
 
 import numpy as np
 
+from iad.data.ahead import read_ahead
 from iad.data.formats import Depth, depth_of, open_picture
+from iad.data.record import Entry, Record, is_record
+from iad.data.remote import LOOK_AGAIN, THREADS, RemoteFolder
 from iad.errors import IadError
 
 AGAIN = "run `dvc repro --force download` to write it again"
@@ -46,19 +52,20 @@ class Originals:
             IadError: if it is missing or damaged.
         """
         self.path = Path(path).absolute()
-        self.remote = False
-        self._archive = _opened(path)
+        archive = _opened(path)
+        self.remote = is_record(archive)
+        try:
+            self._kept: _Kept = _Elsewhere(archive) if self.remote else _Archive(archive)
+        except BadZipFile as error:
+            raise _unreadable(path, error) from None
 
     def read(self, name: str) -> bytes:
         """The bytes of a picture or a mask.
 
         Raises:
-            IadError: naming it, if it is not there or cannot be read.
+            IadError: naming it, if it is not there, cannot be read, or is no longer what `write_originals` read.
         """
-        try:
-            return self._archive.read(name)  # from several threads at once: ZipFile locks its own file
-        except (KeyError, BadZipFile, OSError) as error:
-            raise IadError(f"{self._archive.filename}: cannot read '{name}' ({error}); {AGAIN}") from None
+        return self._kept.read(name)
 
     def stream(self, names: Sequence[str]) -> Iterator[bytes]:
         """The bytes of several, in their order; where they lie elsewhere, some are asked for ahead.
@@ -66,30 +73,27 @@ class Originals:
         Raises:
             IadError: as `read`.
         """
-        return map(self.read, names)
+        return self._kept.stream(names)
 
     def sizes(self, names: Sequence[str]) -> np.ndarray:
-        """Size of each in bytes, int64 `(N,)`; nothing is read for it.
+        """Size of each in bytes, int64 `(N,)`; no picture is read for it.
 
         Raises:
             IadError: naming the first that is not there.
         """
-        sizes = {entry.filename: entry.file_size for entry in self._archive.infolist()}
-        if absent := [name for name in names if name not in sizes]:
-            raise IadError(f"{self._archive.filename}: has no '{absent[0]}'; {AGAIN}")
-        return np.array([sizes[name] for name in names], dtype=np.int64)
+        return self._kept.sizes(names)
 
     def depths(self, names: Sequence[str], *, max_megapixels: float) -> np.ndarray:
-        """What each picture's values are made of, int8 `(N,)` of `iad.data.formats.Depth`, by its header.
+        """What each picture's values are made of, int64 `(N,)` of `iad.data.formats.Depth`, by its header.
 
         Raises:
             IadError: as `read`, and as `iad.data.formats.open_picture`.
         """
-        return np.array([self._depth(name, max_megapixels) for name in names], dtype=np.int8)
+        return self._kept.depths(names, max_megapixels)
 
     def close(self) -> None:
-        """Close the file."""
-        self._archive.close()
+        """Close the file, and what reads from elsewhere."""
+        self._kept.close()
 
     def __enter__(self) -> Self:
         return self
@@ -102,6 +106,48 @@ class Originals:
     def __reduce__(self) -> tuple[type[Originals], tuple[Path]]:
         return Originals, (self.path,)
 
+
+class _Kept(Protocol):
+    """What a file of originals holds, one way or the other; methods are those of `Originals`."""
+
+    def read(self, name: str) -> bytes: ...
+
+    def stream(self, names: Sequence[str]) -> Iterator[bytes]: ...
+
+    def sizes(self, names: Sequence[str]) -> np.ndarray: ...
+
+    def depths(self, names: Sequence[str], max_megapixels: float) -> np.ndarray: ...
+
+    def close(self) -> None: ...
+
+
+class _Archive:
+    """The bytes themselves."""
+
+    def __init__(self, archive: ZipFile) -> None:
+        self.archive = archive
+
+    def read(self, name: str) -> bytes:
+        try:
+            return self.archive.read(name)  # from several threads at once: ZipFile locks its own file
+        except (KeyError, BadZipFile, OSError) as error:
+            raise IadError(f"{self.archive.filename}: cannot read '{name}' ({error}); {AGAIN}") from None
+
+    def stream(self, names: Sequence[str]) -> Iterator[bytes]:
+        return map(self.read, names)
+
+    def sizes(self, names: Sequence[str]) -> np.ndarray:
+        sizes = {entry.filename: entry.file_size for entry in self.archive.infolist()}
+        if absent := [name for name in names if name not in sizes]:
+            raise _absent(self.archive.filename, absent[0])
+        return np.array([sizes[name] for name in names], dtype=np.int64)
+
+    def depths(self, names: Sequence[str], max_megapixels: float) -> np.ndarray:
+        return np.array([self._depth(name, max_megapixels) for name in names], dtype=np.int64)
+
+    def close(self) -> None:
+        self.archive.close()
+
     def _depth(self, name: str, max_megapixels: float) -> Depth:
         if not self._may_hold_16_bits(name):
             return Depth.BITS_8
@@ -111,9 +157,60 @@ class Originals:
         suffix = name.lower().rpartition(".")[2]
         if suffix != "png":
             return suffix in ("tif", "tiff")
-        with suppress(KeyError, BadZipFile), self._archive.open(name) as file:
+        with suppress(KeyError, BadZipFile), self.archive.open(name) as file:
             return file.read(PNG_DEPTH + 1)[-1:] == b"\x10"
         return True  # reading it whole says what is wrong
+
+
+class _Elsewhere:
+    """The record of where the bytes lie; what is read must be what was recorded."""
+
+    def __init__(self, archive: ZipFile) -> None:
+        with archive:
+            self.origin = archive.filename
+            self.record = Record(archive)
+        self.pool = ThreadPoolExecutor(THREADS)  # its threads start when they are needed
+
+    @cached_property
+    def folder(self) -> RemoteFolder:  # not before it is read from: sizes need no network
+        return RemoteFolder(self.record.address)
+
+    def read(self, name: str) -> bytes:
+        return self._fetched(self._entry(name))
+
+    def stream(self, names: Sequence[str]) -> Iterator[bytes]:
+        return read_ahead(self._fetched, map(self._entry, names), lambda entry: entry.size, self.pool)
+
+    def sizes(self, names: Sequence[str]) -> np.ndarray:
+        return self._column("size", names)
+
+    def depths(self, names: Sequence[str], max_megapixels: float) -> np.ndarray:  # noqa: ARG002  # checked when recorded
+        return self._column("depth", names)
+
+    def close(self) -> None:
+        self.pool.shutdown(cancel_futures=True)
+
+    def _entry(self, name: str) -> Entry:
+        try:
+            return self.record[name]
+        except KeyError:
+            raise _absent(self.origin, name) from None
+
+    def _column(self, column: str, names: Sequence[str]) -> np.ndarray:
+        try:
+            return self.record.column(column, names).astype(np.int64)
+        except KeyError as error:
+            raise _absent(self.origin, error.args[0]) from None
+
+    def _fetched(self, entry: Entry) -> bytes:
+        data = self.folder.read(entry.key)
+        if hashlib.sha256(data).hexdigest() != entry.sha256:
+            raise IadError(f"{self.folder.address}/{entry.key}: not the picture that `download` read; {LOOK_AGAIN}")
+        return data
+
+
+def _absent(origin: str | None, name: str) -> IadError:
+    return IadError(f"{origin}: has no '{name}'; {AGAIN}")
 
 
 def _opened(path: Path) -> ZipFile:
@@ -122,4 +219,8 @@ def _opened(path: Path) -> ZipFile:
     try:
         return ZipFile(path)
     except BadZipFile as error:
-        raise IadError(f"{path}: not a readable ZIP file ({error}); run `dvc repro` to write it again") from None
+        raise _unreadable(path, error) from None
+
+
+def _unreadable(path: Path, error: Exception) -> IadError:
+    return IadError(f"{path}: not a readable ZIP file ({error}); run `dvc repro` to write it again")
