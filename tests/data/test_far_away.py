@@ -108,9 +108,9 @@ def test_results_from_s3_are_those_of_the_same_folder_on_disk_bit_for_bit(monkey
     choose()
     expected = ran(capsys)
     with s3_server(monkeypatch) as client:
-        client.create_bucket(Bucket="line")
+        client("create_bucket", Bucket="line")
         for name, data in PLAIN.items():
-            client.put_object(Bucket="line", Key=f"bolts/{name}", Body=data)
+            client("put_object", Bucket="line", Key=f"bolts/{name}", Body=data)
         choose("s3://line")
         assert ran(capsys) == expected
 

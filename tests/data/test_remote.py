@@ -5,6 +5,7 @@ The oracle is the same tree in a folder on disk, as `iad.data.tree` finds it.
 
 import functools
 import http.server
+import os
 import threading
 from concurrent.futures import ThreadPoolExecutor
 
@@ -15,7 +16,7 @@ from iad.data import remote
 from iad.data.remote import RemoteFolder
 from iad.data.tree import find_pictures, pictures_among
 from iad.errors import IadError
-from tests.object_storage import Storage, broken, needs_s3, s3_server
+from tests.object_storage import Storage, broken, needs_s3, s3_server, told
 
 NAMES = [
     "good/1.png", "good/a b é#1%.png", "good/deep/er/2.JPG", "bad/x+y&z.png", "bad/hole/1.png", ".hidden/1.png",
@@ -51,11 +52,11 @@ def on_disk(tmp_path):
 @pytest.fixture
 def s3(monkeypatch):
     with s3_server(monkeypatch) as client:
-        client.create_bucket(Bucket="line")
+        client("create_bucket", Bucket="line")
         for name in ("bolts/", "bolts/good/"):  # what consoles write for a folder
-            client.put_object(Bucket="line", Key=name, Body=b"")
+            client("put_object", Bucket="line", Key=name, Body=b"")
         for name, data in CONTENT.items():
-            client.put_object(Bucket="line", Key=f"bolts/{name}", Body=data)
+            client("put_object", Bucket="line", Key=f"bolts/{name}", Body=data)
         yield client
 
 
@@ -232,22 +233,21 @@ def test_what_is_wrong_with_a_place_on_s3_is_one_line(s3):
     assert line_of(listing("s3://line/bolts/notes.txt")).startswith(
         "s3://line/bolts/notes.txt: a file; name the folder"
     )
-    s3.put_object(Bucket="line", Key="nuts/good//1.png", Body=b"1")
+    s3("put_object", Bucket="line", Key="nuts/good//1.png", Body=b"1")
     assert line_of(listing("s3://line/nuts")).startswith("s3://line/nuts/good: holds a folder without a name ('//')")
     assert line_of(listing("s3://li_ne!/x")).startswith("s3://li_ne!/x: cannot be read (Parameter validation failed")
 
 
 @needs_s3
 def test_wrong_and_missing_credentials_are_one_line(s3, monkeypatch):
-    import requests
     from s3fs import S3FileSystem
 
-    reset = f"{s3.meta.endpoint_url}/moto-api/reset-auth"
+    reset = f"{os.environ['AWS_ENDPOINT_URL']}/moto-api/reset-auth"
     (file,) = RemoteFolder("s3://line/bolts/bad/hole").files()
-    requests.post(reset, data="0", timeout=10)  # from now on the server looks at keys
+    told(reset, b"0")  # from now on the server looks at keys
     assert line_of(listing("s3://line/bolts")).startswith("s3://line/bolts: may not be read (The AWS Access Key Id you")
     assert line_of(file).startswith("s3://line/bolts/bad/hole/1.png: may not be read (")
-    requests.post(reset, data="inf", timeout=10)
+    told(reset, b"1000000")
     S3FileSystem.clear_instance_cache()
     for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
         monkeypatch.delenv(name)
