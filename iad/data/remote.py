@@ -181,13 +181,14 @@ def _opened(address: str, scheme: str) -> tuple[AbstractFileSystem, str]:
 
 
 def _tuned(scheme: str) -> dict[str, Any]:
-    """As many connections as there are threads, and no second layer of tries below ours; the user's settings win."""
+    """As many connections as threads, one request per picture, and no tries below ours; the user's settings win."""
     from fsspec.config import conf
 
     if scheme not in EXTRAS:
         return {}
     ours = {"max_pool_connections": THREADS, "retries": {"total_max_attempts": 1}}
-    return {"config_kwargs": ours | conf.get("s3", {}).get("config_kwargs", {})}
+    # with more, s3fs asks for the size of each file first, to read large ones in parts at once
+    return {"max_concurrency": 1, "config_kwargs": ours | conf.get("s3", {}).get("config_kwargs", {})}
 
 
 def _stays(error: Exception) -> bool:

@@ -212,6 +212,20 @@ def test_pictures_on_s3_are_those_of_the_same_folder_on_disk(s3, on_disk):
 
 
 @needs_s3
+def test_a_picture_on_s3_costs_one_request(s3, monkeypatch):
+    (file,) = RemoteFolder("s3://line/bolts/bad/hole").files()
+    asked, call = [], type(file.folder._system)._call_s3
+
+    async def counted(self, method, *args, **options):
+        asked.append(method)
+        return await call(self, method, *args, **options)
+
+    monkeypatch.setattr(type(file.folder._system), "_call_s3", counted)
+    assert file() == CONTENT["bad/hole/1.png"]
+    assert asked == ["get_object"]
+
+
+@needs_s3
 def test_more_files_than_a_page_of_the_listing_are_all_found(s3):
     from moto.s3.models import s3_backends
 
