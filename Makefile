@@ -46,14 +46,15 @@ lint: $(READY) ## Set up and check style and types; nothing is changed
 	@$(ACTIVATED) mypy
 
 lock: $(READY) ## Pin the packages anew after a change in pyproject.toml (newest ones: UPGRADE=--upgrade)
-	@$(ACTIVATED) uv pip compile pyproject.toml --extra dev --extra pipeline --extra faiss --extra serve --universal --python-version 3.11 \
+	@$(ACTIVATED) uv pip compile pyproject.toml --extra dev --extra pipeline --extra faiss --extra ray --extra s3 --extra serve \
+	--universal --python-version 3.11 \
 	--generate-hashes --no-emit-index-url --no-emit-find-links --custom-compile-command 'make lock' \
 	--output-file requirements.lock --quiet $(UPGRADE)
 
 # The stamp goes first and comes back last: an environment without it is half made, and is made anew.
 $(READY): requirements.lock pyproject.toml
 	@"$(PYTHON)" -c '$(NEW_ENOUGH)' 2>/dev/null || { echo "$(NO_PYTHON)" >&2; exit 1; }
-	@echo "Setting up $(CURDIR)/$(VENV): about 180 packages, PyTorch among them."
+	@echo "Setting up $(CURDIR)/$(VENV): about 230 packages, PyTorch among them."
 	@echo "On Linux 3 GB to download and 6 GB on disk (PyTorch brings CUDA along), on macOS 0.5 GB and 1.5 GB."
 	@echo "It takes from half a minute to ten, as the network allows, and happens once."
 	@test -e $@ || rm -rf $(VENV)

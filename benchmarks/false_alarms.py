@@ -26,7 +26,7 @@ from measuring import BACKBONES, command, embedder, machine, started
 from iad import paths
 from iad.config import Params, load_params
 from iad.data.arrays import build_arrays
-from iad.data.originals import write_originals
+from iad.data.packing import write_originals
 from iad.data.sources import load_pictures
 from iad.decision.thresholds import STRATEGIES, Threshold, is_anomalous, set_threshold
 from iad.detectors.knn import Options as KnnOptions

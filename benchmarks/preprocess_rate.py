@@ -24,7 +24,7 @@ from PIL import Image
 from iad import paths
 from iad.compute import usable_cores
 from iad.data.arrays import build_arrays
-from iad.data.originals import write_originals
+from iad.data.packing import write_originals
 from iad.data.sources import load_pictures
 
 SIZE = 224

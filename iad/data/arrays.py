@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
+from functools import partial
 from pathlib import Path
 from threading import Event, Lock
 from typing import TYPE_CHECKING, Any, cast
-from zipfile import BadZipFile, ZipFile
 
 import numpy as np
 
 from iad.compute import usable_cores
 from iad.data.decode import FULL_16BIT, decode, decode_mask, masks_left_out
+from iad.data.originals import Originals
 from iad.errors import IadError
 from iad.io import new_array
 from iad.progress import bar, say
@@ -37,7 +38,7 @@ def build_arrays(
     """Decode every picture, and every mask, of the archive into arrays whose rows follow the manifest.
 
     Args:
-        archive_path: The ZIP file of `write_originals`.
+        archive_path: What `write_originals` wrote.
         manifest: N rows as `read_manifest` gives them, of which `image_id`, `mask`, `width` and `height` are read.
         images_path: Becomes uint8 (N, size, size, 3), RGB.
         masks_path: Becomes uint8 (N, size, size), 1 where defective; pictures without a mask have zeros. Written only
@@ -55,70 +56,52 @@ def build_arrays(
     names, masks = manifest["image_id"].tolist(), manifest["mask"].tolist()
     masked = np.flatnonzero(manifest["mask"].notna())
     limit = float((manifest["width"] * manifest["height"]).max()) / 1e6  # what the headers said when they were checked
+    bad_masks: dict[str, str] = {}
 
-    def image(row: int) -> np.ndarray:
-        data = _read(archive, names[row])
-        return decode(data, names[row], size, max_megapixels=limit, white_16bit=white_16bit)
+    def image(data: bytes, name: str) -> np.ndarray:
+        return decode(data, name, size, max_megapixels=limit, white_16bit=white_16bit)
 
-    bad_masks: dict[int, str] = {}
-
-    def mask(row: int) -> np.ndarray:
-        data = _read(archive, masks[row])
+    def mask(data: bytes, name: str) -> np.ndarray:
         try:
-            return decode_mask(data, masks[row], size, max_megapixels=limit)
+            return decode_mask(data, name, size, max_megapixels=limit)
         except IadError as refusal:  # a picture is judged without its mask, so one torn mask stops nothing
-            bad_masks[row] = str(refusal)
+            bad_masks[name] = str(refusal)
             return np.zeros((size, size), np.uint8)
 
     with ExitStack() as stack:  # both files appear when both are complete
-        archive = stack.enter_context(_opened(archive_path))
+        originals = stack.enter_context(Originals(archive_path))
         array = stack.enter_context(new_array(images_path, (len(names), size, size, 3), np.uint8))
-        _fill(array, np.arange(len(names)), image, threads, "decoding pictures")
+        _fill(array, np.arange(len(names)), partial(_decoded, originals, names, image), threads, "decoding pictures")
         if len(masked):
             array = stack.enter_context(new_array(masks_path, (len(names), size, size), np.uint8))
-            _fill(array, masked, mask, threads, "decoding masks")
+            _fill(array, masked, partial(_decoded, originals, masks, mask), threads, "decoding masks")
     if not len(masked):
         masks_path.unlink(missing_ok=True)
     if not bad_masks:
         return manifest
-    rows = sorted(bad_masks)
-    say(f"warning: {masks_left_out([bad_masks[row] for row in rows])}")
-    return manifest.assign(mask=manifest["mask"].mask(np.isin(np.arange(len(manifest)), rows)))
+    bad = manifest["mask"].isin(list(bad_masks))
+    say(f"warning: {masks_left_out([bad_masks[name] for name in manifest['mask'][bad]])}")
+    return manifest.assign(mask=manifest["mask"].mask(bad))
 
 
-def stored_sizes(archive_path: Path, manifest: pd.DataFrame) -> np.ndarray:
-    """Size of each picture's file in bytes, int64 (N,), in the order of the manifest.
-
-    Raises:
-        IadError: if the archive is not readable, or lacks a picture.
-
-    Example:
-        >>> import pandas as pd
-        >>> from tempfile import TemporaryDirectory
-        >>> with TemporaryDirectory() as folder:
-        ...     path = Path(folder) / "images.zip"
-        ...     with ZipFile(path, "w") as archive:
-        ...         archive.writestr("b.png", b"12345")
-        ...         archive.writestr("a.png", b"123")
-        ...     stored_sizes(path, pd.DataFrame({"image_id": ["a.png", "b.png"]}))
-        array([3, 5])
-    """
-    with _opened(archive_path) as archive:
-        sizes = {entry.filename: entry.file_size for entry in archive.infolist()}
-    names = manifest["image_id"].tolist()
-    if absent := [name for name in names if name not in sizes]:
-        raise IadError(f"{archive_path}: has no '{absent[0]}'; run `dvc repro --force download` to write it again")
-    return np.array([sizes[name] for name in names], dtype=np.int64)
+def _decoded(
+    originals: Originals, names: Sequence[str], decoder: Callable[[bytes, str], np.ndarray], rows: Sequence[int]
+) -> Iterator[np.ndarray]:
+    some = [names[row] for row in rows]
+    return map(decoder, originals.stream(some), some)
 
 
-def _fill(array: np.ndarray, rows: np.ndarray, read: Callable[[int], np.ndarray], threads: int, title: str) -> None:
+def _fill(
+    array: np.ndarray, rows: np.ndarray, read: Callable[[Sequence[int]], Iterator[np.ndarray]], threads: int, title: str
+) -> None:
     stopped = Event()
 
     def fill_block(block: np.ndarray) -> int:
+        pictures = read(block.tolist())
         for row in block.tolist():
             if stopped.is_set():
                 break
-            write(row, read(row))
+            write(row, next(pictures))
         return len(block)
 
     blocks = [rows[start : start + BLOCK] for start in range(0, len(rows), BLOCK)]
@@ -147,21 +130,3 @@ def _row_writer(array: np.ndarray) -> Iterator[Callable[[int, np.ndarray], None]
                 file.write(np.ascontiguousarray(pixels).data)
 
         yield write
-
-
-def _read(archive: ZipFile, name: str) -> bytes:
-    try:
-        return archive.read(name)  # from several threads at once: ZipFile locks its own file
-    except (KeyError, BadZipFile) as error:
-        raise IadError(
-            f"{archive.filename}: cannot read '{name}' ({error}); run `dvc repro --force download` to write it again"
-        ) from None
-
-
-def _opened(path: Path) -> ZipFile:
-    if not path.is_file():
-        raise IadError(f"{path}: missing; run `dvc repro` to write it")
-    try:
-        return ZipFile(path)
-    except BadZipFile as error:
-        raise IadError(f"{path}: not a readable ZIP file ({error}); run `dvc repro` to write it again") from None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import NamedTuple
 
 import numpy as np
 from PIL import Image, ImageOps
@@ -11,7 +12,9 @@ from iad.data.formats import (
     ALPHA_MODES,
     COLOUR_MODES,
     GREY_MODES,
+    Depth,
     damaged,
+    depth_of,
     is_16bit_colour,
     is_16bit_grey,
     open_picture,
@@ -26,16 +29,27 @@ ORIENTATION = 274
 PNG_EXIF = (b"eXIf", b"exif", b"Orientation")  # its chunk, the older text chunk, and XMP
 
 
-def picture_size(data: bytes, name: str, *, max_megapixels: float) -> tuple[int, int]:
-    """Check the header of a picture and tell its size, without decoding it.
+class Header(NamedTuple):
+    """What the header of a picture tells.
+
+    Attributes:
+        width: In pixels, as displayed (after the rotation that EXIF asks for).
+        height: In pixels, as displayed.
+        depth: What its values are made of.
+    """
+
+    width: int
+    height: int
+    depth: Depth
+
+
+def read_header(data: bytes, name: str, *, max_megapixels: float) -> Header:
+    """Check the header of a picture, without decoding it.
 
     Args:
         data: The bytes of the file.
         name: What a refusal calls the picture; its suffix must tell the format of the content.
         max_megapixels: The largest accepted picture, in million pixels.
-
-    Returns:
-        Width and height in pixels, as displayed (after the rotation that EXIF asks for).
 
     Raises:
         IadError: if the content is empty, not a picture, not what its suffix says, animated, CMYK or too large.
@@ -44,12 +58,28 @@ def picture_size(data: bytes, name: str, *, max_megapixels: float) -> tuple[int,
         >>> import io
         >>> file = io.BytesIO()
         >>> Image.new("L", (6, 4)).save(file, "PNG")
+        >>> read_header(file.getvalue(), "part.png", max_megapixels=100)
+        Header(width=6, height=4, depth=<Depth.BITS_8: 0>)
+    """
+    image = open_picture(data, name, max_megapixels=max_megapixels)
+    width, height = image.size[::-1] if _is_sideways(image, data, name) else image.size
+    return Header(width, height, depth_of(image))
+
+
+def picture_size(data: bytes, name: str, *, max_megapixels: float) -> tuple[int, int]:
+    """Width and height of a picture in pixels, as displayed; see `read_header`.
+
+    Raises:
+        IadError: as `read_header`.
+
+    Example:
+        >>> import io
+        >>> file = io.BytesIO()
+        >>> Image.new("L", (6, 4)).save(file, "PNG")
         >>> picture_size(file.getvalue(), "part.png", max_megapixels=100)
         (6, 4)
     """
-    image = open_picture(data, name, max_megapixels=max_megapixels)
-    width, height = image.size
-    return (height, width) if _is_sideways(image, data, name) else (width, height)
+    return read_header(data, name, max_megapixels=max_megapixels)[:2]
 
 
 def decode(data: bytes, name: str, size: int, *, max_megapixels: float, white_16bit: int = FULL_16BIT) -> np.ndarray:

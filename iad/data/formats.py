@@ -8,6 +8,7 @@ from __future__ import annotations
 import io
 import logging
 import warnings
+from enum import IntEnum
 from pathlib import PurePosixPath
 from threading import Lock
 from typing import Any
@@ -155,3 +156,22 @@ def is_16bit_colour(image: Image.Image) -> bool:
     """Whether the pixels are 16-bit colour; known only until they are decoded, when Pillow keeps the upper bytes."""
     tiles: list[Any] = getattr(image, "tile", [])  # Pillow has no such mode
     return image.format in ("PNG", "TIFF") and not is_16bit_grey(image) and ";16" in str(tiles)
+
+
+class Depth(IntEnum):
+    """What the values of a picture are made of."""
+
+    BITS_8 = 0
+    GREY_16 = 1
+    COLOUR_16 = 2
+
+
+def depth_of(image: Image.Image) -> Depth:
+    """What the values of an opened picture are made of, known until it is decoded.
+
+    >>> depth_of(Image.new("I;16", (2, 2))).name, depth_of(Image.new("RGB", (2, 2))).name
+    ('GREY_16', 'BITS_8')
+    """
+    if is_16bit_grey(image):
+        return Depth.GREY_16
+    return Depth.COLOUR_16 if is_16bit_colour(image) else Depth.BITS_8

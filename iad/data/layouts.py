@@ -13,9 +13,10 @@ the languages of `iad.data.labels`: `bad/Good`, `test/ok`, `good/NG`. Nothing is
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 from pathlib import Path, PurePosixPath
+from typing import TypeAlias
 
 from iad.data.labels import reads_as_bad, reads_as_good
 from iad.data.manifest import GOOD, Label, Picture, split_good
@@ -26,6 +27,8 @@ from iad.words import counted
 
 MASKS = "ground_truth"
 BAD = "bad"
+
+Files: TypeAlias = Mapping[str, Callable[[], bytes]]
 
 
 def read_layout(folder: Path, *, train_share: float, seed: int) -> list[Picture]:
@@ -51,7 +54,21 @@ def read_layout(folder: Path, *, train_share: float, seed: int) -> list[Picture]
         test/scratch/1.png test 1 scratch
         train/good/1.png train 0 good
     """
-    files = find_pictures(folder)
+    return lay_out(str(folder), _readers(find_pictures(folder)), train_share=train_share, seed=seed)
+
+
+def lay_out(folder: str, files: Files, *, train_share: float, seed: int) -> list[Picture]:
+    """As `read_layout`, of files that are listed already.
+
+    Args:
+        folder: What a refusal calls the data set: where it lies.
+        files: What reads each picture and each mask, by its path below the folder, sorted.
+        train_share: As in `read_layout`.
+        seed: As in `read_layout`.
+
+    Raises:
+        IadError: as `read_layout`.
+    """
     if not files:
         raise IadError(
             f"{folder}: holds no pictures; put good ones into {folder}/good and defective ones into {folder}/bad"
@@ -67,10 +84,14 @@ def read_mvtec_layout(folder: Path) -> list[Picture]:
     Raises:
         IadError: as `read_layout`.
     """
-    return _mvtec(folder, find_pictures(folder))
+    return _mvtec(str(folder), _readers(find_pictures(folder)))
 
 
-def _mvtec(folder: Path, files: Mapping[str, Path]) -> list[Picture]:
+def _readers(files: Mapping[str, Path]) -> Files:
+    return {image_id: partial(read_bytes, path) for image_id, path in files.items()}
+
+
+def _mvtec(folder: str, files: Files) -> list[Picture]:
     masks = _find_masks(folder, files)
     pictures = []
     for image_id in _without_masks(files):
@@ -88,7 +109,7 @@ def _mvtec(folder: Path, files: Mapping[str, Path]) -> list[Picture]:
     return pictures
 
 
-def _plain(folder: Path, files: Mapping[str, Path], train_share: float, seed: int) -> list[Picture]:
+def _plain(folder: str, files: Files, train_share: float, seed: int) -> list[Picture]:
     masks = _find_masks(folder, files)
     image_ids = _without_masks(files)
     split = split_good([name for name in image_ids if name.startswith(f"{GOOD}/")], train_share, seed)
@@ -106,7 +127,7 @@ def _plain(folder: Path, files: Mapping[str, Path], train_share: float, seed: in
 
 
 def _check_names(
-    folder: Path, image_id: str, below: str, good: str, defects: str, *, is_good: bool
+    folder: str, image_id: str, below: str, good: str, defects: str, *, is_good: bool
 ) -> None:  # fmt: skip
     """Refuse a folder whose name says the opposite of where it lies.
 
@@ -123,7 +144,7 @@ def _check_names(
     found = next((place for place, name in enumerate(parts[is_good:], int(is_good)) if reads(name)), None)
     if found is None:
         return
-    path = "/".join([str(folder), image_id.removesuffix(below).rstrip("/"), *parts[: found + 1]]).replace("//", "/")
+    path = "/".join(filter(None, [folder, image_id.removesuffix(below).rstrip("/"), *parts[: found + 1]]))
     if is_good:
         raise IadError(
             f"{path}: reads as defective pictures, but lies among the good ones; move it to {folder}/{defects}, "
@@ -135,24 +156,24 @@ def _check_names(
     )
 
 
-def _picture(image_id: str, files: Mapping[str, Path], split: str, defect: str, masks: Mapping[str, str]) -> Picture:
+def _picture(image_id: str, files: Files, split: str, defect: str, masks: Mapping[str, str]) -> Picture:
     mask = None if defect == GOOD else masks.get(image_id)
     return Picture(
         image_id=image_id,
         split=split,
         label=Label.NORMAL if defect == GOOD else Label.ANOMALOUS,
         defect=defect,
-        read=partial(read_bytes, files[image_id]),
+        read=files[image_id],
         mask=mask,
-        read_mask=None if mask is None else partial(read_bytes, files[mask]),
+        read_mask=None if mask is None else files[mask],
     )
 
 
-def _without_masks(files: Mapping[str, Path]) -> list[str]:
+def _without_masks(files: Files) -> list[str]:
     return [name for name in files if not name.startswith(f"{MASKS}/")]
 
 
-def _find_masks(folder: Path, files: Mapping[str, Path]) -> dict[str, str]:
+def _find_masks(folder: str, files: Files) -> dict[str, str]:
     """The mask of each test picture that has one, by the picture's id; masks of good pictures are passed over."""
     pictures = _pictures_by_stem(files)
     masks: dict[str, str] = {}
@@ -166,7 +187,7 @@ def _find_masks(folder: Path, files: Mapping[str, Path]) -> dict[str, str]:
     return masks
 
 
-def _pictures_by_stem(files: Mapping[str, Path]) -> dict[str, list[str]]:
+def _pictures_by_stem(files: Files) -> dict[str, list[str]]:
     """The pictures that a mask may belong to, by its path below `ground_truth`, without `_mask` and suffix."""
     found: dict[str, list[str]] = {}
     for name in files:
@@ -182,7 +203,7 @@ def _mask_stems(name: str) -> Iterator[str]:
         yield PurePosixPath(name).with_suffix("").as_posix()
 
 
-def _masked_picture(folder: Path, mask: str, pictures: Mapping[str, Sequence[str]]) -> str:
+def _masked_picture(folder: str, mask: str, pictures: Mapping[str, Sequence[str]]) -> str:
     stem = _stem(mask)
     found = pictures.get(stem.removesuffix("_mask")) or pictures.get(stem) or ()
     if len(found) == 1:
@@ -197,7 +218,7 @@ def _stem(image_id: str) -> str:
     return PurePosixPath(*PurePosixPath(image_id).parts[1:]).with_suffix("").as_posix()
 
 
-def _check_complete(folder: Path, pictures: list[Picture], masks: Mapping[str, str], good: str, test: str) -> None:
+def _check_complete(folder: str, pictures: list[Picture], masks: Mapping[str, str], good: str, test: str) -> None:
     splits = {picture.split for picture in pictures}
     if "train" not in splits:
         raise IadError(f"{folder}: no good pictures to train on; put some into {folder}/{good}")
@@ -212,7 +233,7 @@ def _check_complete(folder: Path, pictures: list[Picture], masks: Mapping[str, s
         )
 
 
-def _out_of_place(folder: Path, image_id: str, allowed: str) -> IadError:
+def _out_of_place(folder: str, image_id: str, allowed: str) -> IadError:
     top = image_id.partition("/")[0]
     meant = next((name for name, reads in ((GOOD, reads_as_good), (BAD, reads_as_bad)) if reads(top)), None)
     hint = f"; '{top}' reads as {meant}: rename it to {meant}" if meant and "/" in image_id else ""

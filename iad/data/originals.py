@@ -1,115 +1,226 @@
-"""The original bytes of all pictures in one file, and their manifest.
-
-One file, since DVC is slow with thousands of small ones; stored uncompressed with fixed dates and order, so that the
-same pictures give the same bytes.
-"""
+"""The original bytes of all pictures, by name, wherever they lie: what `write_originals` kept, read again."""
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
-from zipfile import ZIP_STORED, ZipFile, ZipInfo
+from types import TracebackType
+from typing import Protocol, Self
+from zipfile import BadZipFile, ZipFile
 
-from iad.data.decode import masks_left_out, picture_size
-from iad.data.manifest import COLUMNS, Picture, as_manifest, sorted_pictures, write_manifest
+import numpy as np
+
+from iad.data.ahead import read_ahead
+from iad.data.formats import Depth, depth_of, open_picture
+from iad.data.record import Entry, Record, is_record
+from iad.data.remote import LOOK_AGAIN, THREADS, RemoteFolder
 from iad.errors import IadError
-from iad.io import replacing
-from iad.progress import say, track
 
-if TYPE_CHECKING:
-    import pandas as pd
-
-FIXED_DATE = (1980, 1, 1, 0, 0, 0)  # the earliest that a ZIP file can hold
-UNIX = 3
-READABLE = 0o100644 << 16
+AGAIN = "run `dvc repro --force download` to write it again"
+PNG_DEPTH = 24  # place of the byte that holds the bits per value
 
 
-def write_originals(
-    pictures: Iterable[Picture],
-    archive_path: Path,
-    manifest_path: Path,
-    *,
-    max_megapixels: float,
-    allow_shared: bool,
-) -> pd.DataFrame:
-    """Check the header of every picture, and write all of them and their manifest.
+class Originals:
+    """The pictures and masks that `write_originals` kept, open for reading.
 
-    A mask that cannot be one of its picture, by its header or its size, is left out, with a line that says so:
-    masks are optional, and metrics of whole pictures need none.
+    Any number of threads may read at once. A pickled one opens the same file again, where it is unpickled.
 
-    Args:
-        pictures: What a source offers; one picture at a time is held in memory.
-        archive_path: The ZIP file to write; its members are named as `image_id` and `mask` say.
-        manifest_path: The Parquet file to write.
-        max_megapixels: The largest accepted picture, in million pixels.
-        allow_shared: Whether the same bytes may stand in two splits.
+    Attributes:
+        path: The file, absolute.
+        remote: Whether the bytes lie elsewhere, so that each picture is waited for.
 
-    Returns:
-        The manifest, as `read_manifest` gives it.
-
-    Raises:
-        IadError: naming the picture, if one is not readable by its header, if two splits share a picture, or as
-            `sorted_pictures` does.
+    Example:
+        >>> from tempfile import TemporaryDirectory
+        >>> with TemporaryDirectory() as folder:
+        ...     path = Path(folder) / "images.zip"
+        ...     with ZipFile(path, "w") as archive:
+        ...         archive.writestr("b.png", b"12345")
+        ...         archive.writestr("a.png", b"123")
+        ...     with Originals(path) as originals:
+        ...         originals.read("a.png"), originals.sizes(["a.png", "b.png"]), originals.remote
+        (b'123', array([3, 5]), False)
     """
-    ordered = sorted_pictures(pictures)
-    rows: list[dict[str, Any]] = []
-    first_by_hash: dict[str, dict[str, Any]] = {}
-    bad_masks: list[str] = []
-    with replacing(archive_path) as part:
-        with ZipFile(part, "w", ZIP_STORED) as archive:
-            for picture in track(ordered, "packing pictures"):
-                row = _pack(archive, picture, max_megapixels, bad_masks)
-                if not allow_shared:
-                    _check_shared(first_by_hash.setdefault(row["sha256"], row), row)
-                rows.append(row)
-        # inside the block: the archive appears only together with its manifest
-        manifest = as_manifest({name: [row[name] for row in rows] for name in COLUMNS})
-        write_manifest(manifest_path, manifest)
-    if bad_masks:
-        say(f"warning: {masks_left_out(bad_masks)}")
-    return manifest
 
+    def __init__(self, path: Path) -> None:
+        """Open the file.
 
-def _pack(archive: ZipFile, picture: Picture, max_megapixels: float, bad_masks: list[str]) -> dict[str, Any]:
-    data = picture.read()
-    size = picture_size(data, picture.image_id, max_megapixels=max_megapixels)
-    _store(archive, picture.image_id, data)
-    mask: str | None = None
-    if picture.mask is not None and picture.read_mask is not None:
+        Raises:
+            IadError: if it is missing or damaged.
+        """
+        self.path = Path(path).absolute()
+        archive = _opened(path)
+        self.remote = is_record(archive)
         try:
-            content = _mask_of(picture, picture.mask, picture.read_mask(), size, max_megapixels)
-            _store(archive, picture.mask, content)
-            mask = picture.mask
-        except IadError as refusal:
-            bad_masks.append(str(refusal))
-    return {
-        "image_id": picture.image_id, "split": picture.split, "label": int(picture.label), "defect": picture.defect,
-        "mask": mask, "width": size[0], "height": size[1], "sha256": hashlib.sha256(data).hexdigest(),
-    }  # fmt: skip
+            self._kept: _Kept = _Elsewhere(archive) if self.remote else _Archive(archive)
+        except BadZipFile as error:
+            raise _unreadable(path, error) from None
+
+    def read(self, name: str) -> bytes:
+        """The bytes of a picture or a mask.
+
+        Raises:
+            IadError: naming it, if it is not there, cannot be read, or is no longer what `write_originals` read.
+        """
+        return self._kept.read(name)
+
+    def stream(self, names: Sequence[str]) -> Iterator[bytes]:
+        """The bytes of several, in their order; where they lie elsewhere, some are asked for ahead.
+
+        Raises:
+            IadError: as `read`.
+        """
+        return self._kept.stream(names)
+
+    def sizes(self, names: Sequence[str]) -> np.ndarray:
+        """Size of each in bytes, int64 `(N,)`; no picture is read for it.
+
+        Raises:
+            IadError: naming the first that is not there.
+        """
+        return self._kept.sizes(names)
+
+    def depths(self, names: Sequence[str], *, max_megapixels: float) -> np.ndarray:
+        """What each picture's values are made of, int64 `(N,)` of `iad.data.formats.Depth`, by its header.
+
+        Raises:
+            IadError: as `read`, and as `iad.data.formats.open_picture`.
+        """
+        return self._kept.depths(names, max_megapixels)
+
+    def close(self) -> None:
+        """Close the file, and what reads from elsewhere."""
+        self._kept.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def __reduce__(self) -> tuple[type[Originals], tuple[Path]]:
+        return Originals, (self.path,)
 
 
-def _mask_of(picture: Picture, mask: str, data: bytes, size: tuple[int, int], max_megapixels: float) -> bytes:
-    found = picture_size(data, mask, max_megapixels=max_megapixels)
-    if found != size:
-        raise IadError(
-            f"{mask}: {found[0]} x {found[1]} px, but its picture {picture.image_id} has {size[0]} x {size[1]}; "
-            "draw the mask at the size of the picture"
-        )
-    return data
+class _Kept(Protocol):
+    """What a file of originals holds, one way or the other; methods are those of `Originals`."""
+
+    def read(self, name: str) -> bytes: ...
+
+    def stream(self, names: Sequence[str]) -> Iterator[bytes]: ...
+
+    def sizes(self, names: Sequence[str]) -> np.ndarray: ...
+
+    def depths(self, names: Sequence[str], max_megapixels: float) -> np.ndarray: ...
+
+    def close(self) -> None: ...
 
 
-def _store(archive: ZipFile, name: str, data: bytes) -> None:
-    member = ZipInfo(name, FIXED_DATE)
-    member.create_system = UNIX  # else Windows writes other bytes
-    member.external_attr = READABLE
-    archive.writestr(member, data)
+class _Archive:
+    """The bytes themselves."""
+
+    def __init__(self, archive: ZipFile) -> None:
+        self.archive = archive
+
+    def read(self, name: str) -> bytes:
+        try:
+            return self.archive.read(name)  # from several threads at once: ZipFile locks its own file
+        except (KeyError, BadZipFile, OSError) as error:
+            raise IadError(f"{self.archive.filename}: cannot read '{name}' ({error}); {AGAIN}") from None
+
+    def stream(self, names: Sequence[str]) -> Iterator[bytes]:
+        return map(self.read, names)
+
+    def sizes(self, names: Sequence[str]) -> np.ndarray:
+        sizes = {entry.filename: entry.file_size for entry in self.archive.infolist()}
+        if absent := [name for name in names if name not in sizes]:
+            raise _absent(self.archive.filename, absent[0])
+        return np.array([sizes[name] for name in names], dtype=np.int64)
+
+    def depths(self, names: Sequence[str], max_megapixels: float) -> np.ndarray:
+        return np.array([self._depth(name, max_megapixels) for name in names], dtype=np.int64)
+
+    def close(self) -> None:
+        self.archive.close()
+
+    def _depth(self, name: str, max_megapixels: float) -> Depth:
+        if not self._may_hold_16_bits(name):
+            return Depth.BITS_8
+        return depth_of(open_picture(self.read(name), name, max_megapixels=max_megapixels))
+
+    def _may_hold_16_bits(self, name: str) -> bool:
+        suffix = name.lower().rpartition(".")[2]
+        if suffix != "png":
+            return suffix in ("tif", "tiff")
+        with suppress(KeyError, BadZipFile), self.archive.open(name) as file:
+            return file.read(PNG_DEPTH + 1)[-1:] == b"\x10"
+        return True  # reading it whole says what is wrong
 
 
-def _check_shared(first: dict[str, Any], row: dict[str, Any]) -> None:
-    if first["split"] != row["split"]:
-        raise IadError(
-            f"{row['image_id']} ({row['split']}) is the same picture as {first['image_id']} ({first['split']}); "
-            "delete one of them, or set data.allow_shared to true"
-        )
+class _Elsewhere:
+    """The record of where the bytes lie; what is read must be what was recorded."""
+
+    def __init__(self, archive: ZipFile) -> None:
+        with archive:
+            self.origin = archive.filename
+            self.record = Record(archive)
+        self.pool = ThreadPoolExecutor(THREADS)  # its threads start when they are needed
+
+    @cached_property
+    def folder(self) -> RemoteFolder:  # not before it is read from: sizes need no network
+        return RemoteFolder(self.record.address)
+
+    def read(self, name: str) -> bytes:
+        return self._fetched(self._entry(name))
+
+    def stream(self, names: Sequence[str]) -> Iterator[bytes]:
+        return read_ahead(self._fetched, map(self._entry, names), lambda entry: entry.size, self.pool)
+
+    def sizes(self, names: Sequence[str]) -> np.ndarray:
+        return self._column("size", names)
+
+    def depths(self, names: Sequence[str], max_megapixels: float) -> np.ndarray:  # noqa: ARG002  # checked when recorded
+        return self._column("depth", names)
+
+    def close(self) -> None:
+        self.pool.shutdown(cancel_futures=True)
+
+    def _entry(self, name: str) -> Entry:
+        try:
+            return self.record[name]
+        except KeyError:
+            raise _absent(self.origin, name) from None
+
+    def _column(self, column: str, names: Sequence[str]) -> np.ndarray:
+        try:
+            return self.record.column(column, names).astype(np.int64)
+        except KeyError as error:
+            raise _absent(self.origin, error.args[0]) from None
+
+    def _fetched(self, entry: Entry) -> bytes:
+        data = self.folder.read(entry.key)
+        if hashlib.sha256(data).hexdigest() != entry.sha256:
+            raise IadError(f"{self.folder.address}/{entry.key}: not the picture that `download` read; {LOOK_AGAIN}")
+        return data
+
+
+def _absent(origin: str | None, name: str) -> IadError:
+    return IadError(f"{origin}: has no '{name}'; {AGAIN}")
+
+
+def _opened(path: Path) -> ZipFile:
+    if not path.is_file():
+        raise IadError(f"{path}: missing; run `dvc repro` to write it")
+    try:
+        return ZipFile(path)
+    except BadZipFile as error:
+        raise _unreadable(path, error) from None
+
+
+def _unreadable(path: Path, error: Exception) -> IadError:
+    return IadError(f"{path}: not a readable ZIP file ({error}); run `dvc repro` to write it again")

@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeAlias
-from zipfile import BadZipFile, ZipFile
 
 import numpy as np
 from PIL import Image
@@ -24,6 +23,7 @@ from iad.data.formats import (
     is_16bit_grey,
     open_picture,
 )
+from iad.data.originals import Originals
 from iad.data.tree import image_id_of, look_through, read_bytes
 from iad.errors import IadError
 
@@ -141,26 +141,22 @@ def look_of_file(data: bytes, name: str, pixels: np.ndarray, *, max_megapixels: 
 
 
 def stored_looks(archive: Path, names: Sequence[str], images: np.ndarray, *, max_megapixels: float) -> list[Look]:
-    """The looks of pictures in a ZIP file of originals.
+    """The looks of original pictures.
 
     Args:
-        archive: the file.
-        names: of N members.
+        archive: what `write_originals` wrote.
+        names: of N of its pictures.
         images: uint8 `(N, S, S, 3)`, as they were prepared.
         max_megapixels: as in `iad.data.decode.decode`.
 
     Raises:
         IadError: if the file is missing or damaged, or lacks one of them.
     """
-    try:
-        with ZipFile(archive) as members:
-            return [
-                look_of_file(members.read(name), name, pixels, max_megapixels=max_megapixels)
-                for name, pixels in zip(names, images, strict=True)
-            ]
-    except (OSError, KeyError, BadZipFile) as error:
-        reason = "missing" if isinstance(error, FileNotFoundError) else f"cannot be read ({error})"
-        raise IadError(f"{archive}: {reason}; run `dvc repro --force download` to write it again") from None
+    with Originals(archive) as originals:
+        return [
+            look_of_file(data, name, pixels, max_megapixels=max_megapixels)
+            for data, name, pixels in zip(originals.stream(names), names, images, strict=True)
+        ]
 
 
 def look_of(picture: Image.Image, name: str, pixels: np.ndarray) -> Look:

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import os
 import unicodedata
-from collections.abc import Iterator
-from pathlib import Path
+from collections.abc import Iterable, Iterator
+from pathlib import Path, PurePosixPath
+from typing import TypeVar
 
 from iad.data.formats import FORMAT_OF_SUFFIX, FORMATS, UNREAD_SUFFIXES
 from iad.errors import IadError
 from iad.progress import say
 from iad.words import counted
 
+File = TypeVar("File")
 CLUTTER = frozenset({"thumbs.db", "desktop.ini", "__macosx"})
 
 
@@ -35,13 +37,32 @@ def find_pictures(folder: Path) -> dict[str, Path]:
     ...     list(find_pictures(Path(name)))
     ['a.JPG', 'b.png']
     """
-    found: dict[str, Path] = {}
+    return pictures_among(list_files(folder), folder)
+
+
+def pictures_among(files: Iterable[tuple[str, File]], folder: object) -> dict[str, File]:
+    """The pictures among the files of a data set, by id; others are passed over, with a line that says how many.
+
+    Args:
+        files: Id of each file, and the file: anything that `str` turns into where it lies.
+        folder: What the line and a refusal call the data set.
+
+    Returns:
+        The file by its id. Sorted by id.
+
+    Raises:
+        IadError: for a picture in a format that is not read, and two files with one id.
+
+    >>> list(pictures_among([("b.png", "s3://line/b.png"), ("a.png", "s3://line/a.png")], "s3://line"))
+    ['a.png', 'b.png']
+    """
+    found: dict[str, File] = {}
     others: list[str] = []
-    for image_id, path in list_files(folder):
-        suffix = path.suffix.lower()
+    for image_id, file in files:
+        suffix = PurePosixPath(image_id).suffix.lower()
         if suffix in UNREAD_SUFFIXES:
             raise IadError(
-                f"{path}: pictures of kind '{suffix}' are not read; save it as one of {', '.join(FORMATS)} or delete it"
+                f"{file}: pictures of kind '{suffix}' are not read; save it as one of {', '.join(FORMATS)} or delete it"
             )
         if suffix not in FORMAT_OF_SUFFIX:
             others.append(image_id)
@@ -51,7 +72,7 @@ def find_pictures(folder: Path) -> dict[str, Path]:
                 "an accent); rename one of them"
             )
         else:
-            found[image_id] = path
+            found[image_id] = file
     if others:
         strange = counted(len(others), "file that is not a picture", "files that are not pictures")
         say(f"{folder}: {strange} passed over, such as {others[0]}")
@@ -102,6 +123,15 @@ def look_through(folder: Path) -> Iterator[tuple[str, Path, str]]:
             yield image_id_of(shown, folder), shown, str(refusal)
 
 
+def is_passed_over(name: str) -> bool:
+    """Whether a file or folder of this name is hidden, or a leftover of a file manager.
+
+    >>> is_passed_over(".git"), is_passed_over("Thumbs.db"), is_passed_over("good")
+    (True, True, False)
+    """
+    return name.startswith(".") or name.lower() in CLUTTER
+
+
 def read_bytes(path: Path) -> bytes:
     """Read a file whole.
 
@@ -125,7 +155,7 @@ def _walk(folder: Path, base: Path) -> Iterator[tuple[Path, str]]:
     with os.scandir(folder) as entries:
         ordered = sorted(entries, key=lambda entry: entry.name)
     for entry in ordered:
-        if entry.name.startswith(".") or entry.name.lower() in CLUTTER:
+        if is_passed_over(entry.name):
             continue
         path = folder / entry.name
         problem = _wrong_link(path, base) if entry.is_symlink() else ""

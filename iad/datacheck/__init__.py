@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from iad.data.arrays import stored_sizes
 from iad.data.decode import FULL_16BIT
+from iad.data.originals import Originals
 from iad.datacheck.border import check_border
 from iad.datacheck.confounds import check_confounds, separations
 from iad.datacheck.copies import check_copies
@@ -31,7 +31,7 @@ def check_files(
     """Run all checks on a data set as `preprocess` leaves it, and write the data report.
 
     Args:
-        archive_path: the ZIP file of original pictures.
+        archive_path: the original pictures, as `write_originals` kept them.
         manifest: N rows, as `read_manifest` gives them.
         images_path: the array of decoded pictures, uint8 `(N, S, S, 3)`.
         masks_path: the array of masks, uint8 `(N, S, S)`; there need not be one.
@@ -46,9 +46,11 @@ def check_files(
         IadError: if a file is missing or broken.
     """
     statistics = measure(open_array(images_path), threads=threads)
-    levels = check_levels(archive_path, manifest, statistics, white_16bit, threads=threads)
+    with Originals(archive_path) as originals:
+        levels = check_levels(originals, manifest, statistics, white_16bit, threads=threads)
+        sizes = originals.sizes(manifest["image_id"].tolist())
     masks = open_array(masks_path) if manifest["mask"].notna().any() else None
-    findings, report = check_data(manifest, statistics, stored_sizes(archive_path, manifest), levels, masks)
+    findings, report = check_data(manifest, statistics, sizes, levels, masks)
     write_json(report_path, report)
     return findings
 

@@ -7,16 +7,14 @@ taken wrongly; they are read on the wrong scale.
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING
-from zipfile import ZipFile
 
 import numpy as np
 
 from iad.compute import usable_cores
 from iad.data.decode import FULL_16BIT
-from iad.data.formats import is_16bit_colour, is_16bit_grey, open_picture
+from iad.data.formats import Depth, is_16bit_grey, open_picture
+from iad.data.originals import Originals
 from iad.datacheck.findings import Finding
 from iad.datacheck.pictures import Statistics
 from iad.words import counted, percent
@@ -33,46 +31,16 @@ DARK = 64
 CLIPPED = 0.001
 """Share of the pixels above white from which on it is no matter of single bright pixels."""
 
-PNG_DEPTH = 24  # place of the byte that holds the bits per value
-
-
-@dataclass(frozen=True, eq=False)
-class Levels:
-    """What the files of N pictures hold.
-
-    Attributes:
-        grey: bool `(N,)`, 16-bit grey.
-        colour: bool `(N,)`, 16-bit colour, of which only the upper byte is read.
-    """
-
-    grey: np.ndarray
-    colour: np.ndarray
-
-
-def read_levels(archive_path: Path, manifest: pd.DataFrame) -> Levels:
-    """Find the 16-bit pictures by their headers.
-
-    Args:
-        archive_path: the ZIP file of original pictures.
-        manifest: N rows, of which `image_id`, `width` and `height` are read.
-    """
-    grey, colour = np.zeros((2, len(manifest)), dtype=bool)
-    limit = _limit(manifest)
-    with ZipFile(archive_path) as archive:
-        for row, name in enumerate(manifest["image_id"].tolist()):
-            if _may_hold_16_bits(archive, name):
-                image = open_picture(archive.read(name), name, max_megapixels=limit)
-                grey[row], colour[row] = is_16bit_grey(image), is_16bit_colour(image)
-    return Levels(grey, colour)
+KINDS = {Depth.GREY_16: "grey", Depth.COLOUR_16: "colour", Depth.BITS_8: "8-bit"}
 
 
 def check_levels(
-    archive_path: Path, manifest: pd.DataFrame, statistics: Statistics, white_16bit: int, *, threads: int = 0
+    originals: Originals, manifest: pd.DataFrame, statistics: Statistics, white_16bit: int, *, threads: int = 0
 ) -> tuple[list[Finding], np.ndarray]:
     """Find pictures that are read on the wrong scale. Files are decoded again only where all of them look like that.
 
     Args:
-        archive_path: the ZIP file of original pictures.
+        originals: the original pictures.
         manifest: N rows, as `read_manifest` gives them.
         statistics: of the same N pictures.
         white_16bit: the value of a 16-bit picture that became white.
@@ -81,11 +49,12 @@ def check_levels(
     Returns:
         What was found, and which pictures it concerns, bool `(N,)`: what else is odd about their light follows from it.
     """
-    held = read_levels(archive_path, manifest)
+    depths = originals.depths(manifest["image_id"].tolist(), max_megapixels=_limit(manifest))
     found: list[Finding] = []
     concerned = np.zeros(len(manifest), dtype=bool)
-    for rows, kind in ((held.grey, "grey"), (held.colour, "colour"), (~held.grey & ~held.colour, "8-bit")):
-        if finding := _of_kind(archive_path, manifest, statistics, rows, kind, white_16bit, threads):
+    for depth, kind in KINDS.items():
+        rows = depths == depth
+        if finding := _of_kind(originals, manifest, statistics, rows, kind, white_16bit, threads):
             found.append(finding)
             concerned |= rows
     return found, concerned
@@ -101,7 +70,7 @@ def bits_of(brightest: int) -> int:
 
 
 def _of_kind(
-    archive_path: Path, manifest: pd.DataFrame, statistics: Statistics, rows: np.ndarray, kind: str, white: int,
+    originals: Originals, manifest: pd.DataFrame, statistics: Statistics, rows: np.ndarray, kind: str, white: int,
     threads: int,
 ) -> Finding | None:  # fmt: skip
     if not rows.any():
@@ -113,19 +82,19 @@ def _of_kind(
     may_be_clipped = kind == "grey" and white < FULL_16BIT and bool((statistics.brightest[rows] == 255).any())
     if brightest > DARK and not may_be_clipped:
         return None
-    values = _values(archive_path, names, _limit(manifest), white, threads)
+    values = _values(originals, names, _limit(manifest), white, threads)
     highest, above = int(values[:, 0].max()), float(values[:, 1].mean())
     if highest < white / 4:
         return _dark_16bit(highest, white, kind, names)
     return _clipped(highest, above, white, names) if may_be_clipped and above > CLIPPED else None
 
 
-def _values(archive_path: Path, names: list[str], limit: float, white: int, threads: int) -> np.ndarray:
+def _values(originals: Originals, names: list[str], limit: float, white: int, threads: int) -> np.ndarray:
     """The brightest value of each 16-bit picture, and its share of pixels above white, float64 `(K, 2)`."""
-    with ZipFile(archive_path) as archive, ThreadPoolExecutor(threads or usable_cores()) as pool:
+    with ThreadPoolExecutor(threads or usable_cores()) as pool:
 
         def measured(name: str) -> tuple[float, float]:
-            image = open_picture(archive.read(name), name, max_megapixels=limit)
+            image = open_picture(originals.read(name), name, max_megapixels=limit)
             pixels = np.asarray(image)
             if is_16bit_grey(image):
                 return float(pixels.max()), float((pixels > white).mean())
@@ -163,14 +132,6 @@ def _dark_8bit(brightest: int, names: list[str]) -> Finding:
     effect = "most grey levels are not used, so that little can be seen"
     advice = "raise the exposure, or, if they were taken in more bits, save them again, scaled to the full range of 8"
     return Finding("dark", what, names, effect, advice)
-
-
-def _may_hold_16_bits(archive: ZipFile, name: str) -> bool:
-    suffix = name.lower().rpartition(".")[2]
-    if suffix != "png":
-        return suffix in ("tif", "tiff")
-    with archive.open(name) as file:
-        return file.read(PNG_DEPTH + 1)[-1:] == b"\x10"
 
 
 def _limit(manifest: pd.DataFrame) -> float:

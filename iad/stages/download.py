@@ -10,7 +10,7 @@ def download() -> None:
     """Fetch the pictures of `data.source`, check and list them."""
     from iad.config import load_params
     from iad.data.manifest import summary
-    from iad.data.originals import write_originals
+    from iad.data.packing import write_originals
     from iad.data.sources import load_pictures
 
     params = load_params()

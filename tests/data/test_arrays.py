@@ -15,7 +15,7 @@ import pytest
 from PIL import Image
 
 from iad.data import arrays
-from iad.data.arrays import build_arrays, stored_sizes
+from iad.data.arrays import build_arrays
 from iad.data.decode import decode, decode_mask
 from iad.errors import IadError
 from iad.io import open_array
@@ -193,13 +193,3 @@ def test_a_picture_that_the_archive_does_not_hold_is_named(tmp_path):
     manifest.loc[3, "image_id"] = "p/none.png"
     with pytest.raises(IadError, match=r"cannot read 'p/none\.png'"):
         build(tmp_path, manifest)
-
-
-def test_sizes_of_files_are_those_in_the_archive_in_the_order_of_the_manifest(tmp_path):
-    with ZipFile(tmp_path / "images.zip", "w") as archive:
-        archive.writestr("b.png", b"12345")
-        archive.writestr("a.png", b"123")
-    manifest = pd.DataFrame({"image_id": ["a.png", "b.png"]})
-    assert stored_sizes(tmp_path / "images.zip", manifest).tolist() == [3, 5]
-    with pytest.raises(IadError, match=r"has no 'c\.png'; run `dvc repro --force download`"):
-        stored_sizes(tmp_path / "images.zip", pd.DataFrame({"image_id": ["c.png"]}))

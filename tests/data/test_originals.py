@@ -1,162 +1,82 @@
-"""The archive holds the very bytes of the pictures, and is the same file every time; a refusal leaves none.
+"""Originals are read by name, wherever they lie. The oracle is the dictionary of bytes that was stored."""
 
-The oracle is the dictionary of bytes that the pictures were made from.
-"""
-
-import errno
-import hashlib
+import gc
 import io
-from zipfile import ZIP_STORED, ZipFile
+import pickle
+import warnings
+from concurrent.futures import ThreadPoolExecutor
+from zipfile import ZipFile
 
 import numpy as np
-import pandas as pd
 import pytest
 from PIL import Image
 
-from iad.data import originals
-from iad.data.manifest import Picture, read_manifest
-from iad.data.originals import write_originals
+from iad.data.formats import Depth
+from iad.data.originals import Originals
 from iad.errors import IadError
 
 
-def png(value, width=6, height=4):
+def png(pixels):
     file = io.BytesIO()
-    Image.fromarray(np.full((height, width), value, np.uint8)).save(file, "PNG")
+    Image.fromarray(pixels).save(file, "PNG")
     return file.getvalue()
 
 
-CONTENT = {"train/b.png": png(1), "train/a.png": png(2), "test/c.png": png(3), "test/d é.png": png(4, 5, 7)}
-MASK = png(255, 5, 7)
+CONTENT = {f"{row:03d}.png": png(np.full((4, 5), row, np.uint8)) for row in range(50)}
 
 
-def pictures(content=CONTENT, mask=MASK):
-    listed = []
-    for name, data in content.items():
-        bad = name.startswith("test/d")
-        listed.append(
-            Picture(
-                name, name.split("/")[0], int(bad), "hole" if bad else "good", lambda data=data: data,
-                "ground_truth/d.png" if bad else None, (lambda: mask) if bad else None,
-            )
-        )  # fmt: skip
-    return listed
+@pytest.fixture
+def stored(tmp_path):
+    with ZipFile(tmp_path / "images.zip", "w") as archive:
+        for name, data in reversed(CONTENT.items()):
+            archive.writestr(name, data)
+    return tmp_path / "images.zip"
 
 
-def write(folder, listed=None, **options):
-    options = {"max_megapixels": 1, "allow_shared": False, **options}
-    listed = pictures() if listed is None else listed
-    return write_originals(listed, folder / "out/images.zip", folder / "out/manifest.parquet", **options)
+def test_each_is_read_by_its_name_from_several_threads_at_once(stored):
+    with Originals(stored) as originals, ThreadPoolExecutor(8) as pool:
+        assert dict(zip(CONTENT, pool.map(originals.read, CONTENT), strict=True)) == CONTENT
+        assert list(originals.stream(["007.png", "003.png"])) == [CONTENT["007.png"], CONTENT["003.png"]]
+        assert not originals.remote
 
 
-def refusal(folder, listed, **options):
-    with pytest.raises(IadError) as caught:
-        write(folder, listed, **options)
-    assert not [path for path in folder.rglob("*") if path.is_file()]
-    return str(caught.value)
+def test_sizes_come_in_the_order_of_the_names(stored):
+    with Originals(stored) as originals:
+        assert originals.sizes(list(CONTENT)).tolist() == [len(data) for data in CONTENT.values()]
+        with pytest.raises(IadError, match=r"has no 'c\.png'; run `dvc repro --force download`"):
+            originals.sizes(["000.png", "c.png"])
 
 
-def test_the_archive_holds_the_bytes_uncompressed_in_the_order_of_the_manifest(tmp_path):
-    manifest = write(tmp_path)
-    with ZipFile(tmp_path / "out/images.zip") as archive:
-        assert {name: archive.read(name) for name in archive.namelist()} == CONTENT | {"ground_truth/d.png": MASK}
-        assert {info.compress_type for info in archive.infolist()} == {ZIP_STORED}
-        assert [name for name in archive.namelist() if name in CONTENT] == manifest["image_id"].tolist()
+def test_a_pickled_one_opens_the_file_again_from_any_folder(stored, monkeypatch, tmp_path):
+    monkeypatch.chdir(tmp_path)
+    with Originals(stored.relative_to(tmp_path)) as originals:
+        kept = pickle.dumps(originals)
+    (tmp_path / "elsewhere").mkdir()
+    monkeypatch.chdir(tmp_path / "elsewhere")
+    with pickle.loads(kept) as again:  # noqa: S301  # our own
+        assert again.read("001.png") == CONTENT["001.png"]
 
 
-def test_the_manifest_tells_size_hash_and_mask(tmp_path):
-    returned = write(tmp_path)
-    manifest = read_manifest(tmp_path / "out/manifest.parquet")
-    assert manifest["mask"].isna().tolist() == [True, False, True, True]
-    assert manifest.fillna("").to_dict("list") == {
-        "image_id": ["test/c.png", "test/d é.png", "train/a.png", "train/b.png"],
-        "split": ["test", "test", "train", "train"],
-        "label": [0, 1, 0, 0],
-        "defect": ["good", "hole", "good", "good"],
-        "mask": ["", "ground_truth/d.png", "", ""],
-        "width": [6, 5, 6, 6],
-        "height": [4, 7, 4, 4],
-        "sha256": [hashlib.sha256(CONTENT[name]).hexdigest() for name in sorted(CONTENT)],
-    }
-    pd.testing.assert_frame_equal(returned, manifest)
+def test_the_file_is_closed_behind_the_block(stored):
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", ResourceWarning)
+        with Originals(stored) as originals:
+            pass
+        with pytest.raises(ValueError, match="closed"):
+            originals.read("001.png")
+        del originals
+        gc.collect()
 
 
-def test_the_same_pictures_give_the_same_bytes_in_any_order(tmp_path):
-    write(tmp_path / "1")
-    write(tmp_path / "2", pictures()[::-1])
-    for name in ("images.zip", "manifest.parquet"):
-        assert (tmp_path / "1/out" / name).read_bytes() == (tmp_path / "2/out" / name).read_bytes()
-
-
-@pytest.mark.parametrize("split", ["test", "calibration"])
-def test_the_same_picture_in_two_splits_is_refused_naming_both(tmp_path, split):
-    shared = CONTENT | {f"{split}/z.png": CONTENT["train/b.png"]}
-    line = refusal(tmp_path, pictures(shared))
-    assert f"{split}/z.png ({split})" in line
-    assert "train/b.png (train)" in line
-
-
-def test_a_shared_picture_is_accepted_on_demand_and_within_one_split(tmp_path):
-    shared = CONTENT | {"test/z.png": CONTENT["train/b.png"]}
-    assert len(write(tmp_path / "1", pictures(shared), allow_shared=True)["image_id"]) == 5
-    assert len(write(tmp_path / "2", pictures(CONTENT | {"train/z.png": CONTENT["train/b.png"]}))["image_id"]) == 5
-
-
-@pytest.mark.parametrize(
-    ("mask", "told"),
-    [
-        (png(255, 7, 5), "7 x 5 px, but its picture test/d é.png has 5 x 7; draw the mask at the size of the picture"),
-        (b"", "empty file"),
-        (b"nonsense", "the content is not a picture"),
-    ],
-)
-def test_a_bad_mask_is_left_out_and_told_and_its_picture_is_kept(tmp_path, capsys, mask, told):
-    manifest = write(tmp_path, pictures(mask=mask))
-    assert f"warning: 1 mask is left out of pixel metrics: ground_truth/d.png: {told}" in capsys.readouterr().out
-    assert manifest["mask"].isna().all()
-    assert manifest["label"].sum() == 1
-    with ZipFile(tmp_path / "out/images.zip") as archive:
-        assert "ground_truth/d.png" not in archive.namelist()
-
-
-@pytest.mark.parametrize("data", [b"", b"nonsense", png(1)[:20]])
-def test_an_unreadable_picture_leaves_nothing_behind(tmp_path, data):
-    assert refusal(tmp_path, pictures(CONTENT | {"train/z.png": data})).startswith("train/z.png: ")
-
-
-def test_a_picture_above_the_limit_is_refused(tmp_path):
-    line = refusal(tmp_path, pictures(CONTENT | {"train/z.png": png(1, 100, 100)}), max_megapixels=0.005)
-    assert line.startswith("train/z.png: more than 0.005 megapixels")
-
-
-def test_a_full_disk_is_one_line_and_leaves_nothing_behind(tmp_path, monkeypatch):
-    class FullDisk(ZipFile):
-        def writestr(self, *args, **options):
-            if len(self.namelist()) == 2:
-                raise OSError(errno.ENOSPC, "No space left on device")
-            super().writestr(*args, **options)
-
-    monkeypatch.setattr(originals, "ZipFile", FullDisk)
-    assert "the disk is full" in refusal(tmp_path, pictures())
-
-
-def test_one_picture_at_a_time_is_in_memory(tmp_path):
-    """Bytes handed out are freed before the next two are asked for."""
-    alive = []
-
-    class Bytes(bytes):
-        def __new__(cls, data):
-            alive.append(1)
-            return super().__new__(cls, data)
-
-        def __del__(self):
-            alive.pop()
-
-    counts = []
-
-    def read(i):
-        counts.append(len(alive))
-        return Bytes(png(i))
-
-    listed = [Picture(f"{i:02d}.png", "test" if i else "train", 0, "good", lambda i=i: read(i)) for i in range(20)]
-    write(tmp_path, listed)
-    assert max(counts) <= 1
+def test_what_values_are_made_of_is_told_by_the_headers(tmp_path):
+    deep = np.full((4, 5), 3000, np.uint16)
+    tiff = io.BytesIO()
+    Image.fromarray(deep).save(tiff, "TIFF")
+    content = {"a.png": png(deep), "b.png": png(np.zeros((4, 5), np.uint8)), "c.tif": tiff.getvalue()}
+    with ZipFile(tmp_path / "images.zip", "w") as archive:
+        for name, data in content.items():
+            archive.writestr(name, data)
+    with Originals(tmp_path / "images.zip") as originals:
+        found = originals.depths(list(content), max_megapixels=1)
+    assert found.tolist() == [Depth.GREY_16, Depth.BITS_8, Depth.GREY_16]
+    assert found.dtype == np.int64

@@ -10,7 +10,7 @@ from PIL import Image
 
 from iad.data.arrays import build_arrays
 from iad.data.manifest import Picture
-from iad.data.originals import write_originals
+from iad.data.packing import write_originals
 from iad.datacheck import check_files
 from iad.datacheck.findings import Finding
 

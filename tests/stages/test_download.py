@@ -96,7 +96,7 @@ def test_generated_pictures_need_no_folder(capsys):
 @pytest.mark.parametrize(
     ("source", "own", "category"),
     [
-        ("folder", {"folder.train_share"}, "parts"),
+        ("folder", {"folder.train_share", "folder.address"}, "parts"),
         ("synthetic", {f"synthetic.{name}" for name in ("train", "good", "defective", "size")}, "carpet"),
         ("mvtec", {"mvtec.path"}, "carpet"),
         ("elpv", {"elpv.train_share", "elpv.doubtful"}, "mono"),

@@ -36,7 +36,7 @@ def source_options() -> dict[str, type[SourceOptions]]:
     """The model of each source's options.
 
     >>> source_options()["folder"]()
-    Options(train_share=0.7)
+    Options(train_share=0.7, address=None)
     """
     return {name: importlib.import_module(f"{__name__}.{name}").Options for name in source_names()}
 

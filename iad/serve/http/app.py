@@ -1,4 +1,4 @@
-"""The server: pictures in, verdicts out, over HTTP; `iad.serve.http.limits` stands before it.
+"""The server: pictures in, verdicts out, over HTTP; `iad.serve.http.limits` stands before it."""
 
 from __future__ import annotations
 

@@ -7,7 +7,7 @@ from iad.errors import IadError
 
 
 def load(root, category):
-    return load_pictures("folder", category, seed=0, options={"train_share": 0.5}, root=root)
+    return load_pictures("folder", category, seed=0, options={"train_share": 0.5, "address": None}, root=root)
 
 
 def lay_out(folder, *names):
