@@ -13,11 +13,15 @@ def preprocess() -> None:
     from iad.data.arrays import build_arrays
     from iad.data.manifest import read_manifest, write_manifest
     from iad.datacheck import check_files
+    from iad.engine import connected
 
     params = load_params()
     size, white, threads = params.preprocess.image_size, params.preprocess.white_16bit, params.compute.threads
     manifest = read_manifest(RAW_MANIFEST)
-    manifest = build_arrays(ORIGINALS, manifest, IMAGES, MASKS, size=size, white_16bit=white, threads=threads)
+    with connected(params.compute.engine, threads=threads) as engine:
+        manifest = build_arrays(
+            ORIGINALS, manifest, IMAGES, MASKS, size=size, white_16bit=white, threads=threads, engine=engine
+        )
     write_manifest(MANIFEST, manifest)
     for finding in check_files(ORIGINALS, manifest, IMAGES, MASKS, DATA_REPORT, white_16bit=white, threads=threads):
         say(f"warning: {finding.line()}")

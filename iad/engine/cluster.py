@@ -1,0 +1,232 @@
+"""A running Ray cluster: connected to, checked node by node, and given blocks of pictures through Ray Data.
+
+The stage's machine must be a node of it. Pictures that lie on its disk are read there, by one process, and travel
+through Ray's object store; what workers share, weights or a fitted detector, is put there once. A worker that is lost
+with its node is started again elsewhere, and its blocks are done again.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import numpy as np
+import ray
+import ray.data
+from ray.exceptions import GetTimeoutError, RayError, RayTaskError
+from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
+
+from iad.engine import Block, Source, Work
+from iad.engine.nodes import Node, other_processors, require_same, teller
+from iad.errors import IadError
+from iad.progress import bar, say
+from iad.words import counted
+
+BLOCK_BYTES = 32 << 20  # of a block, taken and given: enough to make a task cost nothing, little beside a store
+BLOCKS_PER_WORKER = 4  # at least, where there are pictures enough, so that all end at about the same time
+RESTARTS = 3  # of a worker, each with the blocks it was at
+ANSWER_SECONDS = 120.0  # for a process to start on a node and look at what is installed
+ROW, REFUSAL, START, STOP = "row", "refusal", "start", "stop"
+NO_CLUSTER = (
+    "compute.engine = ray: no Ray cluster to connect to; start one with `ray start --head` on this machine, set "
+    "RAY_ADDRESS to one that this machine is a node of, or use local"
+)
+
+
+@contextmanager
+def cluster(threads: int) -> Iterator[Cluster]:
+    """Connect to the cluster that `RAY_ADDRESS` names, or that runs on this machine; none is ever started.
+
+    Args:
+        threads: of each worker; 0: as many as every node has.
+
+    Raises:
+        IadError: if there is none, or a node that differs from this machine or has too few cores.
+    """
+    ours = not ray.is_initialized()
+    if ours:
+        _connect(os.environ.get("RAY_ADDRESS") or "auto")
+    try:
+        yield Cluster(_checked(_nodes()), threads)
+    finally:
+        if ours:
+            ray.shutdown()
+
+
+class Cluster:
+    """Nodes that are equipped as this machine is; see `iad.engine.Engine`."""
+
+    def __init__(self, nodes: tuple[Node, ...], threads: int) -> None:
+        self.nodes = tuple(node for node in nodes if node.cpus)
+        self.threads = threads or min((node.cpus for node in self.nodes), default=0)
+        if not self.workers(self.threads, 0):
+            most = max(nodes, key=lambda node: node.cpus)
+            raise IadError(
+                f"compute.threads = {threads}: no node of the Ray cluster offers so many cores ({most.name}: "
+                f"{most.cpus}); use fewer"
+            )
+
+    def workers(self, threads: int, cards: int) -> int:
+        """How many workers find room at once, each with so many threads and cards."""
+        return sum(node.cards // cards if cards else node.cpus // max(threads, 1) for node in self.nodes)
+
+    def map(
+        self, make: Callable[[], Work], source: Source, *, title: str, each: int, batch: int = 1, threads: int = 1,
+        cards: int = 0,
+    ) -> Iterator[tuple[np.ndarray, Block]]:  # fmt: skip
+        """See `iad.engine.Engine.map`."""
+        workers = self.workers(threads, cards)
+        if not workers:
+            raise IadError("compute.device = cuda: no node of the Ray cluster offers a card; use cpu, or add one")
+        rows = rows_of_block(len(source), each, batch, workers)
+        starts = range(0, len(source), rows)
+        with ray.data.DataContext.current(_context()), _in_one_line(title), bar(title, len(source)) as shown:
+            items = [{START: start, STOP: min(start + rows, len(source))} for start in starts]
+            data = ray.data.from_items(items, override_num_blocks=len(items))
+            here, given = None, ray.put(source)
+            if not source.remote:
+                data, here, given = _read_here(data, given), given, None
+            data = data.map_batches(
+                _Worker, fn_constructor_args=(ray.put(make), given), batch_size=rows if here else 1,
+                num_cpus=1 if cards else threads, num_gpus=cards or None, ray_remote_args_fn=_restarting,
+                compute=_pool(workers),
+            )  # fmt: skip
+            for found in data.iter_batches(batch_size=None, batch_format="numpy"):
+                if REFUSAL in found:
+                    raise IadError(str(found[REFUSAL][0]))
+                done = found.pop(ROW)
+                yield done, found
+                shown.update(len(done))
+
+
+def rows_of_block(rows: int, each: int, batch: int, workers: int) -> int:
+    """Rows of a block: a multiple of `batch` that keeps its bytes and the number of blocks where they should be.
+
+    >>> rows_of_block(10_000_000, each=150_000, batch=32, workers=8), rows_of_block(100, 150_000, 8, workers=2)
+    (192, 8)
+    """
+    most = min(BLOCK_BYTES // each, rows // (workers * BLOCKS_PER_WORKER))
+    return max(most // batch, 1) * batch
+
+
+class _Reader:
+    """Reads blocks from the disk of the machine where the stage was started."""
+
+    def __init__(self, source: Any) -> None:
+        self.source: Source = ray.get(source)
+
+    def __call__(self, block: Block) -> Block:
+        rows = np.arange(block[START][0], block[STOP][0])
+        return {ROW: rows, **self.source.read(rows)}
+
+
+class _Worker:
+    """Does the work on blocks that were read for it, or that it reads."""
+
+    def __init__(self, make: Any, source: Any) -> None:
+        self.read = _Reader(source) if source is not None else None
+        self.work: Work = ray.get(make)()
+
+    def __call__(self, block: Block) -> Block:
+        block = self.read(block) if self.read else dict(block)
+        rows = block.pop(ROW)
+        try:
+            return {ROW: rows, **self.work(block)}
+        except IadError as refusal:  # as data, so that the first in the order of the blocks is told
+            return {ROW: rows[:1], REFUSAL: np.array([str(refusal)], dtype=object)}
+
+
+def _read_here(data: Any, source: Any) -> Any:
+    here = ray.get_runtime_context().get_node_id()
+    return data.map_batches(
+        _Reader, fn_constructor_args=(source,), batch_size=1, num_cpus=0, label_selector={"ray.io/node-id": here},
+        ray_remote_args_fn=_restarting, compute=_pool(1),
+    )  # fmt: skip
+
+
+def _pool(workers: int) -> Any:
+    # it may shrink to one, so that a worker whose node is lost finds the room of an idle one
+    return ray.data.ActorPoolStrategy(min_size=1, max_size=workers, initial_size=workers)
+
+
+def _restarting() -> dict[str, int]:
+    return {"max_restarts": RESTARTS, "max_task_retries": RESTARTS}
+
+
+def _context() -> Any:
+    context = ray.data.DataContext.get_current().copy()
+    context.execution_options.preserve_order = True
+    context.target_max_block_size = None  # blocks are as large as they were made
+    context.enable_progress_bars = context.print_on_execution_start = False
+    return context
+
+
+@contextmanager
+def _in_one_line(title: str) -> Iterator[None]:
+    logging.getLogger("ray.data").setLevel(logging.CRITICAL)  # it tells in pages what is told here
+    try:
+        yield
+    except RayTaskError:
+        raise  # a fault of this package, with all that is known of it
+    except RayError as error:
+        why = str(error).strip().splitlines()[0]
+        raise IadError(
+            f"{title}: the Ray cluster lost a worker more than {RESTARTS} times ({why}); see the logs of Ray, and give "
+            "its nodes more memory or fewer workers"
+        ) from None
+
+
+def _connect(address: str) -> None:
+    if address.startswith("ray://"):
+        raise IadError(f"RAY_ADDRESS = {address}: a client of a cluster is not enough; run this on one of its nodes")
+    os.environ.setdefault("RAY_BACKEND_LOG_LEVEL", "fatal")  # of this process, which has nothing to add
+    try:
+        ray.init(address=address, log_to_driver=False, logging_level=logging.ERROR, configure_logging=True)
+    except ConnectionError:
+        raise IadError(NO_CLUSTER) from None
+    except (RuntimeError, ValueError) as error:  # other versions of Ray or Python, or no address
+        why = " ".join(str(error).split())
+        raise IadError(f"compute.engine = ray: cannot connect to {address} ({why})") from None
+
+
+def _nodes() -> tuple[Node, ...]:
+    alive = [node for node in ray.nodes() if node["Alive"]]
+    names = [_name(node) for node in alive]
+    return tuple(
+        Node(
+            node["NodeID"], name if names.count(name) == 1 else f"{name}, {node['NodeID'][:8]}",
+            int(node["Resources"].get("CPU", 0)), int(node["Resources"].get("GPU", 0)),
+        )
+        for node, name in zip(alive, names, strict=True)
+    )  # fmt: skip
+
+
+def _name(node: dict[str, Any]) -> str:
+    address, name = node["NodeManagerAddress"], node["NodeName"]  # the same where nobody named it
+    return f"{node['NodeManagerHostname'] if name == address else name} ({address})"
+
+
+def _checked(nodes: tuple[Node, ...]) -> tuple[Node, ...]:
+    """The nodes, after each has told what is installed there."""
+    tell = teller()
+    ask = ray.remote(num_cpus=0, max_retries=RESTARTS)(tell)
+    asked = [
+        ask.options(scheduling_strategy=NodeAffinitySchedulingStrategy(node.key, soft=False)).remote() for node in nodes
+    ]
+    there = {}
+    for node, answer in zip(nodes, asked, strict=True):
+        try:
+            there[node.key] = ray.get(answer, timeout=ANSWER_SECONDS)
+        except (GetTimeoutError, RayError) as error:
+            why = str(error).strip().splitlines()[0]
+            raise IadError(f"compute.engine = ray: node {node.name} does not answer ({why}); restart it") from None
+    told, here = {node.name: there[node.key] for node in nodes}, tell()
+    require_same(here, told)
+    if line := other_processors(here, told):
+        say(f"warning: {line}")
+    cpus, cards = sum(node.cpus for node in nodes), sum(node.cards for node in nodes)
+    say(f"ray: {counted(len(nodes), 'node')} with {counted(cpus, 'core')} and {counted(cards, 'card')}")
+    return nodes
