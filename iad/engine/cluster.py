@@ -9,13 +9,16 @@ from __future__ import annotations
 
 import logging
 import os
+import socket
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import ray
 import ray.data
+from ray.data.exceptions import ExecutionTimeoutError
 from ray.exceptions import GetTimeoutError, RayError, RayTaskError
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
@@ -27,7 +30,10 @@ from iad.words import counted
 
 BLOCK_BYTES = 32 << 20  # of a block, taken and given: enough to make a task cost nothing, little beside a store
 BLOCKS_PER_WORKER = 4  # at least, where there are pictures enough, so that all end at about the same time
-RESTARTS = 3  # of a worker, each with the blocks it was at
+STALLED_SECONDS = (
+    1800.0  # without a block: Ray starts a lost worker anew without end, and has to be told when to give up
+)
+CONNECT_SECONDS = 10.0
 ANSWER_SECONDS = 120.0  # for a process to start on a node and look at what is installed
 ROW, REFUSAL, START, STOP = "row", "refusal", "start", "stop"
 NO_CLUSTER = (
@@ -48,7 +54,7 @@ def cluster(threads: int) -> Iterator[Cluster]:
     """
     ours = not ray.is_initialized()
     if ours:
-        _connect(os.environ.get("RAY_ADDRESS") or "auto")
+        _connect(_address())
     try:
         yield Cluster(_checked(_nodes()), threads)
     finally:
@@ -91,7 +97,7 @@ class Cluster:
                 data, here, given = _read_here(data, given), given, None
             data = data.map_batches(
                 _Worker, fn_constructor_args=(ray.put(make), given), batch_size=rows if here else 1,
-                num_cpus=1 if cards else threads, num_gpus=cards or None, ray_remote_args_fn=_restarting,
+                num_cpus=1 if cards else threads, num_gpus=cards or None,
                 compute=_pool(workers),
             )  # fmt: skip
             for found in data.iter_batches(batch_size=None, batch_format="numpy"):
@@ -143,7 +149,7 @@ def _read_here(data: Any, source: Any) -> Any:
     here = ray.get_runtime_context().get_node_id()
     return data.map_batches(
         _Reader, fn_constructor_args=(source,), batch_size=1, num_cpus=0, label_selector={"ray.io/node-id": here},
-        ray_remote_args_fn=_restarting, compute=_pool(1),
+        compute=_pool(1),
     )  # fmt: skip
 
 
@@ -152,14 +158,11 @@ def _pool(workers: int) -> Any:
     return ray.data.ActorPoolStrategy(min_size=1, max_size=workers, initial_size=workers)
 
 
-def _restarting() -> dict[str, int]:
-    return {"max_restarts": RESTARTS, "max_task_retries": RESTARTS}
-
-
 def _context() -> Any:
     context = ray.data.DataContext.get_current().copy()
     context.execution_options.preserve_order = True
     context.target_max_block_size = None  # blocks are as large as they were made
+    context.execution_no_progress_timeout_s = STALLED_SECONDS
     context.enable_progress_bars = context.print_on_execution_start = False
     return context
 
@@ -171,25 +174,37 @@ def _in_one_line(title: str) -> Iterator[None]:
         yield
     except RayTaskError:
         raise  # a fault of this package, with all that is known of it
-    except RayError as error:
-        why = str(error).strip().splitlines()[0]
+    except (RayError, ExecutionTimeoutError) as error:
+        why = str(error).strip().splitlines()[0].rstrip(".")
         raise IadError(
-            f"{title}: the Ray cluster lost a worker more than {RESTARTS} times ({why}); see the logs of Ray, and give "
-            "its nodes more memory or fewer workers"
+            f"{title}: the Ray cluster gave up ({why}); look at `ray status` and its logs, and run again"
         ) from None
 
 
+def _address() -> str:
+    """That of `RAY_ADDRESS`; else the one that `ray start` noted on this machine."""
+    noted = Path(os.environ.get("RAY_TMPDIR", "/tmp"), "ray", "ray_current_cluster")  # noqa: S108  # Ray's own place
+    address = os.environ.get("RAY_ADDRESS", "")
+    if address in ("", "auto"):
+        address = noted.read_text(encoding="utf-8").strip() if noted.is_file() else ""
+    if not address:
+        raise IadError(NO_CLUSTER)
+    return address
+
+
 def _connect(address: str) -> None:
-    if address.startswith("ray://"):
+    if "://" in address:
         raise IadError(f"RAY_ADDRESS = {address}: a client of a cluster is not enough; run this on one of its nodes")
-    os.environ.setdefault("RAY_BACKEND_LOG_LEVEL", "fatal")  # of this process, which has nothing to add
+    host, _, port = address.rpartition(":")
     try:
-        ray.init(address=address, log_to_driver=False, logging_level=logging.ERROR, configure_logging=True)
-    except ConnectionError:
-        raise IadError(NO_CLUSTER) from None
-    except (RuntimeError, ValueError) as error:  # other versions of Ray or Python, or no address
+        socket.create_connection((host.strip("[]"), int(port)), CONNECT_SECONDS).close()  # Ray itself tries for minutes
+        ray.init(address=address, log_to_driver=False, logging_level=logging.ERROR)
+    except (OSError, RuntimeError, ValueError) as error:  # nobody there, other versions of Ray or Python, no address
         why = " ".join(str(error).split())
-        raise IadError(f"compute.engine = ray: cannot connect to {address} ({why})") from None
+        raise IadError(
+            f"compute.engine = ray: cannot connect to the cluster at {address} ({why}); start it, correct RAY_ADDRESS, "
+            "or use local"
+        ) from None
 
 
 def _nodes() -> tuple[Node, ...]:
@@ -212,7 +227,7 @@ def _name(node: dict[str, Any]) -> str:
 def _checked(nodes: tuple[Node, ...]) -> tuple[Node, ...]:
     """The nodes, after each has told what is installed there."""
     tell = teller()
-    ask = ray.remote(num_cpus=0, max_retries=RESTARTS)(tell)
+    ask = ray.remote(num_cpus=0)(tell)
     asked = [
         ask.options(scheduling_strategy=NodeAffinitySchedulingStrategy(node.key, soft=False)).remote() for node in nodes
     ]
