@@ -18,7 +18,7 @@ class Here:
     def __init__(self):
         self.blocks = 0
 
-    def map(self, make, source, *, title, each, batch=1, threads=1, cards=0):
+    def map(self, make, source, *, title, each, batch=1, threads=1, cards=0):  # noqa: ARG002  # of the protocol
         assert each > 0
         make, source = pickle.loads(pickle.dumps((make, source)))  # noqa: S301  # our own
         work = make()

@@ -21,9 +21,11 @@ from tests.engine.workers import NODE, Numbers, RefuseFrom, Slowly
 from tests.helpers import ROOT
 
 ray = pytest.importorskip("ray", reason="the extra iad[ray] is not installed")
+from iad.engine.cluster import Cluster  # noqa: E402  # it needs Ray
 
 PICTURES, SIDE = 48, 32
 STORE = 100 << 20
+SOON_MISSED = {"health_check_initial_delay_ms": 0, "health_check_period_ms": 500, "health_check_failure_threshold": 4}
 
 
 def test_without_ray_the_extra_is_named(monkeypatch):
@@ -36,18 +38,16 @@ def test_without_ray_the_extra_is_named(monkeypatch):
 def test_without_a_cluster_none_is_started(monkeypatch, tmp_path):
     monkeypatch.delenv("RAY_ADDRESS", raising=False)
     monkeypatch.setenv("RAY_TMPDIR", str(tmp_path))
-    with pytest.raises(IadError, match=r"no Ray cluster to connect to; start one with `ray start --head`"):
-        with connected("ray"):
-            pass
+    with pytest.raises(IadError, match=r"no Ray cluster to connect to; start one with `ray start --head`"), connected("ray"):
+        pass
     assert not ray.is_initialized()
 
 
 @pytest.mark.parametrize("address", ["127.0.0.1:1", "nowhere"])
 def test_a_cluster_that_does_not_answer_is_refused_at_once(address, monkeypatch):
     monkeypatch.setenv("RAY_ADDRESS", address)
-    with pytest.raises(IadError, match=rf"cannot connect to the cluster at {address} \(.+\); start it, correct RAY_A"):
-        with connected("ray"):
-            pass
+    with pytest.raises(IadError, match=rf"cannot connect to the cluster at {address} \(.+\); start it, correct RAY_A"), connected("ray"):
+        pass
 
 
 def test_a_client_of_a_cluster_is_refused(monkeypatch):
@@ -59,12 +59,13 @@ def test_a_client_of_a_cluster_is_refused(monkeypatch):
 @pytest.fixture(scope="module")
 def nodes():
     """A cluster of two nodes with a core each, which find this package where the tests do."""
-    from ray.cluster_utils import Cluster
+    from ray.cluster_utils import Cluster as TestCluster
 
     with pytest.MonkeyPatch.context() as patched:
         patched.setenv("PYTHONPATH", str(ROOT))
         options = {"num_cpus": 1, "object_store_memory": STORE}
-        cluster = Cluster(initialize_head=True, head_node_args=options | {"node_name": "left"})
+        head = options | {"node_name": "left", "include_dashboard": False, "_system_config": SOON_MISSED}
+        cluster = TestCluster(initialize_head=True, head_node_args=head)
         try:
             second = cluster.add_node(**options, node_name="right")
             patched.setenv("RAY_ADDRESS", cluster.address)
@@ -84,22 +85,19 @@ def small_blocks(monkeypatch):
     monkeypatch.setattr("iad.engine.cluster.BLOCKS_PER_WORKER", 12)
 
 
-def test_blocks_come_in_their_order_with_their_rows(engine, small_blocks):
-    found = list(engine.map(partial(partial, dict), Numbers(50), title="numbers", each=8))
-    assert len(found) > 20
-    assert np.array_equal(np.concatenate([rows for rows, _ in found]), np.arange(50))
-    assert np.array_equal(np.concatenate([block["number"] for _, block in found]), 2 * np.arange(50))
-
-
-def test_the_first_block_that_is_refused_is_told(engine, small_blocks):
+def test_blocks_come_in_their_order_and_the_first_that_is_refused_is_told(engine, small_blocks):
+    rows, numbers = [], []
     with pytest.raises(IadError, match=r"^number 20: too large; take a smaller one$"):
-        list(engine.map(partial(RefuseFrom, 20), Numbers(50), title="numbers", each=8))
+        for places, block in engine.map(partial(RefuseFrom, 20), Numbers(50), title="numbers", each=8):
+            rows += places.tolist()
+            numbers += block["number"].tolist()
+    assert rows == list(range(10))
+    assert numbers == [2 * row for row in rows]
 
 
 def test_more_threads_than_a_node_has_are_refused(engine):
     with pytest.raises(IadError, match=r"^compute\.threads = 5: no node .* offers so many cores \((left|right) "):
-        with connected("ray", threads=5):
-            pass
+        Cluster(engine.nodes, 5)
 
 
 def test_a_card_that_no_node_has_is_refused(engine):
@@ -116,9 +114,8 @@ def test_a_node_with_another_version_is_refused_by_its_name(engine, nodes, tmp_p
     cluster, _ = nodes
     old = cluster.add_node(num_cpus=1, node_name="attic", env_vars={"PYTHONPATH": str(tmp_path)})
     try:
-        with pytest.raises(IadError, match=r"node attic \([\d.]+\) has iad 0\.0\.9, and here it is \d"):
-            with connected("ray", threads=1):
-                pass
+        with pytest.raises(IadError, match=r"node attic \([\d.]+\) has iad 0\.0\.9, and here it is \d"), connected("ray", threads=1):
+            pass
     finally:
         cluster.remove_node(old)
 
