@@ -175,22 +175,25 @@ def _opened(address: str, scheme: str) -> tuple[AbstractFileSystem, str]:
         raise IadError(f"{address}: no package here reads {scheme}://; {what}") from None
     except ValueError as error:
         raise IadError(f"{address}: not an address that fsspec knows ({_reason(error)}); correct it") from None
+    except Exception as error:  # noqa: BLE001  # some connect at once
+        raise _refusal(error, address, CORRECT) from None
     return system, top.rstrip("/")
 
 
 def _tuned(scheme: str) -> dict[str, Any]:
-    """As many connections as there are threads, and no second layer of tries below ours; the user's settings win."""
+    """As many connections as threads, one request per picture, and no tries below ours; the user's settings win."""
     from fsspec.config import conf
 
     if scheme not in EXTRAS:
         return {}
     ours = {"max_pool_connections": THREADS, "retries": {"total_max_attempts": 1}}
-    return {"config_kwargs": ours | conf.get("s3", {}).get("config_kwargs", {})}
+    # with more, s3fs asks for the size of each file first, to read large ones in parts at once
+    return {"max_concurrency": 1, "config_kwargs": ours | conf.get("s3", {}).get("config_kwargs", {})}
 
 
 def _stays(error: Exception) -> bool:
     """Whether another try would end the same."""
-    return isinstance(error, NEVER_BETTER) or _is_about_rights(error)
+    return isinstance(error, NEVER_BETTER) or "Validation" in type(error).__name__ or _is_about_rights(error)
 
 
 def _is_about_rights(error: Exception) -> bool:
@@ -201,7 +204,8 @@ def _is_about_rights(error: Exception) -> bool:
 def _refusal(error: Exception, where: str, if_absent: str) -> IadError:
     reason = _reason(error)
     if isinstance(error, FileNotFoundError):
-        return IadError(f"{where}: not there ({reason}); {if_absent}")
+        more = "" if where.endswith(reason.lstrip("/")) else f" ({reason})"
+        return IadError(f"{where}: not there{more}; {if_absent}")
     if _is_about_rights(error):
         remedy = "give credentials that may, in the environment or in fsspec's settings"
         return IadError(f"{where}: may not be read ({reason}); {remedy}")
