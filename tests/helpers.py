@@ -25,7 +25,7 @@ from iad.config import Params
 
 ROOT = Path(__file__).parents[1]
 
-# these parse, refuse, write, show and hand work out, and compute nothing: a change in them need not run every stage again
+# these parse, refuse, write, show and hand work out, and compute nothing: a change in them need run no stage again
 PLUMBING = frozenset(
     f"iad/{name}.py"
     for name in (

@@ -15,7 +15,6 @@ from tests.conftest import TINY, merge, set_params
 from tests.helpers import PLUMBING, ROOT, imported_files, load_pipeline, record_reads, run_here, undeclared, unused
 from tests.scored import list_methods
 
-
 ANYWHERE = {"compute.engine"}  # where the work is done changes no byte, so that no stage runs again for it
 
 

@@ -38,7 +38,10 @@ def test_without_ray_the_extra_is_named(monkeypatch):
 def test_without_a_cluster_none_is_started(monkeypatch, tmp_path):
     monkeypatch.delenv("RAY_ADDRESS", raising=False)
     monkeypatch.setenv("RAY_TMPDIR", str(tmp_path))
-    with pytest.raises(IadError, match=r"no Ray cluster to connect to; start one with `ray start --head`"), connected("ray"):
+    with (
+        pytest.raises(IadError, match=r"no Ray cluster to connect to; start one with `ray start --head`"),
+        connected("ray"),
+    ):
         pass
     assert not ray.is_initialized()
 
@@ -46,7 +49,10 @@ def test_without_a_cluster_none_is_started(monkeypatch, tmp_path):
 @pytest.mark.parametrize("address", ["127.0.0.1:1", "nowhere"])
 def test_a_cluster_that_does_not_answer_is_refused_at_once(address, monkeypatch):
     monkeypatch.setenv("RAY_ADDRESS", address)
-    with pytest.raises(IadError, match=rf"cannot connect to the cluster at {address} \(.+\); start it, correct RAY_A"), connected("ray"):
+    with (
+        pytest.raises(IadError, match=rf"cannot connect to the cluster at {address} \(.+\); start it, correct RAY_A"),
+        connected("ray"),
+    ):
         pass
 
 
@@ -87,10 +93,14 @@ def small_blocks(monkeypatch):
 
 def test_blocks_come_in_their_order_and_the_first_that_is_refused_is_told(engine, small_blocks):
     rows, numbers = [], []
-    with pytest.raises(IadError, match=r"^number 20: too large; take a smaller one$"):
+
+    def collect():
         for places, block in engine.map(partial(RefuseFrom, 20), Numbers(50), title="numbers", each=8):
-            rows += places.tolist()
-            numbers += block["number"].tolist()
+            rows.extend(places.tolist())
+            numbers.extend(block["number"].tolist())
+
+    with pytest.raises(IadError, match=r"^number 20: too large; take a smaller one$"):
+        collect()
     assert rows == list(range(10))
     assert numbers == [2 * row for row in rows]
 
@@ -114,7 +124,10 @@ def test_a_node_with_another_version_is_refused_by_its_name(engine, nodes, tmp_p
     cluster, _ = nodes
     old = cluster.add_node(num_cpus=1, node_name="attic", env_vars={"PYTHONPATH": str(tmp_path)})
     try:
-        with pytest.raises(IadError, match=r"node attic \([\d.]+\) has iad 0\.0\.9, and here it is \d"), connected("ray", threads=1):
+        with (
+            pytest.raises(IadError, match=r"node attic \([\d.]+\) has iad 0\.0\.9, and here it is \d"),
+            connected("ray", threads=1),
+        ):
             pass
     finally:
         cluster.remove_node(old)
