@@ -45,7 +45,7 @@ STORE = 600 << 20
 
 @dataclass
 class Cost:
-    """Of a stage, for a picture: processor seconds, bytes sent to a node, taken back and written; its pace through Ray."""
+    """Of a stage, per picture: processor seconds; bytes sent, taken back and written; pictures a second through Ray."""
 
     stage: str
     seconds: float

@@ -53,9 +53,9 @@ def cluster(threads: int) -> Iterator[Cluster]:
         IadError: if there is none, or a node that differs from this machine or has too few cores.
     """
     ours = not ray.is_initialized()
-    if ours:
-        _connect(_address())
     try:
+        if ours:
+            _connect(_address())
         yield Cluster(_checked(_nodes()), threads)
     finally:
         if ours:
@@ -88,18 +88,17 @@ class Cluster:
         if not workers:
             raise IadError("compute.device = cuda: no node of the Ray cluster offers a card; use cpu, or add one")
         rows = rows_of_block(len(source), each, batch, workers)
-        starts = range(0, len(source), rows)
-        with ray.data.DataContext.current(_context()), _in_one_line(title), bar(title, len(source)) as shown:
-            items = [{START: start, STOP: min(start + rows, len(source))} for start in starts]
-            data = ray.data.from_items(items, override_num_blocks=len(items))
-            here, given = None, ray.put(source)
+        with ray.data.DataContext.current(_context()):  # kept by what is made here
+            data = _blocks(source, rows)
+            given = ray.put(source)
             if not source.remote:
-                data, here, given = _read_here(data, given), given, None
+                data = _read_here(data, given)
             data = data.map_batches(
-                _Worker, fn_constructor_args=(ray.put(make), given), batch_size=rows if here else 1,
-                num_cpus=1 if cards else threads, num_gpus=cards or None,
+                _Worker, fn_constructor_args=(ray.put(make), given if source.remote else None),
+                batch_size=1 if source.remote else rows, num_cpus=1 if cards else threads, num_gpus=cards or None,
                 compute=_pool(workers),
             )  # fmt: skip
+        with _in_one_line(title), bar(title, len(source)) as shown:
             for found in data.iter_batches(batch_size=None, batch_format="numpy"):
                 if REFUSAL in found:
                     raise IadError(str(found[REFUSAL][0]))
@@ -143,6 +142,13 @@ class _Worker:
             return {ROW: rows, **self.work(block)}
         except IadError as refusal:  # as data, so that the first in the order of the blocks is told
             return {ROW: rows[:1], REFUSAL: np.array([str(refusal)], dtype=object)}
+
+
+def _blocks(source: Source, rows: int) -> Any:
+    """Where each block begins and ends: a row of Ray's data, and a block of it too."""
+    count = len(source)
+    items = [{START: start, STOP: min(start + rows, count)} for start in range(0, count, rows)]
+    return ray.data.from_items(items, override_num_blocks=len(items))
 
 
 def _read_here(data: Any, source: Any) -> Any:

@@ -1,5 +1,7 @@
 """Stages whose work is handed out block by block write the same bytes. The oracle is what they write alone."""
 
+import hashlib
+import pickle
 import shutil
 
 import numpy as np
@@ -7,6 +9,9 @@ import pytest
 
 from iad import paths
 from iad.data.arrays import build_arrays
+from iad.data.decoding import CONTENT, NAME, Encoded
+from iad.data.originals import Originals
+from iad.data.record import Entry, write_record
 from iad.errors import IadError
 from iad.stages.extract_resnet import extract_resnet
 from iad.stages.extract_vit import extract_vit
@@ -91,3 +96,23 @@ def test_damaged_masks_are_named_and_mark_nothing(tmp_path, capsys):
     assert "warning: 1 mask is left out of pixel metrics: m/033.png" in capsys.readouterr().out
     assert np.flatnonzero(kept["mask"].isna() != manifest["mask"].isna()).tolist() == [33]
     assert not np.load(out / "masks.npy")[33].any()
+
+
+def test_pictures_elsewhere_are_read_by_a_node_that_has_no_file_of_ours(tmp_path):
+    content = make_content(masks=False)
+    manifest = write(tmp_path, content)
+    entries = []
+    for name, data in content.items():
+        (tmp_path / "bucket" / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / "bucket" / name).write_bytes(data)
+        entries.append(Entry(name, name, len(data), hashlib.sha256(data).hexdigest(), 0))
+    record = tmp_path / "record.zip"
+    write_record(record, (tmp_path / "bucket").as_uri(), entries)
+    with Originals(record) as originals:
+        sent = pickle.dumps(Encoded(originals, manifest["image_id"].tolist()))
+    record.unlink()
+    found = pickle.loads(sent)  # noqa: S301  # our own
+    assert found.remote
+    block = found.read(np.array([2, 5]))
+    assert block[NAME].tolist() == ["p/002.png", "p/005.png"]
+    assert block[CONTENT].tolist() == [content["p/002.png"], content["p/005.png"]]
