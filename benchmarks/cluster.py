@@ -38,7 +38,7 @@ from iad.words import as_text
 
 LINK = 1.25e9  # bytes per second: 10 Gbit/s
 METHODS = ("ae", "resnet", "vit", "patch_resnet", "patch_vit")
-ASKED = 48  # pictures whose scores are timed
+ASKED = 32  # pictures whose scores are timed
 TRAIN = 0.7  # share of the pictures that train, on paper
 STORE = 600 << 20
 
@@ -135,6 +135,7 @@ def same(alone: np.ndarray, spread: np.ndarray, what: str) -> None:
     """End the script if a byte differs."""
     if np.asarray(alone).tobytes() != np.asarray(spread).tobytes():
         raise SystemExit(f"{what}: through Ray came other bytes")
+    print(f"{what}: the same bytes", flush=True)
 
 
 def measured(costs: Sequence[Cost]) -> str:
@@ -167,7 +168,7 @@ def on_paper(costs: Sequence[Cost], kept: dict[str, float], pictures: float) -> 
 def options() -> argparse.ArgumentParser:
     """The command line."""
     parser = command(__doc__, __file__)
-    parser.add_argument("pictures", nargs="?", type=int, default=192, help="to decode and embed (default: 192)")
+    parser.add_argument("pictures", nargs="?", type=int, default=128, help="to decode and embed (default: 128)")
     parser.add_argument("--million", type=float, default=10, help="pictures on paper, in millions (default: 10)")
     return parser
 
@@ -192,7 +193,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
                 raise SystemExit("no cluster")
             clocked = Clocked(engine)
             costs = [decoding(run, params, clocked, asked.pictures, Path(folder))]
-            costs += [embedding(run, params, clocked, asked.pictures, section) for section in ("resnet", "vit")]
+            costs.extend(embedding(run, params, clocked, asked.pictures, section) for section in ("resnet", "vit"))
             for method in METHODS:
                 cost, kept[method] = scoring(run, params, clocked, method)
                 costs.append(cost)
