@@ -14,7 +14,7 @@ from fsspec.implementations.memory import MemoryFileSystem
 
 NEEDED = ("flask", "flask_cors", "moto", "s3fs")  # moto serves with flask and flask-cors
 needs_s3 = pytest.mark.skipif(
-    not all(map(find_spec, NEEDED)), reason=f"needs {', '.join(NEEDED)}: an S3 server of a minute's installation"
+    not all(map(find_spec, NEEDED)), reason=f"needs {', '.join(NEEDED)}: a local S3 server, 60 MB in the group dev"
 )
 
 
