@@ -36,6 +36,7 @@ RENAMED = {
 class Compute(Section):
     """Where and how numbers are computed; `auto` is resolved at run time and recorded with the result."""
 
+    engine: Literal["local", "ray"] = Field("local", description="local | ray: on a Ray cluster; docs/cluster.md")
     device: Literal["auto", "cpu", "cuda", "mps"] = Field("auto", description="auto | cpu | cuda | mps")
     precision: Literal["auto", "fp32", "bf16"] = Field(
         "auto", description="auto: bf16 where the hardware has it, else fp32"

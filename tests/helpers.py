@@ -25,11 +25,14 @@ from iad.config import Params
 
 ROOT = Path(__file__).parents[1]
 
-# these parse, refuse, write and show, and compute nothing: a change in them need not run every stage again
+# these parse, refuse, write, show and hand work out, and compute nothing: a change in them need run no stage again
 PLUMBING = frozenset(
     f"iad/{name}.py"
-    for name in ("__main__", "cli", "config", "errors", "io", "options", "paths", "processes", "progress", "words")
-)
+    for name in (
+        "__main__", "cli", "config", "engine/__init__", "errors", "io", "options", "paths", "processes", "progress",
+        "words",
+    )
+)  # fmt: skip
 
 
 def with_ctrl_c() -> None:

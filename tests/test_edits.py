@@ -28,6 +28,7 @@ EDITS = {
     "how a number and its noun are written": ("iad/words.py", set()),
     "the look of a bar": ("iad/progress.py", set()),
     "a command's help": ("iad/cli.py", set()),
+    "how work is handed out": ("iad/engine/cluster.py", set()),
     "a preset": ("presets/offline.yaml", set()),
     # what no stage computes with
     "the gate's rule": ("iad/gate/rule.py", set()),

@@ -25,6 +25,8 @@ STAGE_ORDER = tuple(stage.__name__ for stage in STAGES)
 ROOMS = (
     # what everybody needs
     "errors", "words", "options", "paths", "progress", "processes", "io", "compute", "versions",
+    # where work on blocks of pictures is done
+    "engine",
     # vectors to neighbours, pictures to vectors, both to scores
     "neighbors", "data", "datacheck", "features", "detectors",
     # scores to verdicts, verdicts to figures

@@ -8,7 +8,7 @@ from contextlib import ExitStack, contextmanager
 from functools import partial
 from pathlib import Path
 from threading import Event, Lock
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any, TypeAlias, cast
 
 import numpy as np
 
@@ -22,6 +22,11 @@ from iad.progress import bar, say
 if TYPE_CHECKING:
     import pandas as pd
 
+    from iad.engine import Engine
+
+Decoder: TypeAlias = Callable[[bytes, str], np.ndarray]
+"""Makes a picture, or a mask, of its bytes and its name."""
+
 BLOCK = 16  # pictures per task: few enough for a smooth bar, enough to make the task itself cost nothing
 
 
@@ -34,6 +39,7 @@ def build_arrays(
     size: int,
     white_16bit: int = FULL_16BIT,
     threads: int = 0,
+    engine: Engine | None = None,
 ) -> pd.DataFrame:
     """Decode every picture, and every mask, of the archive into arrays whose rows follow the manifest.
 
@@ -46,6 +52,7 @@ def build_arrays(
         size: Side of the arrays in pixels.
         white_16bit: The value of a 16-bit picture that becomes 255.
         threads: Decoding threads; 0 means one for each core that this process may use.
+        engine: The cluster whose nodes decode; None: this process does.
 
     Returns:
         The manifest without the masks that cannot be decoded, which a line tells; nothing is marked in their rows.
@@ -56,25 +63,18 @@ def build_arrays(
     names, masks = manifest["image_id"].tolist(), manifest["mask"].tolist()
     masked = np.flatnonzero(manifest["mask"].notna())
     limit = float((manifest["width"] * manifest["height"]).max()) / 1e6  # what the headers said when they were checked
+    image = partial(decode, size=size, max_megapixels=limit, white_16bit=white_16bit)
+    mask = partial(decode_mask, size=size, max_megapixels=limit)
     bad_masks: dict[str, str] = {}
-
-    def image(data: bytes, name: str) -> np.ndarray:
-        return decode(data, name, size, max_megapixels=limit, white_16bit=white_16bit)
-
-    def mask(data: bytes, name: str) -> np.ndarray:
-        try:
-            return decode_mask(data, name, size, max_megapixels=limit)
-        except IadError as refusal:  # a picture is judged without its mask, so one torn mask stops nothing
-            bad_masks[name] = str(refusal)
-            return np.zeros((size, size), np.uint8)
-
     with ExitStack() as stack:  # both files appear when both are complete
         originals = stack.enter_context(Originals(archive_path))
+        fill = partial(_fill_there, engine, originals) if engine else partial(_fill, threads, originals)
         array = stack.enter_context(new_array(images_path, (len(names), size, size, 3), np.uint8))
-        _fill(array, np.arange(len(names)), partial(_decoded, originals, names, image), threads, "decoding pictures")
+        fill(array, np.arange(len(names)), names, image, title="decoding pictures")
         if len(masked):
             array = stack.enter_context(new_array(masks_path, (len(names), size, size), np.uint8))
-            _fill(array, masked, partial(_decoded, originals, masks, mask), threads, "decoding masks")
+            # a picture is judged without its mask, so one torn mask stops nothing
+            fill(array, masked, masks, mask, title="decoding masks", bad=bad_masks)
     if not len(masked):
         masks_path.unlink(missing_ok=True)
     if not bad_masks:
@@ -84,20 +84,38 @@ def build_arrays(
     return manifest.assign(mask=manifest["mask"].mask(bad))
 
 
-def _decoded(
-    originals: Originals, names: Sequence[str], decoder: Callable[[bytes, str], np.ndarray], rows: Sequence[int]
-) -> Iterator[np.ndarray]:
-    some = [names[row] for row in rows]
-    return map(decoder, originals.stream(some), some)
+def _fill_there(
+    engine: Engine, originals: Originals, array: np.ndarray, rows: np.ndarray, names: Sequence[str], decoder: Decoder,
+    *, title: str, bad: dict[str, str] | None = None,
+) -> None:  # fmt: skip
+    from iad.data.decoding import decode_there
+
+    wanted = [names[row] for row in rows]
+    found = decode_there(engine, originals, wanted, decoder, array.shape[1:], title=title, bad=bad)
+    with _row_writer(array) as write:
+        for places, pixels in found:
+            for row, one in zip(rows[places].tolist(), pixels, strict=True):
+                write(row, one)
 
 
 def _fill(
-    array: np.ndarray, rows: np.ndarray, read: Callable[[Sequence[int]], Iterator[np.ndarray]], threads: int, title: str
-) -> None:
+    threads: int, originals: Originals, array: np.ndarray, rows: np.ndarray, names: Sequence[str], decoder: Decoder, *,
+    title: str, bad: dict[str, str] | None = None,
+) -> None:  # fmt: skip
     stopped = Event()
 
+    def decoded(data: bytes, name: str) -> np.ndarray:
+        try:
+            return decoder(data, name)
+        except IadError as refusal:
+            if bad is None:
+                raise
+            bad[name] = str(refusal)
+            return np.zeros(array.shape[1:], np.uint8)
+
     def fill_block(block: np.ndarray) -> int:
-        pictures = read(block.tolist())
+        some = [names[row] for row in block]
+        pictures = map(decoded, originals.stream(some), some)
         for row in block.tolist():
             if stopped.is_set():
                 break

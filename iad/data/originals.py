@@ -9,7 +9,7 @@ from contextlib import suppress
 from functools import cached_property
 from pathlib import Path
 from types import TracebackType
-from typing import Protocol, Self
+from typing import Any, Protocol, Self
 from zipfile import BadZipFile, ZipFile
 
 import numpy as np
@@ -27,7 +27,8 @@ PNG_DEPTH = 24  # place of the byte that holds the bits per value
 class Originals:
     """The pictures and masks that `write_originals` kept, open for reading.
 
-    Any number of threads may read at once. A pickled one opens the same file again, where it is unpickled.
+    Any number of threads may read at once. A pickled one opens the same file again, where it is unpickled;
+    one of pictures elsewhere needs no file there.
 
     Attributes:
         path: The file, absolute.
@@ -55,7 +56,7 @@ class Originals:
         archive = _opened(path)
         self.remote = is_record(archive)
         try:
-            self._kept: _Kept = _Elsewhere(archive) if self.remote else _Archive(archive)
+            self._kept: _Kept = _Elsewhere(*_record_in(archive)) if self.remote else _Archive(archive)
         except BadZipFile as error:
             raise _unreadable(path, error) from None
 
@@ -103,7 +104,9 @@ class Originals:
     ) -> None:
         self.close()
 
-    def __reduce__(self) -> tuple[type[Originals], tuple[Path]]:
+    def __reduce__(self) -> tuple[Any, ...]:
+        if isinstance(self._kept, _Elsewhere):
+            return _arrived, (self.path, self._kept.record)
         return Originals, (self.path,)
 
 
@@ -165,10 +168,8 @@ class _Archive:
 class _Elsewhere:
     """The record of where the bytes lie; what is read must be what was recorded."""
 
-    def __init__(self, archive: ZipFile) -> None:
-        with archive:
-            self.origin = archive.filename
-            self.record = Record(archive)
+    def __init__(self, origin: str | None, record: Record) -> None:
+        self.origin, self.record = origin, record
         self.pool = ThreadPoolExecutor(THREADS)  # its threads start when they are needed
 
     @cached_property
@@ -207,6 +208,18 @@ class _Elsewhere:
         if hashlib.sha256(data).hexdigest() != entry.sha256:
             raise IadError(f"{self.folder.address}/{entry.key}: not the picture that `download` read; {LOOK_AGAIN}")
         return data
+
+
+def _record_in(archive: ZipFile) -> tuple[str | None, Record]:
+    with archive:
+        return archive.filename, Record(archive)
+
+
+def _arrived(path: Path, record: Record) -> Originals:
+    """Originals elsewhere, on a machine that has no such file and needs none."""
+    originals = Originals.__new__(Originals)
+    originals.path, originals.remote, originals._kept = path, True, _Elsewhere(str(path), record)
+    return originals
 
 
 def _absent(origin: str | None, name: str) -> IadError:

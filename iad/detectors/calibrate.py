@@ -19,7 +19,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from itertools import count
-from typing import Any, Literal, TypeAlias
+from typing import Any, Literal, Protocol, TypeAlias
 
 import numpy as np
 
@@ -30,6 +30,15 @@ from iad.progress import track
 from iad.words import counted
 
 Scheme: TypeAlias = Literal["split", "held_out", "leave_one_out", "jackknife", "k_fold"]
+
+
+class Ask(Protocol):
+    """What `iad.detectors.base.Detector.predict` is of a fitted detector."""
+
+    def __call__(self, pictures: Embeddings, *, leave_out: np.ndarray | None = None) -> Prediction:
+        """Score pictures."""
+        ...
+
 
 FEWEST = 10  # good pictures that must calibrate all members of a detector made of several
 
@@ -55,7 +64,9 @@ class Calibration:
     set_apart: bool = False
 
 
-def calibrate(detector: Detector[Any], good: Embeddings, apart: Embeddings | None = None, *, seed: int) -> Calibration:
+def calibrate(
+    detector: Detector[Any], good: Embeddings, apart: Embeddings | None = None, *, seed: int, ask: Ask | None = None
+) -> Calibration:
     """Score good pictures out of sample. The scales of a detector made of others are set by these pictures.
 
     Args:
@@ -63,6 +74,7 @@ def calibrate(detector: Detector[Any], good: Embeddings, apart: Embeddings | Non
         good: N good pictures.
         apart: good pictures that were set apart to set the threshold; None or none at all: there are no such.
         seed: of what is drawn.
+        ask: what asks the detector in place of its own `predict`, as on other machines.
 
     Raises:
         IadError: if there are fewer pictures than folds, or as the detector says.
@@ -76,15 +88,16 @@ def calibrate(detector: Detector[Any], good: Embeddings, apart: Embeddings | Non
     if isinstance(detector, Composite):
         known = None if apart or seed != detector.seed else detector.calibration
         return known or _combined(detector, good, apart, seed)
+    ask = ask or detector.predict
     if apart is not None and len(apart):
         detector.check(apart)
-        return Calibration(np.arange(len(apart)), detector.predict(apart), "split", "split", set_apart=True)
+        return Calibration(np.arange(len(apart)), ask(apart), "split", "split", set_apart=True)
     if detector.held_out is not None:
-        said = detector.predict(good.take(detector.held_out))
+        said = ask(good.take(detector.held_out))
         return Calibration(detector.held_out, said, "held_out", "held_out")
     if detector.leaves_one_out:
         rows = draw_pictures(len(good), detector.most_calibrating, seed)
-        said = detector.predict(good.take(rows), leave_out=rows)
+        said = ask(good.take(rows), leave_out=rows)
         return Calibration(rows, said, left_out_scheme(detector.only_falls), left_out_scheme(detector.map_only_falls))
     said = by_folds(detector, good, seed=seed)
     fewest = left_by(len(good), detector.folds)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from contextlib import ExitStack
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +13,7 @@ from iad import paths
 from iad.compute import start
 from iad.config import Params
 from iad.data.manifest import fingerprint, read_manifest, rows_of
+from iad.engine import Engine, connected
 from iad.features import Backbone
 from iad.features.embedder import Embedder
 from iad.features.embeddings import TYPES, Part
@@ -39,13 +41,18 @@ def embed_pictures(params: Params, options: Backbone, folder: Path, *, section: 
     chosen = params.compute
     runtime = start(device=chosen.device, precision=chosen.precision, threads=chosen.threads)
     images, manifest = open_array(paths.IMAGES), read_manifest(paths.MANIFEST)
-    embedder = Embedder(options, images.shape[1], batch_size=chosen.batch_size, runtime=runtime, section=section)
-    write_embeddings(embedder, images, manifest, folder)
+    with connected(chosen.engine, threads=chosen.threads) as engine:
+        if engine is not None:
+            runtime = replace(runtime, threads=engine.threads)
+        embedder = Embedder(options, images.shape[1], batch_size=chosen.batch_size, runtime=runtime, section=section)
+        write_embeddings(embedder, images, manifest, folder, engine)
     stage = ": ".join(folder.relative_to(paths.STAGES).parts)
     say(f"{stage}: {_made(embedder, len(images), len(rows_of(manifest, 'train')))}")
 
 
-def write_embeddings(embedder: Embedder, images: np.ndarray, manifest: pd.DataFrame, folder: Path) -> None:
+def write_embeddings(
+    embedder: Embedder, images: np.ndarray, manifest: pd.DataFrame, folder: Path, engine: Engine | None = None
+) -> None:
     """Write every part that a backbone gives, the augmented patches of training pictures, and the record.
 
     A file of an earlier run whose part is not there any more is removed.
@@ -55,6 +62,7 @@ def write_embeddings(embedder: Embedder, images: np.ndarray, manifest: pd.DataFr
         images: uint8 `(N, S, S, 3)`; may be memory-mapped.
         manifest: of these pictures.
         folder: where to; made if it is not there.
+        engine: the cluster whose nodes embed; None: this process does.
     """
     with ExitStack() as stack:  # all files appear when all are complete
         arrays: dict[Part, np.ndarray] = {
@@ -63,20 +71,32 @@ def write_embeddings(embedder: Embedder, images: np.ndarray, manifest: pd.DataFr
             )
             for part in embedder.parts
         }
-        embedder.embed_into(images, arrays)
-        _write_augmented(embedder, images, rows_of(manifest, "train"), folder / paths.AUGMENTED)
+        if engine is None:
+            embedder.embed_into(images, arrays)
+        else:
+            from iad.pipeline.embedding_there import embed_there
+
+            embed_there(engine, embedder, images, arrays)
+        _write_augmented(embedder, images, rows_of(manifest, "train"), folder / paths.AUGMENTED, engine)
     for part in FILES.keys() - {*embedder.parts}:
         (folder / FILES[part]).unlink(missing_ok=True)
     of_run = {"runtime": embedder.runtime.record(), "pictures": fingerprint(manifest)}
     write_json(folder / paths.BACKBONE_RECORD, embedder.record() | of_run)
 
 
-def _write_augmented(embedder: Embedder, images: np.ndarray, train: np.ndarray, path: Path) -> None:
+def _write_augmented(
+    embedder: Embedder, images: np.ndarray, train: np.ndarray, path: Path, engine: Engine | None
+) -> None:
     if not (copies := _copies(embedder)):
         path.unlink(missing_ok=True)
         return
     with new_array(path, (len(train), copies, *embedder.shapes["patches"]), TYPES["patches"]) as array:
-        embedder.augment_into(images, train, array)
+        if engine is None:
+            embedder.augment_into(images, train, array)
+        else:
+            from iad.pipeline.embedding_there import augment_there
+
+            augment_there(engine, embedder, images, train, array)
 
 
 def _copies(embedder: Embedder) -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,8 +15,9 @@ from iad.config import MethodSpec, Params
 from iad.data.manifest import read_manifest, rows_of
 from iad.detectors import HYBRID, detector_class
 from iad.detectors.base import Detector, Prediction
-from iad.detectors.calibrate import Calibration, calibrate
+from iad.detectors.calibrate import Ask, Calibration, calibrate
 from iad.detectors.embeddings import Embeddings
+from iad.engine import Engine, connected
 from iad.errors import unknown
 from iad.io import new_array, write_json, write_table
 from iad.pipeline.inputs import good_embeddings, read_embeddings, read_record, read_trained, require_output
@@ -81,8 +83,10 @@ def _score(params: Params, method: str) -> None:
         unfitted.resume(trained)
     _say_forecast(unfitted, good, len(apart), len(test))
     fitted = _fit(method, spec, unfitted, good, calibrated_apart=len(apart) > 0)
-    found = calibrate(fitted.detector, good, embeddings.take(apart), seed=params.seed)
-    said = fitted.detector.predict(embeddings.take(test))
+    with connected(params.compute.engine, threads=params.compute.threads) as engine:
+        ask = _asker(fitted, engine)
+        found = calibrate(fitted.detector, good, embeddings.take(apart), seed=params.seed, ask=ask)
+        said = ask(embeddings.take(test))
     write_fitted(fitted)  # after all is computed, so that a refusal leaves what was there as it was
     write_scores(method, ids[(apart if found.set_apart else train)[found.rows]], found, manifest.iloc[test], said)
     _write_provenance(params, method, fitted.detector, found, record)
@@ -106,6 +110,14 @@ def _fit(
     for line in fitted.detector.remarks():
         say(line)
     return unpack(*fitted.pack(), unfitted.runtime)
+
+
+def _asker(fitted: Fitted, engine: Engine | None) -> Ask:
+    if engine is None:
+        return fitted.detector.predict
+    from iad.pipeline.scoring_there import predict_there
+
+    return partial(predict_there, engine, fitted)
 
 
 def _unfitted(params: Params, method: str, record: dict[str, Any]) -> Detector[Any]:

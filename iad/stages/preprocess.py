@@ -13,13 +13,15 @@ def preprocess() -> None:
     from iad.data.arrays import build_arrays
     from iad.data.manifest import read_manifest, write_manifest
     from iad.datacheck import check_files
+    from iad.engine import connected
 
     params = load_params()
-    size, white, threads = params.preprocess.image_size, params.preprocess.white_16bit, params.compute.threads
-    manifest = read_manifest(RAW_MANIFEST)
-    manifest = build_arrays(ORIGINALS, manifest, IMAGES, MASKS, size=size, white_16bit=white, threads=threads)
+    size, threads = params.preprocess.image_size, params.compute.threads
+    how = {"white_16bit": params.preprocess.white_16bit, "threads": threads}
+    with connected(params.compute.engine, threads=threads) as engine:
+        manifest = build_arrays(ORIGINALS, read_manifest(RAW_MANIFEST), IMAGES, MASKS, size=size, engine=engine, **how)
     write_manifest(MANIFEST, manifest)
-    for finding in check_files(ORIGINALS, manifest, IMAGES, MASKS, DATA_REPORT, white_16bit=white, threads=threads):
+    for finding in check_files(ORIGINALS, manifest, IMAGES, MASKS, DATA_REPORT, **how):
         say(f"warning: {finding.line()}")
     masks = "with" if manifest["mask"].notna().any() else "no"
     say(f"preprocess: {counted(len(manifest), 'picture')} at {size} x {size} px, {masks} masks")

@@ -121,11 +121,11 @@ def test_the_white_level_of_a_12_bit_camera_is_a_parameter():
     assert [int(np.median(row)) for row in open_array(paths.IMAGES)] == [128, 255]
 
 
-def test_only_three_parameters_are_read(monkeypatch):
+def test_only_three_parameters_and_the_place_of_the_work_are_read(monkeypatch):
     download()
     found = record_reads(load_params(), monkeypatch)
     stage.preprocess()
-    assert found == {"preprocess.image_size", "preprocess.white_16bit", "compute.threads"}
+    assert found == {"preprocess.image_size", "preprocess.white_16bit", "compute.threads", "compute.engine"}
 
 
 def test_a_picture_without_a_mask_beside_others_has_an_empty_one_and_is_told(capsys):
