@@ -13,11 +13,14 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from iad.detectors.base import Outlook
 from iad.detectors.patch import Options
+from iad.words import counted
 
 RATE = 5e10  # multiplications a second, about what two cores with AVX2 do in float32
 GIB = 2**30
 FLOAT32 = 4  # bytes
+COPIES = 2.5  # of the bank in float32 that are in memory while it is written, most of them in float16
 CHOOSING = 2  # how often a coreset is compared with itself while it is chosen, about, beside once with all rows
 DIGITS = 2  # of a ratio, rounded down
 DECIDED = "decided"
@@ -117,6 +120,28 @@ def share_of(counts: Counts, options: Options) -> Share:
     by_memory = options.max_bank_gib * GIB / (counts.features * FLOAT32)
     kept = min(by_memory, _kept_within(seconds * RATE / counts.features, counts.rows + compared * counts.patches))
     return Share(_rounded_down(kept / counts.rows), f"a coreset: all {counts.rows:,} patches would take {used}")
+
+
+def outlook(counts: Counts, options: Options, pictures: int) -> Outlook:
+    """What a bank of these counts takes, and comparing so many pictures with it.
+
+    >>> print(outlook(Counts(pictures=411, patches=256, versions=1, features=768), Options(), 690).what)
+    690 pictures x 256 patches against a bank of 105,216
+    """
+    share = share_of(counts, options)
+    kept = max(1, round(share.ratio * counts.rows))
+    products = counts.search(kept, pictures) + (counts.choice(kept) if share.ratio < 1 else 0)
+    auto = options.coreset_sampling_ratio == "auto"
+    return Outlook(
+        what=f"{counted(pictures, 'picture')} x {counts.patches:,} patches against a bank of {kept:,}",
+        decided=share.because,
+        gib=COPIES * counts.gib(kept),
+        products=products,
+        smaller="patch.max_bank_gib" if auto else "patch.coreset_sampling_ratio to auto, and patch.max_bank_gib",
+        limit=1 / COPIES,
+        advice="a smaller preprocess.image_size or "
+        + ("patch.max_search_minutes" if auto else "patch.coreset_sampling_ratio"),
+    )
 
 
 def share_of_joined(counts: Counts, options: Options, parts: Iterable[Share]) -> Share:

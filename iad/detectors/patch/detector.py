@@ -11,24 +11,28 @@ from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 import numpy as np
 
-from iad.detectors.base import Extendable, Prediction, State
+from iad.detectors.base import Extendable, Outlook, Prediction, State
 from iad.detectors.embeddings import Embeddings, Takes, required
 from iad.detectors.patch import Options
-from iad.detectors.patch.budget import Share, share_of, share_of_joined
+from iad.detectors.patch.budget import Share, outlook, share_of, share_of_joined
 from iad.detectors.patch.coreset import greedy_coreset
 from iad.detectors.patch.foreground import Foreground, fit_foreground, masks_of_good
 from iad.detectors.patch.memory_bank import MemoryBank, coreset_size
 from iad.detectors.patch.parts import Part, joined
 from iad.detectors.patch.pictures import (
-    Kind, counts_of, kind_of, naming_pictures, require_like, too_few, view_of,
-)  # fmt: skip
+    Kind,
+    counts_of,
+    kind_of,
+    naming_pictures,
+    require_like,
+    too_few,
+    view_of,
+)
 from iad.detectors.patch.scores import predict
 from iad.errors import IadError
 
 if TYPE_CHECKING:
     from iad.compute import Runtime
-
-CHUNK = 8192  # patches copied at once
 
 
 class Detector(Extendable[Options]):
@@ -90,6 +94,10 @@ class Detector(Extendable[Options]):
         """
         if self.foreground is not None:
             masks_of_good(self.foreground, good)
+
+    def outlook(self, good: Embeddings, pictures: int) -> Outlook:
+        """What the bank takes, and comparing so many pictures with it."""
+        return outlook(counts_of(kind_of(good), len(good)), self.options, pictures)
 
     def remarks(self) -> list[str]:
         """How much of the pictures counts, where a foreground was learned."""
@@ -232,7 +240,8 @@ class Detector(Extendable[Options]):
         if not self._whole:
             return None
         own = rows[:, None] * self._per_picture + np.arange(self.grid[0] * self.grid[1])  # of no copies
-        return Embeddings(patches=self._patches(own.ravel()).reshape(len(rows), *self.grid, -1))
+        found = self.bank.patches(own.ravel(), dtype=self.dtype)
+        return Embeddings(patches=found.reshape(len(rows), *self.grid, -1))
 
     @property
     def _kind(self) -> Kind:
@@ -260,14 +269,8 @@ class Detector(Extendable[Options]):
             bank = counts_of(self._kind, self.pictures)
             raise too_few(k, left, bank, self.share.ratio, leave_out=leave_out is not None)
 
-    def _patches(self, rows: np.ndarray) -> np.ndarray:
-        found = np.empty((len(rows), self._kind[3]), self.dtype)
-        for start in range(0, len(rows), CHUNK):  # a bank may fill half of the memory
-            found[start : start + CHUNK] = self.bank.search.vectors(rows[start : start + CHUNK])
-        return found
-
     def _part(self) -> Part:
-        return Part(self._patches(np.arange(len(self.bank.rows))), self.bank.rows, self.pictures)
+        return Part(self.bank.patches(dtype=self.dtype), self.bank.rows, self.pictures)
 
     def _joined(self, parts: Sequence[Part], shares: Sequence[Share]) -> Self:
         part = joined(parts, self._per_picture)
