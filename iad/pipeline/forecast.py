@@ -1,7 +1,7 @@
-"""What a stage will take, told before it begins, and refused where it cannot fit: from counts, and a short measured rate.
+"""What a stage will take, told before it begins, and refused where it cannot fit: from counts and a measured rate.
 
-All of it is an estimate, and "at most" where a search may skip what it can prove to be far. It is said, and never written
-to an artefact.
+All of it is an estimate, and "at most" where a search may skip what it can prove to be far. It is said, and never
+written to an artefact.
 """
 
 from __future__ import annotations
@@ -53,7 +53,7 @@ def require_memory(found: Outlook, available: int | None) -> None:
     >>> found = Outlook("300 pictures", "all patches", 5.0, 1.0, "patch.max_bank_gib", 0.4, "a smaller image")
     >>> require_memory(found, 3 * 2**30)
     Traceback (most recent call last):
-    iad.errors.IadError: 300 pictures: about 5.6 GiB of memory, and 3.0 GiB are available here; set patch.max_bank_gib ...
+    iad.errors.IadError: 300 pictures: about 5.6 GiB of memory, and 3.0 GiB are available here; set ...
     """
     if available is None or (need := found.gib + STAGE_GIB) <= (there := available / GIB):
         return
