@@ -90,12 +90,8 @@ def _write_evidence(
 ) -> np.ndarray:
     """Write the maps of chosen rows of every member as evidence, if there are any; scores as evidence `(members, K)`.
 
-    Maps of a few pictures at a time are in memory in float64.
+    Maps of a few pictures at a time are in memory.
     """
-
-    def part(start: int) -> tuple[np.ndarray, np.ndarray | None]:
-        return hybrid.evidence({member: said[member].take(rows[member][start : start + BLOCK]) for member in said})
-
     count = len(next(iter(rows.values())))
     if not hybrid.map_tails:
         path.unlink(missing_ok=True)
@@ -105,7 +101,10 @@ def _write_evidence(
     scores = np.empty((len(said), count))
     with new_array(path, shape, np.float32) as array:
         for start in range(0, count, BLOCK):
-            scores[:, start : start + BLOCK], array[:, start : start + BLOCK] = part(start)
+            some = slice(start, start + BLOCK)
+            scores[:, some], array[:, some] = hybrid.evidence(
+                {name: said[name].take(rows[name][some]) for name in said}
+            )
     return scores
 
 

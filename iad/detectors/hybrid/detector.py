@@ -22,9 +22,6 @@ if TYPE_CHECKING:
     from iad.compute import Runtime
 
 
-TOGETHER = 256  # pictures whose maps are in memory in float64 at once
-
-
 class Detector(Composite[Options]):
     """The score is the mean or the largest of what its members say, each on the scale of good pictures.
 
@@ -112,10 +109,7 @@ class Detector(Composite[Options]):
         for place, (name, tail) in enumerate(self.map_tails.items()):
             maps = _maps(predictions[name])
             sizes = zip(maps.shape[1:], (height, width), strict=True)
-            finer = [enlargement(source, target, 0) for source, target in sizes]
-            for start in range(0, len(maps), TOGETHER):
-                some = slice(start, start + TOGETHER)
-                found[place, some] = enlarge(tail.evidence(maps[some]), *finer)
+            found[place] = enlarge(tail.evidence(maps), *(enlargement(source, target, 0) for source, target in sizes))
         return scores, found
 
     def fuse(self, scores: np.ndarray, maps: np.ndarray | None) -> Prediction:

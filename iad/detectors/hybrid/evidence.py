@@ -82,11 +82,11 @@ def fit_tail(values: np.ndarray, share: float, origin: str) -> GoodTail:
         )
     count = min(max(1, round(share * len(flat))), len(flat) - 1)
     highest = np.empty(0)
-    for start in range(0, len(flat), BLOCK):  # maps of many pictures in float64 would fill the memory
-        block = flat[start : start + BLOCK].astype(np.float64)
+    for first in range(0, len(flat), BLOCK):  # maps of many pictures in float64 would fill the memory
+        block = flat[first : first + BLOCK].astype(np.float64)
         if not np.isfinite(block).all():
             raise IadError(f"{origin}: a score of a good picture is not finite; run `dvc repro` to write it again")
-        highest = _highest(np.concatenate([highest, block]) if start else block, count + 1)
+        highest = _highest(np.concatenate([highest, block]) if first else block, count + 1)
     start = float(highest.min())
     excess = float((highest - start).sum() / count)
     if excess == 0:
