@@ -10,10 +10,8 @@ import errno
 import hashlib
 import itertools
 import json
-import math
 import os
 import shutil
-import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -217,23 +215,6 @@ def new_array(path: Path, shape: tuple[int, ...], dtype: type[np.generic]) -> It
         del array
 
 
-def in_a_file(shape: tuple[int, ...], dtype: type[np.generic]) -> np.ndarray:
-    """Zeros of this shape in a temporary file, memory-mapped: for what would fill the memory. It goes with the array.
-
-    Raises:
-        IadError: if the disk is full.
-
-    >>> array = in_a_file((2, 3), np.float64)
-    >>> array[1] = 7
-    >>> array.tolist()
-    [[0.0, 0.0, 0.0], [7.0, 7.0, 7.0]]
-    """
-    size = math.prod(shape) * np.dtype(dtype).itemsize
-    with tempfile.TemporaryFile() as file, _told_if_full(Path(tempfile.gettempdir())):
-        _reserve_file(file.fileno(), size)
-        return np.memmap(file, dtype, mode="r+", shape=shape) if size else np.zeros(shape, dtype)
-
-
 def open_array(path: Path) -> np.ndarray:
     """Open a `.npy` file memory-mapped and read-only; pickled content is refused.
 
@@ -299,16 +280,10 @@ def _rename_unless_there(temporary: Path, path: Path) -> None:
 
 
 def _reserve(path: Path) -> None:
-    with path.open("r+b") as file:
-        _reserve_file(file.fileno(), path.stat().st_size)
-
-
-def _reserve_file(number: int, size: int) -> None:
     # a write through a mapping into a full disk kills the process (SIGBUS); reserving first raises ENOSPC instead
-    if size and hasattr(os, "posix_fallocate"):
-        os.posix_fallocate(number, 0, size)
-    elif size:
-        os.ftruncate(number, size)
+    if hasattr(os, "posix_fallocate"):
+        with path.open("r+b") as file:
+            os.posix_fallocate(file.fileno(), 0, path.stat().st_size)
 
 
 def _frame(table: Any) -> pd.DataFrame:
