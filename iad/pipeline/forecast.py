@@ -14,8 +14,7 @@ import numpy as np
 from iad.detectors.base import Outlook
 from iad.errors import IadError
 
-LONG_SECONDS = 120.0  # what takes less is not worth a line, nor is less than so much disk
-LARGE_BYTES = 2**30
+LONG_SECONDS = 120.0  # what takes less is not worth a line
 GIB = 2**30
 STAGE_GIB = 0.6  # of memory that a stage takes anyway, PyTorch's above all
 QUERIES, ROWS, FEATURES, TRIES = 256, 4096, 256, 3
@@ -60,38 +59,6 @@ def require_memory(found: Outlook, available: int | None) -> None:
     left = math.floor(100 * (there - STAGE_GIB) * found.limit) / 100
     remedy = f"set {found.smaller} to {left:g}" if left > 0 else "free some memory"
     raise IadError(f"{found.what}: about {need:.1f} GiB of memory, and {there:.1f} GiB are available here; {remedy}")
-
-
-def require_disk(what: str, needed: int, free: int, advice: str) -> None:
-    """Refuse to write files that the disk cannot hold, before they are made.
-
-    Args:
-        what: is written, for a person to read.
-        needed: bytes.
-        free: bytes.
-        advice: what to change.
-
-    Raises:
-        IadError: with both numbers.
-
-    >>> require_disk("extract_vit: 20,000 pictures", 8 * 2**30, 2**30, "free some")
-    Traceback (most recent call last):
-    iad.errors.IadError: extract_vit: 20,000 pictures: 8.0 GiB on disk, and 1.0 GiB are free; free some
-    """
-    if needed > free:
-        raise IadError(f"{what}: {needed / GIB:.1f} GiB on disk, and {free / GIB:.1f} GiB are free; {advice}")
-
-
-def disk_line(what: str, needed: int, free: int, seconds: float, advice: str) -> str:
-    """The line before embeddings are made; empty for what is soon done and small.
-
-    >>> disk_line("20,000 pictures", 8 * 2**30, 50 * 2**30, 1500.0, "a smaller picture takes less")
-    '20,000 pictures: 8.0 of 50.0 GiB free on disk, about 25 minutes (estimates); a smaller picture takes less'
-    """
-    if seconds < LONG_SECONDS and needed < LARGE_BYTES:
-        return ""
-    sizes = f"{needed / GIB:.1f} of {free / GIB:.1f} GiB free on disk"
-    return f"{what}: {sizes}, about {math.ceil(seconds / 60):,} minutes (estimates); {advice}"
 
 
 def measured_rate() -> float:
