@@ -10,7 +10,6 @@ import pandas as pd
 
 from iad import paths
 from iad.bundles.fitted import Fitted, unpack, write_fitted
-from iad.compute import available_memory
 from iad.config import MethodSpec, Params
 from iad.data.manifest import read_manifest, rows_of
 from iad.detectors import HYBRID, detector_class
@@ -93,6 +92,7 @@ def _say_forecast(method: str, detector: Detector[Any], good: Embeddings, apart:
     calibrating = apart or min(detector.most_calibrating or len(good), len(good))
     if not len(good) or (found := detector.outlook(good, calibrating + test)) is None:
         return
+    from iad.compute import available_memory
     from iad.pipeline.forecast import forecast, require_memory
 
     require_memory(found, available_memory())
