@@ -8,10 +8,12 @@ from __future__ import annotations
 
 import ctypes
 import os
+import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from iad.errors import IadError, unknown
@@ -138,6 +140,38 @@ def usable_cores() -> int:
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1
+
+
+def available_memory(system: Path = Path("/")) -> int | None:
+    """Bytes that this process may still use: of the machine and of its control group (Linux); None where neither says.
+
+    Args:
+        system: where `proc` and `sys/fs/cgroup` are.
+    """
+    info = _text(system / "proc/meminfo")
+    found = re.search(r"^MemAvailable:\s+(\d+) kB", info, re.MULTILINE)
+    limits = [int(found[1]) * 1024] if found else []
+    for group in _control_groups(system):
+        most, used = _text(group / "memory.max"), _text(group / "memory.current")
+        if most.strip().isdigit() and used.strip().isdigit():
+            cached = re.search(r"^inactive_file (\d+)", _text(group / "memory.stat"), re.MULTILINE)
+            limits.append(int(most) - int(used) + int(cached[1] if cached else 0))
+    return max(0, min(limits)) if limits else None
+
+
+def _control_groups(system: Path) -> Iterator[Path]:
+    """Those of version 2 that this process is in, the innermost first; as a container sees them, the root alone."""
+    top = system / "sys/fs/cgroup"
+    own = re.search(r"^0::/?(.*)$", _text(system / "proc/self/cgroup"), re.MULTILINE)
+    inside = top / (own[1] if own else "")
+    yield from (one for one in (inside, *inside.parents) if one == top or top in one.parents)
+
+
+def _text(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8")
+    except OSError:
+        return ""
 
 
 @contextmanager

@@ -11,6 +11,7 @@ import timm
 import torch
 
 from iad import compute
+from iad.compute import available_memory
 from iad.errors import IadError
 from tests.process_state import process_state, unusual_settings
 
@@ -128,6 +129,7 @@ KEPT = """
 import re, sys, torch
 from pathlib import Path
 from iad import compute
+from iad.compute import available_memory
 
 def private():
     return int(re.search(r"RssAnon:\\s+(\\d+)", Path("/proc/self/status").read_text())[1]) / 1024
@@ -144,3 +146,34 @@ print(private() - before)
 def test_a_stage_keeps_the_memory_of_a_tensor_for_the_next_one_and_a_library_call_does_not(call, kept):
     done = subprocess.run([sys.executable, "-c", KEPT, call], capture_output=True, text=True, check=True)
     assert (float(done.stdout) > 60) == kept  # MiB, of 64
+
+
+def system(folder, available_kb, **groups):
+    """A `/proc` and `/sys/fs/cgroup` of a process in the group `a/b`."""
+    (folder / "proc/self").mkdir(parents=True)
+    (folder / "proc/meminfo").write_text(f"MemTotal: 9999 kB\nMemAvailable:    {available_kb} kB\n")
+    (folder / "proc/self/cgroup").write_text("0::/a/b\n")
+    for name, (most, used, cached) in groups.items():
+        group = folder / "sys/fs/cgroup" / name.replace("_", "/")
+        group.mkdir(parents=True, exist_ok=True)
+        (group / "memory.max").write_text(f"{most}\n")
+        (group / "memory.current").write_text(f"{used}\n")
+        (group / "memory.stat").write_text(f"anon 5\ninactive_file {cached}\n")
+    return folder
+
+
+@pytest.mark.parametrize(
+    ("groups", "bytes_left"),
+    [
+        ({}, 500 * 1024),
+        ({"a_b": (100_000, 30_000, 2_000)}, 72_000),
+        ({"a_b": ("max", 30_000, 0), "a": (60_000, 50_000, 0)}, 10_000),
+        ({"a_b": (100_000, 130_000, 0)}, 0),
+    ],
+)
+def test_memory_is_what_the_machine_and_every_control_group_leave(tmp_path, groups, bytes_left):
+    assert available_memory(system(tmp_path, 500, **groups)) == bytes_left
+
+
+def test_memory_that_no_system_tells_of_is_unknown(tmp_path):
+    assert available_memory(tmp_path) is None

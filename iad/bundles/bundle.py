@@ -41,7 +41,7 @@ if TYPE_CHECKING:
     from iad.bundles.fitted import Fitted
     from iad.compute import Runtime
 
-FORMAT = 2
+FORMAT, OLDEST = 3, 2  # what is written; what is read still: format 3 adds what a detector has decided itself
 SUFFIX = ".iad"
 DETECTOR, CALIBRATION, WEIGHTS = "detector/", "calibration/", "weights/"  # before the names of arrays
 GRIDS = "pictures/grids"
@@ -146,10 +146,12 @@ def read_bundle(path: Path) -> tuple[Bundle, str]:
     content, arrays, digest = read_sealed(path, what="bundle", remedy=REMEDY)
     if "format" not in content:
         raise IadError(f"{path}: a fitted detector of a stage, but no bundle; {REMEDY}")
-    if (found := content["format"]) != FORMAT:
-        older = isinstance(found, int) and found < FORMAT
+    if (found := content["format"]) not in range(OLDEST, FORMAT + 1):
+        older = isinstance(found, int) and found < OLDEST
         then = f"an older iad wrote it, so {REMEDY}" if older else "update iad"
-        raise IadError(f"{path}: a bundle of format {found}, and this version reads format {FORMAT}; {then}")
+        raise IadError(
+            f"{path}: a bundle of format {found}, and this version reads formats {OLDEST} and {FORMAT}; {then}"
+        )
     with in_one_line(str(path)):
         return _bundle(content, arrays), digest
 

@@ -8,7 +8,7 @@ pictures join the detector, and the same ones calibrate.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
@@ -25,7 +25,7 @@ from iad.data.pictures import PictureFile
 from iad.decision.thresholds import is_anomalous, set_threshold
 from iad.detectors.base import Extendable
 from iad.detectors.calibrate import draw_pictures, left_out_scheme
-from iad.detectors.embeddings import Embeddings
+from iad.detectors.embeddings import PARTS, Embeddings
 from iad.errors import IadError
 from iad.options import flat
 from iad.report.overlay import red_scale
@@ -124,8 +124,9 @@ def add_pictures(predictor: Predictor, found: Sequence[PictureFile]) -> Added:
         embeddings = predictor.embed_good(np.array([given[row].pixels for row in rows]))
         scores = detector.predict(embeddings).pred_score
         more = detector.add(embeddings)
-    new = _added(bundle, pictures.take(rows), embeddings, detector)
-    joined = _part(bundle).join(new, detector.most_calibrating, detector.seed)
+    before = _recalled(_part(bundle), detector, more)
+    new = _added(bundle, pictures.take(rows), embeddings, detector, before.kept)
+    joined = before.join(new, detector.most_calibrating, detector.seed)
     after = _calibrated(bundle, predictor.fitted, more, joined, predictor.origin)
     looks = list(zip(_chosen(paths, rows), new.pictures.looks, strict=True))
     unlike = list(Likeness(bundle.pictures.looks).lines(looks).values())
@@ -135,11 +136,13 @@ def add_pictures(predictor: Predictor, found: Sequence[PictureFile]) -> Added:
     return Added(after, names, known, alike, suspects, again, unlike)
 
 
-def _added(bundle: Bundle, pictures: PictureSet, embeddings: Embeddings, detector: Extendable[Any]) -> Part:
+def _added(
+    bundle: Bundle, pictures: PictureSet, embeddings: Embeddings, detector: Extendable[Any], parts: Iterable[str]
+) -> Part:
     """New pictures, and a draw of them that calibrates, unless pictures that were set apart do."""
     drawn = draw_pictures(len(pictures), detector.most_calibrating, detector.seed)
     drawn = drawn[:0] if bundle.set_apart else drawn
-    kept = {name: np.asarray(getattr(embeddings, name))[drawn] for name in bundle.calibration.kept}
+    kept = {name: np.asarray(getattr(embeddings, name))[drawn] for name in parts}
     return Part(pictures, pictures.take(drawn), drawn, kept)
 
 
@@ -157,15 +160,19 @@ def merge_bundles(bundles: Mapping[str, Bundle], origin: str) -> Bundle:
     for name, other in others:
         require_same(first, other, first_name, name)
     (fitted, detector), *rest = (_opened(bundle, name) for name, bundle in bundles.items())
-    joined, taken, more = _part(first), _taken(first), []
+    taken, more, parts = _taken(first), [], [(_part(first), detector)]
     with in_one_line(origin):
         for (_, other), (_, theirs) in zip(others, rest, strict=True):
             part, stays = _part(other).without(taken)
             taken = taken + _taken(other)
-            joined = joined.join(part, detector.most_calibrating, detector.seed)
             if stays.any():
-                more.append(theirs if stays.all() else theirs.drop(stays))
+                theirs = theirs if stays.all() else theirs.drop(stays)
+                more.append(theirs)
+            parts.append((part, theirs))
         merged = detector.merge(more)
+        joined, *later = (_recalled(part, whose, merged) for part, whose in parts)
+        for part in later:
+            joined = joined.join(part, detector.most_calibrating, detector.seed)
     return _calibrated(first, fitted, merged, joined, origin)
 
 
@@ -247,6 +254,18 @@ def _calibrated(bundle: Bundle, fitted: Fitted, detector: Extendable[Any], part:
 def _part(bundle: Bundle) -> Part:
     found = bundle.calibration
     return Part(bundle.pictures, found.pictures, found.rows, found.kept)
+
+
+def _recalled(part: Part, detector: Extendable[Any], after: Extendable[Any]) -> Part:
+    """The part with what its own detector recalls of its calibrating pictures, where the one after has lost it."""
+    if part.kept or not len(part.rows) or after.recall(part.rows[:1]) is not None:
+        return part
+    found = detector.recall(part.rows)
+    return part if found is None else replace(part, kept=_arrays(found))
+
+
+def _arrays(embeddings: Embeddings) -> dict[str, np.ndarray]:
+    return {name: np.asarray(array) for name in PARTS if (array := getattr(embeddings, name)) is not None}
 
 
 def _taken(bundle: Bundle) -> PictureSet:

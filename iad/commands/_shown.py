@@ -41,6 +41,7 @@ def bundle_lines(path: Path, bundle: Bundle, digest: str) -> Iterator[str]:
         ("bundle", f"{path} ({path.stat().st_size / 1e6:.1f} MB), method {bundle.method}"),
         ("detector", f"{values['detector']}: {_options(values['options'])}"),
         *(("member", f"{name}, {one['detector']}: {_options(one['options'])}") for name, one in _members(values)),
+        *_decided(values),
         ("pictures", f"{pictures}, {bundle.pictures.fingerprint()[:12]}"),
         ("taken", "; ".join(tell(bundle.pictures.looks) for tell in TOPICS.values())),
         ("input", f"{side} x {side} px"),
@@ -129,6 +130,14 @@ def entry_line(entry: Entry, *, json: bool = False) -> str:
 def _members(values: Mapping[str, Any]) -> Iterable[tuple[str, Mapping[str, Any]]]:
     members: Mapping[str, Mapping[str, Any]] = values["members"]
     return members.items()
+
+
+def _decided(values: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    """Options whose value a detector has chosen itself, and why."""
+    for whose, one in [("", values), *((f"{name}, ", one) for name, one in _members(values))]:
+        if decided := one["state"].get("decided"):
+            options = _options({name: value for name, value in decided.items() if name != "because"})
+            yield "decided", f"{whose}{options}: {decided['because']}"
 
 
 def _backbone(record: Mapping[str, Any], *, inside: bool) -> str:

@@ -61,6 +61,29 @@ class State:
     values: Mapping[str, Any] = field(default_factory=dict)
 
 
+@dataclass(frozen=True)
+class Outlook:
+    """What fitting and scoring will take, from counts alone.
+
+    Attributes:
+        what: is compared with what, for a person to read.
+        decided: what the detector decides itself, and why; empty where it decides nothing.
+        gib: of memory, at most, beside what a stage takes anyway.
+        products: multiplications, at most.
+        smaller: option that limits the memory, in GiB.
+        limit: how many GiB it allows for each that are taken.
+        advice: what to change for less time.
+    """
+
+    what: str
+    decided: str
+    gib: float
+    products: float
+    smaller: str
+    limit: float
+    advice: str
+
+
 class Detector(ABC, Generic[OptionsT]):
     """A method: `fit` it to good pictures, ask it to `predict`, keep its `state`, `load` it elsewhere.
 
@@ -138,6 +161,10 @@ class Detector(ABC, Generic[OptionsT]):
         Raises:
             IadError: naming them.
         """
+
+    def outlook(self, good: Embeddings, pictures: int) -> Outlook | None:  # noqa: ARG002  # most are soon done
+        """What it will take to fit to these pictures and to score so many; None where that is soon done anyway."""
+        return None
 
     def remarks(self) -> list[str]:
         """Lines for the person who waits, about what was learned."""

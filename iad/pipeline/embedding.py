@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import math
+import shutil
+import time
 from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
@@ -18,9 +21,11 @@ from iad.features import Backbone
 from iad.features.embedder import Embedder
 from iad.features.embeddings import TYPES, Part
 from iad.io import new_array, open_array, write_json
+from iad.pipeline.disk import disk_line, require_disk
 from iad.progress import say
 from iad.words import counted
 
+MANY = 1000  # pictures or tiles, below which no time is measured
 FILES: dict[Part, str] = {
     "pooled": paths.FEATURES, "patches": paths.PATCHES, "contributions": paths.CONTRIBUTIONS,
 }  # fmt: skip
@@ -41,12 +46,13 @@ def embed_pictures(params: Params, options: Backbone, folder: Path, *, section: 
     chosen = params.compute
     runtime = start(device=chosen.device, precision=chosen.precision, threads=chosen.threads)
     images, manifest = open_array(paths.IMAGES), read_manifest(paths.MANIFEST)
+    stage = ": ".join(folder.relative_to(paths.STAGES).parts)
     with connected(chosen.engine, threads=chosen.threads) as engine:
         if engine is not None:
             runtime = replace(runtime, threads=engine.threads)
         embedder = Embedder(options, images.shape[1], batch_size=chosen.batch_size, runtime=runtime, section=section)
+        _say_forecast(stage, embedder, images, len(rows_of(manifest, "train")))
         write_embeddings(embedder, images, manifest, folder, engine)
-    stage = ": ".join(folder.relative_to(paths.STAGES).parts)
     say(f"{stage}: {_made(embedder, len(images), len(rows_of(manifest, 'train')))}")
 
 
@@ -82,6 +88,35 @@ def write_embeddings(
         (folder / FILES[part]).unlink(missing_ok=True)
     of_run = {"runtime": embedder.runtime.record(), "pictures": fingerprint(manifest)}
     write_json(folder / paths.BACKBONE_RECORD, embedder.record() | of_run)
+
+
+def bytes_on_disk(embedder: Embedder, pictures: int, train: int) -> int:
+    """What the embeddings of so many pictures take, so many of which have rotated and flipped copies in the bank."""
+    sizes = {part: math.prod(embedder.shapes[part]) * np.dtype(TYPES[part]).itemsize for part in embedder.parts}
+    return pictures * sum(sizes.values()) + train * _copies(embedder) * sizes.get("patches", 0)
+
+
+def _say_forecast(stage: str, embedder: Embedder, images: np.ndarray, train: int) -> None:
+    """Refuse what the disk cannot hold, and tell what takes long; files of an earlier run stay until the end."""
+    needed = bytes_on_disk(embedder, len(images), train)
+    paths.STAGES.mkdir(parents=True, exist_ok=True)
+    what, free = f"{stage}: {counted(len(images), 'picture')}", shutil.disk_usage(paths.STAGES).free
+    section = stage.removeprefix("extract_").replace("extract: ", "backbones.")
+    advice = f"fewer {section}.patches.layers, or {section}.attribution = false, take less"
+    require_disk(what, needed, free, f"{advice}, or free some space")
+    if len(images) * embedder.tiles.count >= MANY:
+        seconds = (len(images) + train * _copies(embedder)) * _seconds_each(embedder, images)
+        if line := disk_line(what, needed, free, seconds, advice):
+            say(line)
+
+
+def _seconds_each(embedder: Embedder, images: np.ndarray) -> float:
+    """Time that a picture takes about, from a batch of them."""
+    some = images[: -(-embedder.batch_size // embedder.tiles.count)]
+    for _ in range(2):  # the first one sets up kernels
+        begin = time.perf_counter()
+        embedder.embed(some)
+    return (time.perf_counter() - begin) / len(some)
 
 
 def _write_augmented(

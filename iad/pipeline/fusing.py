@@ -19,10 +19,11 @@ from iad.detectors.calibrate import common_pictures, of_members, places_of
 from iad.detectors.hybrid import Options
 from iad.detectors.hybrid.detector import Detector as Hybrid
 from iad.errors import IadError, unknown
-from iad.io import open_array, read_json, read_table, write_json, write_table
-from iad.pipeline.scoring import write_maps, write_scores
+from iad.io import new_array, open_array, read_json, read_table, write_json, write_table
+from iad.pipeline.scoring import write_scores
 from iad.progress import say
 
+BLOCK = 256  # pictures whose maps are fused at once
 FILES = {paths.CALIBRATION_SCORES: paths.CALIBRATION_MAPS, paths.TEST_SCORES: paths.TEST_MAPS}
 """Tables of scores, and the maps that belong to their rows."""
 
@@ -45,13 +46,9 @@ def align_members(params: Params, name: str) -> None:
     for file, found in said.items():
         ids = _common(file, {member: image_ids for member, (image_ids, _) in found.items()})
         rows = {member: places_of(own, ids, str(paths.SCORE / member / file)) for member, (own, _) in found.items()}
-        scores, maps = hybrid.evidence({member: found[member][1].take(rows[member]) for member in members})
+        scores = _write_evidence(hybrid, {member: found[member][1] for member in members}, rows, folder / FILES[file])
         columns = {f"{paths.EVIDENCE}{member}": scores[place] for place, member in enumerate(members)}
         write_table(folder / file, pd.DataFrame({"image_id": ids} | columns))
-        if maps is None:
-            (folder / FILES[file]).unlink(missing_ok=True)
-        else:
-            write_maps(folder / FILES[file], maps)
         counts.append(len(ids))
     write_json(folder / paths.ALIGNMENT, {member: _alignment(hybrid, member) for member in members})
     say(f"align: {name}: {' + '.join(members)} on {counts[0]} calibration and {counts[1]} test pictures")
@@ -88,6 +85,29 @@ def score_hybrid(params: Params, method: str) -> None:
     write_json(paths.SCORE / method / paths.PROVENANCE, {"method": method, "reads": spec.reads, **parts})
 
 
+def _write_evidence(
+    hybrid: Hybrid, said: Mapping[str, Prediction], rows: Mapping[str, np.ndarray], path: Path
+) -> np.ndarray:
+    """Write the maps of chosen rows of every member as evidence, if there are any; scores as evidence `(members, K)`.
+
+    Maps of a few pictures at a time are in memory.
+    """
+    count = len(next(iter(rows.values())))
+    if not hybrid.map_tails:
+        path.unlink(missing_ok=True)
+        return hybrid.evidence({member: Prediction(said[member].pred_score[rows[member]]) for member in said})[0]
+    grids = [maps.shape[1:] for one in said.values() if (maps := one.anomaly_map) is not None]
+    shape = (len(said), count, *(max(sides) for sides in zip(*grids, strict=True)))
+    scores = np.empty((len(said), count))
+    with new_array(path, shape, np.float32) as array:
+        for start in range(0, count, BLOCK):
+            some = slice(start, start + BLOCK)
+            scores[:, some], array[:, some] = hybrid.evidence(
+                {name: said[name].take(rows[name][some]) for name in said}
+            )
+    return scores
+
+
 def _said(member: str, file: str) -> tuple[np.ndarray, Prediction]:
     """Ids of the pictures in one of a member's tables, and what it said of them."""
     table, maps = read_table(paths.SCORE / member / file), paths.SCORE / member / FILES[file]
@@ -122,4 +142,10 @@ def _scales(record: Mapping[str, Any]) -> State:
 def _fused(hybrid: Hybrid, source: Path, file: str) -> tuple[np.ndarray, Prediction]:
     table, maps = read_table(source / file), source / FILES[file]
     scores = np.stack([np.asarray(table[f"{paths.EVIDENCE}{member}"]) for member in hybrid.options.members])
-    return np.asarray(table["image_id"]), hybrid.fuse(scores, open_array(maps) if maps.is_file() else None)
+    found = open_array(maps) if maps.is_file() else None
+    parts = [  # in float64 only a few at a time
+        hybrid.fuse(scores[:, some], None if found is None else found[:, some])
+        for some in (slice(start, start + BLOCK) for start in range(0, max(1, scores.shape[1]), BLOCK))
+    ]
+    fused = None if found is None else np.concatenate([part.anomaly_map for part in parts])
+    return np.asarray(table["image_id"]), Prediction(np.concatenate([part.pred_score for part in parts]), fused)

@@ -81,7 +81,7 @@ def _score(params: Params, method: str) -> None:
     unfitted, good = _unfitted(params, method, record), good_embeddings(spec.reads, embeddings, train)
     if (trained := read_trained(spec.reads, ids[train])) is not None:
         unfitted.resume(trained)
-    _say_forecast(unfitted, good, len(apart), len(test))
+    _say_forecast(method, unfitted, good, len(apart), len(test))
     fitted = _fit(method, spec, unfitted, good, calibrated_apart=len(apart) > 0)
     with connected(params.compute.engine, threads=params.compute.threads) as engine:
         ask = _asker(fitted, engine)
@@ -92,14 +92,16 @@ def _score(params: Params, method: str) -> None:
     _write_provenance(params, method, fitted.detector, found, record)
 
 
-def _say_forecast(detector: Detector[Any], good: Embeddings, apart: int, test: int) -> None:
-    if detector.takes != "patches":
-        return
-    from iad.pipeline.forecast import forecast
-
+def _say_forecast(method: str, detector: Detector[Any], good: Embeddings, apart: int, test: int) -> None:
     calibrating = apart or min(detector.most_calibrating or len(good), len(good))
-    if line := forecast(good, calibrating + test, detector.options.coreset_sampling_ratio):
-        say(f"score: {line}")
+    if not len(good) or (found := detector.outlook(good, calibrating + test)) is None:
+        return
+    from iad.compute import available_memory
+    from iad.pipeline.forecast import forecast, require_memory
+
+    require_memory(found, available_memory())
+    if line := forecast(found):
+        say(f"score: {method}: {line}")
 
 
 def _fit(

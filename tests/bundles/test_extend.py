@@ -208,6 +208,20 @@ def test_a_coreset_is_chosen_again_from_what_was_kept_and_all_that_is_new(files)
     np.testing.assert_array_equal(after.packed[1]["rows"], np.sort(pool[chosen]))
 
 
+def test_a_bundle_that_grows_beyond_its_budget_keeps_what_it_needs_to_grow_on(files):
+    budget = {"coreset_sampling_ratio": "auto", "max_bank_gib": 50 * 4 * 4 / 2**30}  # 50 patches of 4 features
+    whole = bundle_of(range(6), **budget)
+    grown, both = added(whole, range(6, 10), files), merged(whole, bundle_of(range(6, 10), **budget))
+    for after in (grown, both):
+        assert (dict(whole.calibration.kept), set(after.calibration.kept)) == ({}, {"patches"})
+        assert len(after.packed[1]["rows"]) == 50  # of 60
+        calibrating = numbers_of(after.calibration.pictures)
+        np.testing.assert_array_equal(after.calibration.kept["patches"], PATCHES[calibrating])
+        check(after)
+    same(grown, both)
+    check(added(grown, range(10, 12), files))
+
+
 def test_a_merge_of_coresets_keeps_the_patches_of_both():
     first, second = (bundle_of(part, keep=True, coreset_sampling_ratio=0.3) for part in (range(6), range(6, 12)))
     both = merged(first, second)

@@ -32,6 +32,7 @@ from iad.words import counted
 
 TAIL_SHARE = 0.2  # of the pictures, behind the scale of scores
 MAP_TAIL_SHARE = 0.01  # of the places of all good maps: a map is judged by few of its places
+BLOCK = 2**20  # values looked at together
 
 
 @dataclass(frozen=True)
@@ -74,15 +75,18 @@ def fit_tail(values: np.ndarray, share: float, origin: str) -> GoodTail:
     >>> fit_tail(np.arange(10.0), 0.2, "vit")  # above 7 are 8 and 9
     GoodTail(start=7.0, excess=1.5, share=0.2)
     """
-    flat = values.reshape(-1).astype(np.float64)
+    flat = values.reshape(-1)
     if len(flat) < 2:
         raise IadError(
             f"{origin}: {counted(len(flat), 'value')} of good pictures, too few for a scale; add good pictures"
         )
-    if not np.isfinite(flat).all():
-        raise IadError(f"{origin}: a score of a good picture is not finite; run `dvc repro` to write it again")
     count = min(max(1, round(share * len(flat))), len(flat) - 1)
-    highest = np.partition(flat, len(flat) - count - 1)[-count - 1 :]
+    highest = np.empty(0)
+    for first in range(0, len(flat), BLOCK):  # maps of many pictures in float64 would fill the memory
+        block = flat[first : first + BLOCK].astype(np.float64)
+        if not np.isfinite(block).all():
+            raise IadError(f"{origin}: a score of a good picture is not finite; run `dvc repro` to write it again")
+        highest = _highest(np.concatenate([highest, block]) if first else block, count + 1)
     start = float(highest.min())
     excess = float((highest - start).sum() / count)
     if excess == 0:
@@ -136,6 +140,10 @@ def enlarge(maps: np.ndarray, rows: np.ndarray, columns: np.ndarray) -> np.ndarr
     [[[0.0, 1.0, 3.0, 4.0]]]
     """
     return np.asarray(rows @ maps.astype(np.float32) @ columns.T)
+
+
+def _highest(values: np.ndarray, count: int) -> np.ndarray:
+    return values if len(values) < count else np.partition(values, len(values) - count)[-count:]
 
 
 def _mean(evidence: np.ndarray, weights: np.ndarray) -> np.ndarray:

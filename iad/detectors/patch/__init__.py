@@ -1,10 +1,25 @@
 """Distance of patch embeddings to a memory bank of those of good pictures (PatchCore, AnomalyDINO)."""
 
-from typing import Annotated, ClassVar, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
-from pydantic import Field
+from pydantic import BeforeValidator, Field
 
 from iad.options import Count, DetectorOptions
+
+Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+
+
+def _share_or_auto(value: Any) -> Any:
+    try:
+        share = 1.0 if value == "auto" else float(value)
+    except (TypeError, ValueError):
+        share = 0.0
+    if not 0 < share <= 1:
+        raise ValueError("should be a share above 0 and up to 1, or auto")
+    return value
+
+
+ShareOrAuto = Annotated[float | Literal["auto"], BeforeValidator(_share_or_auto)]
 
 
 class Options(DetectorOptions):
@@ -13,8 +28,12 @@ class Options(DetectorOptions):
     section: ClassVar[str] = "patch"
 
     k: Count = Field(1, description="nearest patches of the bank whose mean distance counts (num_neighbors)")
-    coreset_sampling_ratio: Annotated[float, Field(gt=0, le=1)] = Field(
-        1.0, description="share of the patches that the bank keeps; below 1 by greedy k-centre, as PatchCore does"
+    coreset_sampling_ratio: ShareOrAuto = Field(
+        "auto", description="share of the patches that the bank keeps, by greedy k-centre; auto: all that budgets allow"
+    )
+    max_bank_gib: Positive = Field(2.0, description="auto: memory of the bank")
+    max_search_minutes: Positive = Field(
+        90.0, description="auto: time to choose the bank and to compare as many pictures with it; docs/patches.md"
     )
     aggregate: Literal["max", "top", "reweighted"] = Field(
         "top",

@@ -10,7 +10,8 @@ Within a pool, centres are chosen from distances among its own rows. When none o
 are compared with the new centres in one matrix product, and the next pool is made. That product, in float32, gives
 upper limits; choices are made from distances in float64.
 
-The bank is only ever read in chunks, so it may be larger than the memory: what is kept of every row is 16 bytes.
+The bank is only ever read in chunks, so it may be larger than the memory: what is kept of every row is 16 bytes, and of
+every centre its vector in float32.
 """
 
 from __future__ import annotations
@@ -61,7 +62,7 @@ def greedy_coreset(bank: np.ndarray | PatchView, count: int, *, seed: int = 0, d
     new = np.random.default_rng(seed).integers(view.rows, size=1)
     chosen, left = [new], count - 1
     with bar("coreset", count, unit=" patches") as shown, full_precision(device) as dtype:
-        selection = _Selection(view, torch.device(device), dtype)
+        selection = _Selection(view, count, torch.device(device), dtype)
         shown.update(1)
         while left and len(new):
             selection.add(torch.from_numpy(new))
@@ -81,7 +82,7 @@ def _as_view(bank: np.ndarray) -> PatchView:
 class _Selection:
     """A bank, its centres so far, and an upper limit of every row's squared distance to the nearest of them."""
 
-    def __init__(self, view: PatchView, device: torch.device, dtype: torch.dtype) -> None:
+    def __init__(self, view: PatchView, most: int, device: torch.device, dtype: torch.dtype) -> None:
         self.view, self.device, self.dtype = view, device, dtype  # dtype: of the products with all rows
         self.size, self.dimensions = view.rows, view.shape[3]
         # results go to memory made before: small ones, kept between large ones that are freed, would hinder their reuse
@@ -93,8 +94,8 @@ class _Selection:
         self.mean = (sums.sum(0) / self.size).float()
         for start, rows in self._chunks():
             torch.sum((rows.double() - self.mean).square_(), 1, out=self.squared[start : start + CHUNK])
-        # centres and pools are compared less the mean, in float64
-        self.centres = torch.empty(0, self.dimensions, dtype=torch.float64, device=device)
+        self.centres = torch.empty(most, self.dimensions, dtype=torch.float32, device=device)
+        self.count = 0  # of centres so far
         self.limit = torch.full((self.size,), torch.inf, dtype=torch.float64, device=device)
 
     def add(self, rows: torch.Tensor) -> None:
@@ -105,7 +106,8 @@ class _Selection:
         """
         new = self.view.take(rows).to(self.device)
         rows = rows.to(self.device)
-        self.centres = torch.cat([self.centres, new.double() - self.mean])
+        self.centres[self.count : self.count + len(rows)] = new
+        self.count += len(rows)
         error = ROUNDING * (self.dimensions + 8)  # 2 g
         halved = (self.squared[rows] * (0.5 + error / 2)).to(self.dtype)
         columns = (new - self.mean).T.contiguous().to(self.dtype)
@@ -124,9 +126,10 @@ class _Selection:
                 return np.empty(0, dtype=np.int64)
             pool = top.indices[:POOL].sort().values
             outside = float(top.values[POOL]) if len(top.values) > POOL else -1.0
+            # pools and centres are compared less the mean, in float64
             vectors = self.view.take(pool.cpu()).to(self.device).double() - self.mean
-            parts = torch.split(self.centres, CENTRES)
-            nearest = torch.stack([_squared(vectors, part).amin(1) for part in parts]).amin(0)
+            parts = torch.split(self.centres[: self.count], CENTRES)
+            nearest = torch.stack([_squared(vectors, part.double() - self.mean).amin(1) for part in parts]).amin(0)
             nearest[self.limit[pool] == 0] = 0
             self.limit[pool] = nearest
             left = nearest > 0

@@ -6,19 +6,28 @@ PatchCore (Roth et al., CVPR 2022, arXiv 2106.08265) keeps a coreset of the patc
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any, ClassVar, Self, TypeAlias
+from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 import numpy as np
 
-from iad.detectors.base import Extendable, Prediction, State
+from iad.detectors.base import Extendable, Outlook, Prediction, State
 from iad.detectors.embeddings import Embeddings, Takes, required
 from iad.detectors.patch import Options
+from iad.detectors.patch.budget import Share, outlook, share_of, share_of_joined
 from iad.detectors.patch.coreset import greedy_coreset
 from iad.detectors.patch.foreground import Foreground, fit_foreground, masks_of_good
 from iad.detectors.patch.memory_bank import MemoryBank, coreset_size
-from iad.detectors.patch.pictures import Kind, kind_of, naming_pictures, require_like, view_of
+from iad.detectors.patch.parts import Part, joined
+from iad.detectors.patch.pictures import (
+    Kind,
+    counts_of,
+    kind_of,
+    naming_pictures,
+    require_like,
+    too_few,
+    view_of,
+)
 from iad.detectors.patch.scores import predict
 from iad.errors import IadError
 
@@ -26,15 +35,12 @@ if TYPE_CHECKING:
     from iad.compute import Runtime
 
 
-Part: TypeAlias = tuple[np.ndarray, np.ndarray, int]
-"""Patches kept `(R, D)`, where each was among those of its pictures, int64 `(R,)`, and the number of pictures."""
-
-
 class Detector(Extendable[Options]):
     """The score is the mean of the largest distances of a picture's patches to their nearest good patches.
 
     Attributes:
         bank: the patches kept.
+        share: which part of all patches that is, and why; until it is fitted, what the options say.
         foreground: what shows the object; None: every patch counts.
         pictures: how many good pictures it was fitted to.
         versions: how often the bank holds each: 1, or more with rotated and flipped copies, which follow its own
@@ -53,6 +59,10 @@ class Detector(Extendable[Options]):
     dtype: np.dtype[Any]
     shown: float = 1.0  # share of the good pictures' patches that show the object
 
+    def __init__(self, options: Options, *, seed: int = 0, runtime: Runtime | None = None) -> None:
+        super().__init__(options, seed=seed, runtime=runtime)
+        self.share = Share.asked(options)
+
     def fit(self, good: Embeddings | np.ndarray, *, calibrated_apart: bool = False) -> Self:  # noqa: ARG002
         """Keep patches of good pictures, float16 or float32 `(N, h, w, D)`, and return itself.
 
@@ -66,10 +76,9 @@ class Detector(Extendable[Options]):
         given = Embeddings.of(good)
         patches = required(given.patches, "patch embeddings")
         view = view_of(given)
+        self.share = share_of(counts_of(kind_of(given), len(view)), self.options)
         with naming_pictures(given):
-            self.bank = MemoryBank(
-                view, coreset_sampling_ratio=self.options.coreset_sampling_ratio, seed=self.seed, device=self._device
-            )
+            self.bank = MemoryBank(view, coreset_sampling_ratio=self.share.ratio, seed=self.seed, device=self._device)
         height, width, self.versions, _ = kind_of(given)
         self.pictures, self.grid, self.dtype = len(view), (height, width), patches.dtype
         if self.options.foreground != "none":
@@ -85,6 +94,10 @@ class Detector(Extendable[Options]):
         """
         if self.foreground is not None:
             masks_of_good(self.foreground, good)
+
+    def outlook(self, good: Embeddings, pictures: int) -> Outlook:
+        """What the bank takes, and comparing so many pictures with it."""
+        return outlook(counts_of(kind_of(good), len(good)), self.options, pictures)
 
     def remarks(self) -> list[str]:
         """How much of the pictures counts, where a foreground was learned."""
@@ -119,10 +132,10 @@ class Detector(Extendable[Options]):
 
     def state(self) -> State:
         """The patches kept, where each was, and what shows the object."""
-        arrays = {"patches": self._patches(), "rows": self.bank.rows}
+        arrays = {"patches": self._part().patches, "rows": self.bank.rows}
         values: dict[str, Any] = {
             "pictures": self.pictures, "versions": self.versions, "grid": list(self.grid), "shown": self.shown,
-            "foreground": None,
+            "foreground": None, **self.share.record(),
         }  # fmt: skip
         if self.foreground is not None:
             arrays["foreground.direction"] = self.foreground.direction
@@ -140,17 +153,17 @@ class Detector(Extendable[Options]):
         """
         made, values = cls(options, seed=seed, runtime=runtime), state.values
         made.versions, made.grid = int(values["versions"]), (int(values["grid"][0]), int(values["grid"][1]))
-        made.shown = float(values["shown"])
+        made.shown, made.share = float(values["shown"]), Share.kept(options, values)
         if values["foreground"] is not None:
             made.foreground = Foreground(state.arrays["foreground.direction"], **values["foreground"])
-        made = made._keep(state.arrays["patches"], state.arrays["rows"], int(values["pictures"]))
+        made = made._keep(Part(state.arrays["patches"], state.arrays["rows"], int(values["pictures"])))
         if made.bank.rows[-1] >= (most := made.pictures * made._per_picture):
             raise IadError(f"patch: a patch with number {made.bank.rows[-1]}, of {most}; fit the method again")
         return made
 
     def record(self) -> dict[str, Any]:
-        """How many patches the bank holds."""
-        return {"bank": len(self.bank.rows)}
+        """How many patches the bank holds, and why so many where the detector has decided it."""
+        return {"bank": len(self.bank.rows), **self.share.record()}
 
     @property
     def leaves_one_out(self) -> bool:
@@ -183,6 +196,8 @@ class Detector(Extendable[Options]):
     def add(self, good: Embeddings) -> Self:
         """The same with more good pictures; a coreset is chosen again from what was kept and what is new.
 
+        Where the share of patches is auto, it is decided again, so that a whole bank may become a coreset.
+
         Raises:
             IadError: if their patches are of another kind, or a value is not finite.
 
@@ -194,7 +209,8 @@ class Detector(Extendable[Options]):
         require_like(kind_of(good), self._kind)
         new = view_of(good)
         with naming_pictures(good):
-            return self._joined([self._part(), (new.gather().astype(self.dtype), np.arange(new.rows), len(new))])
+            part = Part(new.gather().astype(self.dtype), np.arange(new.rows), len(new))
+            return self._joined([self._part(), part], [self.share, Share(1.0)])
 
     def merge(self, others: Sequence[Self]) -> Self:
         """The same with the good pictures of all; coresets of one ratio keep all their patches.
@@ -204,14 +220,13 @@ class Detector(Extendable[Options]):
         """
         for other in others:
             require_like(other._kind, self._kind)
-        return self._joined([self._part(), *(other._part() for other in others)])
+        every = [self, *others]
+        return self._joined([one._part() for one in every], [one.share for one in every])
 
     def drop(self, keep: np.ndarray) -> Self:
         """The same without some pictures."""
-        picture, inside = np.divmod(self.bank.rows, self._per_picture)
-        stays, number = keep[picture], np.cumsum(keep) - 1
-        rows = number[picture[stays]] * self._per_picture + inside[stays]
-        return self._like(self._patches()[stays], rows, int(keep.sum()))
+        left = self._part().without(keep, self._per_picture)
+        return self._like(left, self._share_of(left.pictures, [self.share]))
 
     def recall(self, rows: np.ndarray) -> Embeddings | None:
         """Patches of pictures in the bank; None of a coreset, which has lost most of them.
@@ -224,8 +239,9 @@ class Detector(Extendable[Options]):
         """
         if not self._whole:
             return None
-        whole = self._patches().reshape(self.pictures, self.versions, *self.grid, -1)
-        return Embeddings(patches=whole[rows, 0])
+        own = rows[:, None] * self._per_picture + np.arange(self.grid[0] * self.grid[1])  # of no copies
+        found = self.bank.patches(own.ravel(), dtype=self.dtype)
+        return Embeddings(patches=found.reshape(len(rows), *self.grid, -1))
 
     @property
     def _kind(self) -> Kind:
@@ -237,7 +253,7 @@ class Detector(Extendable[Options]):
 
     @property
     def _whole(self) -> bool:
-        return self.options.coreset_sampling_ratio == 1
+        return self.share.ratio == 1
 
     @property
     def _masks(self) -> bool:
@@ -248,50 +264,35 @@ class Detector(Extendable[Options]):
         return "cpu" if self.runtime is None else self.runtime.float64_device
 
     def _require_neighbors(self, leave_out: np.ndarray | None) -> None:
-        k, whose, own, out = self.options.k, "", [0], leave_out is not None
-        if leave_out is not None:
-            whose, own = "other ", np.diff(self.bank.rows_of(leave_out)).ravel().tolist() or [0]
-        left = len(self.bank.rows) - max(own)
-        if left >= k:
-            return
-        ways = [f"set patch.k to {left} or less"] if left else []
-        if not self._whole and (self.pictures - out) * self._per_picture >= k:
-            ways.append("raise patch.coreset_sampling_ratio to 1")
-        share = self.options.coreset_sampling_ratio * self._per_picture  # of a coreset, the one left out may have all
-        enough = math.ceil((k + out * self._per_picture) / share)
-        raise IadError(
-            f"patch.k = {k}, but only {left} patches of {whose}good pictures are there to compare with; "
-            f"{', or '.join([*ways, f'add good pictures: {enough} are enough'])}"
-        )
-
-    def _patches(self) -> np.ndarray:
-        return self.bank.search.vectors(np.arange(len(self.bank.rows))).astype(self.dtype)
+        own = [0] if leave_out is None else np.diff(self.bank.rows_of(leave_out)).ravel().tolist() or [0]
+        if (left := len(self.bank.rows) - max(own)) < (k := self.options.k):
+            bank = counts_of(self._kind, self.pictures)
+            raise too_few(k, left, bank, self.share.ratio, leave_out=leave_out is not None)
 
     def _part(self) -> Part:
-        return self._patches(), self.bank.rows, self.pictures
+        return Part(self.bank.patches(dtype=self.dtype), self.bank.rows, self.pictures)
 
-    def _joined(self, parts: Sequence[Part]) -> Self:
-        before = np.cumsum([0, *(pictures for _, _, pictures in parts)])
-        allowed = sum(
-            coreset_size(pictures * self._per_picture, self.options.coreset_sampling_ratio) for _, _, pictures in parts
-        )
-        patches = np.concatenate([part for part, _, _ in parts])
-        shifted = [part + first * self._per_picture for (_, part, _), first in zip(parts, before[:-1], strict=True)]
-        rows = np.concatenate(shifted)
-        if len(rows) > allowed:
-            kept = np.sort(greedy_coreset(patches, allowed, seed=self.seed, device=self._device))
-            patches, rows = patches[kept], rows[kept]
-        return self._like(patches, rows, int(before[-1]))
+    def _joined(self, parts: Sequence[Part], shares: Sequence[Share]) -> Self:
+        part = joined(parts, self._per_picture)
+        share = self._share_of(part.pictures, shares)
+        # as many as each part keeps by itself, so that coresets of a ratio that was asked for stay whole
+        allowed = sum(coreset_size(one.pictures * self._per_picture, share.ratio) for one in parts)
+        if len(part.rows) > allowed:
+            part = part.only(np.sort(greedy_coreset(part.patches, allowed, seed=self.seed, device=self._device)))
+        return self._like(part, share)
 
-    def _like(self, patches: np.ndarray, rows: np.ndarray, pictures: int) -> Self:
-        if not pictures:
+    def _share_of(self, pictures: int, parts: Sequence[Share]) -> Share:
+        return share_of_joined(counts_of(self._kind, pictures), self.options, parts)
+
+    def _like(self, part: Part, share: Share) -> Self:
+        if not part.pictures:
             raise IadError("patch: no good picture would be left in the memory bank; keep one at least")
         made = self.unfitted()
-        made.versions, made.grid = self.versions, self.grid
+        made.share, made.versions, made.grid = share, self.versions, self.grid
         made.foreground, made.shown = self.foreground, self.shown
-        return made._keep(patches, rows, pictures)
+        return made._keep(part)
 
-    def _keep(self, patches: np.ndarray, rows: np.ndarray, pictures: int) -> Self:
-        self.dtype, self.pictures = patches.dtype, pictures
-        self.bank = MemoryBank.of_rows(patches, rows, per_picture=self._per_picture, device=self._device)
+    def _keep(self, part: Part) -> Self:
+        self.dtype, self.pictures = part.patches.dtype, part.pictures
+        self.bank = MemoryBank.of_rows(part.patches, part.rows, per_picture=self._per_picture, device=self._device)
         return self

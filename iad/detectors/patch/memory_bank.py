@@ -6,6 +6,8 @@ distance of each patch to its nearest good ones makes the anomaly map, and the m
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 
 from iad.detectors.patch.coreset import greedy_coreset
@@ -15,6 +17,7 @@ from iad.neighbors.patch_view import PatchView
 from iad.neighbors.rows import Rows
 from iad.progress import bar
 
+COPIED = 8192  # rows copied at once
 SUPPORT = 9  # rows that PatchCore's reweighting looks at
 
 
@@ -146,6 +149,18 @@ class MemoryBank:
             others = np.linalg.norm(self.search.vectors(support[0]).astype(np.float64) - patch, axis=1)
             scores[number] = _weight(distance[0, 0], others) * distance[0, 0]
         return scores
+
+    def patches(self, rows: np.ndarray | None = None, *, dtype: np.dtype[Any]) -> np.ndarray:
+        """Patches kept, by int64 `(n,)`; None for all. A copy `(n, D)` of this type.
+
+        >>> MemoryBank(np.float32([[[[1], [2]]]])).patches(np.array([1]), dtype=np.dtype(np.float16)).tolist()
+        [[2.0]]
+        """
+        rows = np.arange(len(self.rows)) if rows is None else rows
+        found = np.empty((len(rows), self.search.bank.shape[1]), dtype)
+        for start in range(0, len(rows), COPIED):  # the whole bank in float32 would be there twice
+            found[start : start + COPIED] = self.search.vectors(rows[start : start + COPIED])
+        return found
 
     def rows_of(self, pictures: np.ndarray) -> np.ndarray:
         """Which rows of the bank, from the first up to but without the second, are patches of pictures, int64 `(M,)`.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TypeAlias
@@ -9,6 +10,7 @@ from typing import TypeAlias
 import numpy as np
 
 from iad.detectors.embeddings import Embeddings, required
+from iad.detectors.patch.budget import Counts
 from iad.errors import IadError
 from iad.neighbors.patch_view import PatchView
 from iad.neighbors.rows import RowView
@@ -45,6 +47,34 @@ def require_like(kind: Kind, bank: Kind) -> None:
             f"patch: pictures of {new} do not join a memory bank of {own}; extract all of them with the same options "
             "of `patches`, by the same backbone"
         )
+
+
+def counts_of(kind: Kind, pictures: int) -> Counts:
+    """What a bank of so many pictures of a kind is made of, in numbers.
+
+    >>> counts_of((4, 5, 2, 8), 3).rows
+    120
+    """
+    height, width, versions, features = kind
+    return Counts(pictures, height * width, versions, features)
+
+
+def too_few(k: int, left: int, counts: Counts, ratio: float, *, leave_out: bool) -> IadError:
+    """The refusal of `left` patches to compare with, fewer than k, of a bank that keeps this ratio of `counts`.
+
+    >>> print(too_few(5, 4, Counts(1, 4, 1, 8), 1.0, leave_out=False))
+    patch.k = 5, but only 4 patches of good pictures are there to compare with; set patch.k to 4 or less, or add ...
+    """
+    per_picture = counts.patches * counts.versions
+    ways = [f"set patch.k to {left} or less"] if left else []
+    if ratio < 1 and (counts.pictures - leave_out) * per_picture >= k:
+        ways.append("raise patch.coreset_sampling_ratio to 1")
+    share = ratio * per_picture  # of a coreset, the one left out may have all
+    enough = math.ceil((k + leave_out * per_picture) / share)
+    return IadError(
+        f"patch.k = {k}, but only {left} patches of {'other ' if leave_out else ''}good pictures are there to compare "
+        f"with; {', or '.join([*ways, f'add good pictures: {enough} are enough'])}"
+    )
 
 
 def view_of(pictures: Embeddings) -> PatchView:

@@ -7,6 +7,7 @@ from iad.compute import Runtime
 from iad.detectors.embeddings import Embeddings
 from iad.detectors.patch import Options
 from iad.detectors.patch import detector as module
+from iad.detectors.patch.budget import RATE
 from iad.detectors.patch.coreset import greedy_coreset
 from iad.detectors.patch.detector import Detector
 from iad.errors import IadError
@@ -54,7 +55,7 @@ def test_a_good_picture_that_is_left_out_finds_neither_itself_nor_its_copies():
     np.testing.assert_allclose(
         detector.predict(NEW).anomaly_map, patch_distances(NEW, lambda _: versions.reshape(-1, 6), 1), rtol=1e-6
     )
-    assert detector.record() == {"bank": 8 * 3 * 12}
+    assert detector.record()["bank"] == 8 * 3 * 12
 
 
 @pytest.mark.parametrize(
@@ -97,6 +98,46 @@ def test_merged_coresets_keep_all_their_patches_and_a_picture_that_goes_takes_it
     assert both.bank.rows.tolist() == [*first.bank.rows.tolist(), *(60 + second.bank.rows).tolist()]
     assert_same_bank(both.drop(ROWS < 5), first)
     assert_same_bank(both.drop(ROWS >= 5), second)
+
+
+ROW_GIB = 6 * 4 / 2**30  # of a row of the bank in float32
+
+
+def test_auto_keeps_all_within_its_budgets_and_is_then_what_1_is():
+    auto, whole = fit(coreset_sampling_ratio="auto"), fit(coreset_sampling_ratio=1)
+    assert_same_bank(auto, whole)
+    np.testing.assert_array_equal(auto.predict(NEW).pred_score, whole.predict(NEW).pred_score)
+    assert auto.record()["decided"]["coreset_sampling_ratio"] == 1
+    assert "decided" not in whole.record()
+    assert Detector(Options(**PROVING | {"coreset_sampling_ratio": "auto"})).fit(GOOD).only_falls
+
+
+@pytest.mark.parametrize(
+    "budget",
+    [{"max_bank_gib": 41.5 * ROW_GIB}, {"max_search_minutes": 6 * 40 * (16 * 12 + 96 + 2 * 40.5) / RATE / 60}],
+)
+def test_auto_keeps_the_largest_coreset_within_its_budgets_of_memory_and_of_time(budget):
+    auto = fit(seed=3, **budget)
+    share = auto.record()["decided"]["coreset_sampling_ratio"]
+    assert 0.4 <= share <= 0.43  # 40 of 96 rows, and two digits of the share
+    assert_same_bank(auto, fit(seed=3, coreset_sampling_ratio=share))
+    assert auto.recall(np.array([0])) is None
+    loaded = Detector.load(auto.options, auto.state())
+    assert (loaded.share, loaded.only_falls) == (auto.share, False)
+    assert fit(GOOD[:3], **budget).recall(np.array([0])) is not None
+
+
+def test_a_whole_bank_that_grows_beyond_its_budget_becomes_a_coreset_and_stays_one():
+    budget = {"max_bank_gib": 70 * ROW_GIB, "seed": 3}
+    first, second = fit(GOOD[:5], **budget), fit(GOOD[5:], **budget)
+    added, merged = first.add(Embeddings(patches=GOOD[5:])), first.merge([second])
+    assert (first.share.ratio, added.share.ratio) == (1, 0.72)
+    assert_same_bank(added, merged)
+    rows = greedy_coreset(GOOD.reshape(-1, 6), len(added.bank.rows), seed=3)
+    np.testing.assert_array_equal(added.bank.rows, np.sort(rows))
+    fewer = added.drop(ROWS < 2)
+    assert fewer.share.ratio == 0.72
+    assert fewer.recall(np.array([0])) is None
 
 
 def test_pictures_of_another_kind_join_no_bank():
