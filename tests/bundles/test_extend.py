@@ -216,7 +216,7 @@ def test_a_bundle_that_grows_beyond_its_budget_keeps_what_it_needs_to_grow_on(fi
         assert (dict(whole.calibration.kept), set(after.calibration.kept)) == ({}, {"patches"})
         assert len(after.packed[1]["rows"]) == 50  # of 60
         calibrating = numbers_of(after.calibration.pictures)
-        np.testing.assert_array_equal(after.calibration.kept["patches"], PATCHES[calibrating])
+        np.testing.assert_array_equal(after.calibration.kept["patches"], PATCHES[calibrating, 0])
         check(after)
     same(grown, both)
     check(added(grown, range(10, 12), files))
