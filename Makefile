@@ -55,7 +55,7 @@ lock: $(READY) ## Pin the packages anew after a change in pyproject.toml (newest
 $(READY): requirements.lock pyproject.toml
 	@"$(PYTHON)" -c '$(NEW_ENOUGH)' 2>/dev/null || { echo "$(NO_PYTHON)" >&2; exit 1; }
 	@echo "Setting up $(CURDIR)/$(VENV): about 215 packages, PyTorch among them."
-	@echo "On Linux 3 GB to download and 6 GB on disk (PyTorch brings CUDA along), on macOS 0.5 GB and 1.5 GB."
+	@echo "On Linux 3 GB to download and 7 GB on disk (PyTorch brings CUDA along), on macOS 0.5 GB and 1.5 GB."
 	@echo "It takes from half a minute to ten, as the network allows, and happens once."
 	@test -e $@ || rm -rf $(VENV)
 	@rm -f $@
