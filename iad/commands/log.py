@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from iad.commands.watch import Log
-
 if TYPE_CHECKING:
     from iad.serve.entries import Choice
+
+Log = Annotated[Path, typer.Option(help="The verdict log.")]
 
 app = typer.Typer(add_completion=False, no_args_is_help=True)
 
@@ -88,7 +88,10 @@ def judge(
 
 @app.command("say")
 def speak(
-    number: Annotated[int, typer.Argument(help="Of the verdict, as `iad log show` prints it.", show_default=False)],
+    number: Annotated[
+        int,
+        typer.Argument(help="Of the verdict, as `iad log show` prints it.", min=1, max=2**63 - 1, show_default=False),
+    ],
     word: Annotated[Literal["good", "bad"], typer.Argument(help="What the part is.", show_default=False)],
     log: Log = Path("verdicts.db"),
     by: Annotated[str, typer.Option(help="Who says so.")] = "",

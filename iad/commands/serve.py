@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from ipaddress import ip_address
 from pathlib import Path
 from typing import Annotated
@@ -12,7 +11,6 @@ import typer
 from iad.commands.bundle import Device, Weights
 from iad.commands.watch import Log
 from iad.errors import IadError
-from iad.serve.http.limits import KEY
 
 
 def serve(
@@ -28,9 +26,11 @@ def serve(
 ) -> None:
     """Answer programs that send pictures: POST /v1/predict, until Ctrl-C; what was accepted is finished then.
 
-    Needs the extra iad[serve]. Every verdict is in the log before its sender has it.
+    Needs the extra `serve` of this package. Every verdict is in the log before its sender has it.
     """
-    key = os.environ.get(KEY, "")
+    from iad.serve.http.keys import key_in_use
+
+    key = key_in_use()
     _require_key(host, key)
     try:
         from iad.serve.http.hosting import host_bundles
@@ -47,6 +47,8 @@ def _require_key(host: str, key: str) -> None:
     Traceback (most recent call last):
     iad.errors.IadError: --host 0.0.0.0: other computers could send pictures; set IAD_API_KEY to a long secret first
     """
+    from iad.serve.http import KEY
+
     try:
         here = host == "localhost" or ip_address(host).is_loopback
     except ValueError:

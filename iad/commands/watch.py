@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 from iad.commands.bundle import Device, Weights
+from iad.errors import IadError
 
 Log = Annotated[Path, typer.Option(help="The verdict log, an SQLite file; made if it is not there.")]
 
@@ -46,7 +47,7 @@ def watch(
     from iad.progress import say, tell
     from iad.serve.folder.guard import Guard
     from iad.serve.folder.inbox import Inbox
-    from iad.serve.folder.running import run
+    from iad.serve.folder.running import alone, run
     from iad.serve.folder.sorting import Sorting
     from iad.serve.folder.watcher import Watcher
     from iad.serve.log import VerdictLog
@@ -54,12 +55,14 @@ def watch(
 
     named = {"passed": passed, "rejected": rejected, "unread": unread}
     sorting = Sorting({name: path for name, path in named.items() if path is not None}, copy=copy)
+    if copy and not sorting.folders:
+        raise IadError("--copy without a folder to copy to; name --passed, --rejected or --unread")
     sorting.require_apart(folder)
     inbox = Inbox(folder, settle=settle, outside=list(sorting.folders.values()))
     found, digest = read_bundle(bundle)
     inspector = Predictor(found, origin=str(bundle), device=device, weights=weights)
     inspector.warn = lambda line: tell(f"warning: {line}")
-    with VerdictLog(log) as kept:
+    with VerdictLog(log) as kept, alone(log, folder):
         watcher = Watcher(inspector, digest, inbox, kept, sorting, Guard(most=most_rejected))
         tell(f"watching {folder} with {inspector.method}: rejected from {inspector.threshold:.4f} on; log {log}")
         show = partial(entry_line, json=json)

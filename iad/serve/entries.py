@@ -39,6 +39,7 @@ class Entry:
         time: of the verdict; empty of one that is not in the log yet.
         number: its row; 0 of one that is not in the log yet.
         word: what an operator said of it last: "good" or "bad"; empty if nothing.
+        known: whether the bundle was made of this very picture, so that its verdict says nothing.
     """
 
     image_id: str
@@ -58,6 +59,7 @@ class Entry:
     time: str = ""
     number: int = 0
     word: str = ""
+    known: bool = False
 
     @property
     def verdict(self) -> str:
@@ -138,4 +140,4 @@ def entry_of(row: Sequence[Any]) -> Entry:
     """The verdict of a row: `STORED`, its number and its word."""
     values = dict(zip((*STORED, "number", "word"), row, strict=True))
     rejected = values["rejected"]
-    return Entry(**values | {"rejected": None if rejected is None else bool(rejected)})
+    return Entry(**values | {"rejected": None if rejected is None else bool(rejected), "known": bool(values["known"])})

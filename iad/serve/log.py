@@ -30,7 +30,7 @@ CREATE TABLE verdicts (
     number INTEGER PRIMARY KEY AUTOINCREMENT, time TEXT NOT NULL, image_id TEXT NOT NULL, path TEXT NOT NULL,
     kept TEXT NOT NULL, size INTEGER NOT NULL, modified INTEGER NOT NULL, sha256 TEXT NOT NULL, bundle TEXT NOT NULL,
     method TEXT NOT NULL, score REAL, p_value REAL, threshold REAL NOT NULL, rejected INTEGER, error TEXT NOT NULL,
-    seconds REAL NOT NULL
+    seconds REAL NOT NULL, known INTEGER NOT NULL
 );
 CREATE INDEX verdicts_by_file ON verdicts (path, modified, size);
 CREATE TABLE words (
@@ -73,6 +73,7 @@ class VerdictLog:
                 path, timeout=WAIT_SECONDS, isolation_level=None, check_same_thread=False
             )  # fmt: skip
             try:
+                self._inode = path.stat().st_ino
                 self._prepare()
             except BaseException:
                 self._base.close()
@@ -200,6 +201,7 @@ class VerdictLog:
     @contextmanager
     def _writing(self) -> Iterator[sqlite3.Connection]:
         with self._lock, self._told():
+            self._require_in_place()
             self._base.execute("BEGIN IMMEDIATE")
             try:
                 yield self._base
@@ -207,6 +209,15 @@ class VerdictLog:
             finally:
                 if self._base.in_transaction:
                     self._base.execute("ROLLBACK")
+
+    def _require_in_place(self) -> None:
+        """Refuse to write where nobody would find it: into a file that was removed, renamed or replaced meanwhile."""
+        try:
+            there = self.path.stat().st_ino
+        except FileNotFoundError:
+            there = -1
+        if there != self._inode:
+            raise IadError(f"{self.path}: removed or replaced while it is in use; put it back, and start again")
 
     @contextmanager
     def _told(self) -> Iterator[None]:

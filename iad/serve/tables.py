@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import asdict, fields
@@ -42,6 +43,8 @@ def judged_lines(entries: Iterable[Entry], threshold: float, log: Path) -> Itera
          3  a.png  score 0.7500
     0 would have been rejected
     """
+    if not math.isfinite(threshold):
+        raise IadError(f"threshold {threshold}: give a number")
     read = [one for one in entries if one.score is not None]
     if not read:
         raise IadError(f"{log}: no such verdicts; choose others (--since, --until, --bundle, --name)")

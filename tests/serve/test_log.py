@@ -165,6 +165,18 @@ def test_a_full_disk_is_told_and_the_log_goes_on_when_there_is_room(log):
     assert log.append(ENTRY).number == written + 1
 
 
+@pytest.mark.parametrize("change", ["removed", "renamed", "replaced"])
+def test_a_log_that_is_taken_away_takes_no_more_verdicts(log, change):
+    log.append(ENTRY)
+    if change == "removed":
+        log.path.unlink()
+    else:
+        log.path.rename(log.path.with_name("old.db"))
+    if change == "replaced":
+        VerdictLog(log.path).close()
+    refused("removed or replaced while it is in use", log.append, ENTRY)
+
+
 @pytest.mark.skipif(os.name == "nt" or os.geteuid() == 0, reason="everything may be written here")
 def test_a_folder_that_may_not_be_written_is_told(tmp_path):
     tmp_path.chmod(0o500)

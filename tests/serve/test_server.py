@@ -316,6 +316,17 @@ def test_a_request_larger_than_the_queue_is_taken_when_nothing_waits(station, in
     assert [one.result(20).score for one in futures] == [*map(float, range(20))]
 
 
+def test_a_sender_that_gives_up_costs_nobody_else_a_verdict(station, inspector, log):
+    inspector.go.clear()
+    first, second = (station.submit([sent(f"{n}.png", picture(n))])[0] for n in (1, 2))
+    time.sleep(0.1)
+    assert first.cancel()
+    inspector.go.set()
+    assert second.result(20).score == 2
+    assert station.submit([sent("3.png", picture(3))])[0].result(20).score == 3
+    assert sorted(one.image_id for one in log.entries()) == ["1.png", "2.png", "3.png"]
+
+
 def test_threads_that_submit_at_once_all_get_their_answer(station, log):
     def one(level):
         while True:
@@ -340,7 +351,8 @@ def test_other_than_http_passes_the_gate():
 
 
 @pytest.mark.parametrize(
-    ("given", "expected"), [("0", "0.png"), ("a.png", "a.png"), ("../x/a.png", "a.png"), ("", "picture.png")]
+    ("given", "expected"),
+    [("0", "0.png"), ("SN.12345", "SN.12345.png"), ("a.png", "a.png"), ("../x/a.png", "a.png"), ("", "picture.png")],
 )
 def test_a_body_may_have_a_name(station, given, expected):
     answer = ask(station, posted(url=f"/v1/predict?bundle=bolts&name={given}"))

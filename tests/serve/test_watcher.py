@@ -12,6 +12,7 @@ from iad.errors import IadError
 from iad.serve.entries import Entry
 from iad.serve.folder.guard import Guard
 from iad.serve.folder.inbox import Inbox
+from iad.serve.folder.running import alone
 from iad.serve.folder.sorting import Sorting
 from iad.serve.folder.watcher import Watcher
 from iad.serve.log import VerdictLog
@@ -118,6 +119,24 @@ def test_the_oldest_comes_first_and_folders_count(line):
 def test_what_is_no_picture_yet_is_passed_over(line, name):
     drop(name)
     assert line.after(2) == []
+
+
+def test_a_pipe_and_a_device_hold_up_nothing(line):
+    os.mkfifo("in/a.png")
+    Path("in/b.png").symlink_to("/dev/zero")
+    drop("c.png")
+    assert line.after(2) == ["c.png"]
+
+
+def test_a_second_watcher_of_the_same_folder_and_log_is_refused(line):
+    with alone(Path("a.db"), Path("in")), alone(Path("b.db"), Path("in")):
+        with (
+            pytest.raises(IadError, match=r"^in: another `iad watch` with this log"),
+            alone(Path("a.db"), Path("in/.")),
+        ):
+            pass
+    with alone(Path("a.db"), Path("in")):
+        pass
 
 
 def test_a_picture_of_a_kind_that_is_not_read_is_not_passed_over_in_silence(line):
@@ -301,7 +320,9 @@ def test_a_stop_comes_after_the_verdict_that_shows_it(line):
     for number in range(7):
         os.utime(drop(f"{number}.png", b"black"), ns=(number, number))
     line.clock.now = 9
-    with pytest.raises(IadError, match=r"^in: stopped: the last 5 pictures are black; .*, and start again$"):
+    with pytest.raises(
+        IadError, match=r"^in: stopped: the last 5 pictures are black; .*; start again when that is mended$"
+    ):
         line.after(1)
     assert line.log.last_number() == 5
     line.restart()

@@ -157,6 +157,28 @@ def test_what_came_while_the_receiver_or_the_sender_was_away_is_sent_later(log, 
     second.close()
 
 
+@pytest.mark.parametrize("code", [301, 302, 307])
+def test_a_receiver_that_points_elsewhere_has_not_taken_it(log, receiver, send, code):
+    receiver.codes = [code] * 5
+    sender = send(receiver.url)
+    log.append(ENTRY)
+    log.append(ENTRY)
+    until(lambda: receiver.took)
+    assert numbers(receiver) == [2]
+    assert f"does not take verdict 1 (answers {code})" in sender.told[-1]
+
+
+def test_an_answer_that_is_no_http_is_tried_again(log, send, receiver, monkeypatch):
+    monkeypatch.setattr(Handler, "send_response", lambda one, code: one.wfile.write(b"garbage\r\n\r\n"))
+    sender = send(receiver.url)
+    log.append(ENTRY)
+    until(lambda: sender.told)
+    assert "cannot be reached" in sender.told[0]
+    monkeypatch.undo()
+    until(lambda: len(receiver.took) > 1)
+    assert set(numbers(receiver)) == {1}
+
+
 def test_the_end_waits_for_what_is_left(log, receiver, send):
     sender = send(receiver.url)
     for _ in range(20):

@@ -7,6 +7,7 @@ of new files. A file counts as complete when neither its size nor its time has c
 from __future__ import annotations
 
 import os
+import stat
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -38,7 +39,8 @@ class Arrived:
 class Inbox:
     """What comes into a folder and the folders in it.
 
-    A file counts by its suffix: every kind of picture, read or not. Names that begin with a dot are passed over.
+    A file counts by its suffix: every kind of picture, read or not; pipes and devices are no files. Names that begin
+    with a dot are passed over.
 
     Args:
         folder: to look through.
@@ -120,4 +122,4 @@ def _stamp(entry: os.DirEntry[str]) -> Stamp | None:
         found = entry.stat()
     except OSError:  # removed meanwhile, or a link that leads nowhere
         return None
-    return found.st_size, found.st_mtime_ns
+    return (found.st_size, found.st_mtime_ns) if stat.S_ISREG(found.st_mode) else None  # no pipe, no device

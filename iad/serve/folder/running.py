@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import signal
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from threading import Event
 from types import FrameType
 
+from filelock import FileLock, Timeout
+
+from iad.errors import IadError
 from iad.serve.entries import Entry
 from iad.serve.folder.watcher import Watcher
 from iad.serve.folder.webhook import Webhook
@@ -69,6 +74,25 @@ def _until(
             break
         end.wait(AWAY_SECONDS if away else EVERY_SECONDS)
     return inspected
+
+
+@contextmanager
+def alone(log: Path, folder: Path) -> Iterator[None]:
+    """Keep a second watcher from a folder whose verdicts go to the same log: each picture would be judged twice.
+
+    Raises:
+        IadError: if there is one.
+    """
+    mark = hashlib.sha256(os.fsencode(os.path.realpath(folder))).hexdigest()[:12]
+    lock = FileLock(log.with_name(f".{log.name}.{mark}.lock"))
+    try:
+        lock.acquire(timeout=0)
+    except Timeout:
+        raise IadError(f"{folder}: another `iad watch` with this log is at work there; end it first") from None
+    try:
+        yield
+    finally:
+        lock.release()
 
 
 @contextmanager

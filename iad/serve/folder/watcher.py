@@ -64,7 +64,7 @@ class Watcher:
             self.sorting.put(one.path, place)
             yield entry
             if broken := self.guard.see(entry, verdict.levels):
-                raise IadError(f"{self.inbox.folder}: stopped: {broken}, and start again")
+                raise IadError(f"{self.inbox.folder}: stopped: {broken}; start again when that is mended")
 
     def _verdicts(self, arrived: Sequence[Arrived]) -> Iterator[Verdict]:
         size = min(max(1, len(arrived)), self.inspector.batch_size)
@@ -85,7 +85,7 @@ class Watcher:
             image_id=one.name, path=file_key(one.path), kept=place, size=one.size, modified=one.modified,
             sha256=verdict.sha256, bundle=self.bundle, method=self.inspector.method,
             score=number_or_none(verdict.pred_score), p_value=number_or_none(verdict.p_value),
-            threshold=self.inspector.threshold, rejected=verdict.rejected, error=verdict.error,
+            threshold=self.inspector.threshold, rejected=verdict.rejected, error=verdict.error, known=verdict.known,
             seconds=round(seconds, 4),
         )  # fmt: skip
 

@@ -11,10 +11,12 @@ import hmac
 import json
 import time
 from collections.abc import Callable
+from http.client import HTTPException
 from threading import Event, Thread
+from typing import Any
 from urllib.error import HTTPError, URLError
 from urllib.parse import urlsplit
-from urllib.request import Request, urlopen
+from urllib.request import HTTPRedirectHandler, Request, build_opener
 
 from iad.errors import IadError
 from iad.serve.entries import Choice, Entry
@@ -22,7 +24,18 @@ from iad.serve.log import VerdictLog
 
 TIMEOUT_SECONDS, LONGEST_WAIT_SECONDS, IDLE_SECONDS = 10.0, 60.0, 0.2
 TRIES_IF_REFUSED = 5  # of a verdict that the receiver does not want, before the next one has its turn
+ENDING_SECONDS = 1.0  # that the end waits for a request on its way
 AGAIN = (408, 425, 429)  # answers below 500 that ask for another try
+
+
+class _NoRedirect(HTTPRedirectHandler):
+    """Another address would get a request without the verdict, and its answer would count."""
+
+    def redirect_request(self, *_: Any, **__: Any) -> None:
+        """Follow none."""
+
+
+OPENER = build_opener(_NoRedirect)
 
 
 class Webhook:
@@ -63,7 +76,7 @@ class Webhook:
         while self._thread.is_alive() and self._left() and time.monotonic() < until:
             time.sleep(0.05)
         self._stop.set()
-        self._thread.join(TIMEOUT_SECONDS)
+        self._thread.join(ENDING_SECONDS)
 
     def _left(self) -> bool:
         return (self.log.sent(self._target) or 0) < self.log.last_number()
@@ -103,9 +116,9 @@ class Webhook:
             signature = hmac.new(self._secret, now.encode() + b"." + body, hashlib.sha256).hexdigest()
             headers["X-Iad-Signature"] = f"sha256={signature}"
         try:
-            with urlopen(Request(self.url, body, headers), timeout=TIMEOUT_SECONDS):  # noqa: S310  # http or https
+            with OPENER.open(Request(self.url, body, headers), timeout=TIMEOUT_SECONDS):  # noqa: S310  # http or https
                 return "", False
         except HTTPError as error:
             return f"answers {error.code}", error.code < 500 and error.code not in AGAIN
-        except (URLError, OSError, ValueError) as error:
+        except (URLError, OSError, ValueError, HTTPException) as error:
             return f"cannot be reached ({getattr(error, 'reason', error)})", False

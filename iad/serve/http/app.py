@@ -7,6 +7,7 @@ import logging
 import math
 from collections.abc import Mapping, Sequence
 from functools import partial
+from pathlib import PurePosixPath
 from typing import Any
 
 from fastapi import FastAPI, Query, Request, Response
@@ -16,7 +17,7 @@ from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, Counter, G
 from starlette.datastructures import UploadFile
 from starlette.exceptions import HTTPException
 
-from iad.data.formats import SIGNATURES
+from iad.data.formats import FORMAT_OF_SUFFIX, SIGNATURES, UNREAD_SUFFIXES
 from iad.errors import IadError
 from iad.serve.entries import Entry
 from iad.serve.http.limits import FAULT, App, Gate, Limits, RefusedError
@@ -148,8 +149,8 @@ async def _parts(request: Request) -> list[SentPicture]:
 
 
 def _named(name: str, data: bytes) -> str:
-    """A name with a suffix; without one, that of the content."""
-    if "." in name:
+    """A name that ends as pictures' names do; another one, as a serial number, gets the suffix of the content."""
+    if PurePosixPath(name).suffix.lower() in FORMAT_OF_SUFFIX.keys() | UNREAD_SUFFIXES:
         return name
     kind = next((kind for start, kind in SIGNATURES.items() if data.startswith(start)), "")
     return f"{name or 'picture'}{SUFFIX.get('WEBP' if data[8:12] == b'WEBP' else kind, '.png')}"
@@ -167,7 +168,7 @@ async def _answers(futures: Sequence[Any]) -> list[Entry]:
 
 
 def _answer(station: Station, entries: Sequence[Entry]) -> dict[str, Any]:
-    shown = ("image_id", "score", "p_value", "rejected", "error", "sha256", "seconds", "time", "number")
+    shown = ("image_id", "score", "p_value", "rejected", "error", "known", "sha256", "seconds", "time", "number")
     verdicts = [{"verdict": one.verdict} | {name: getattr(one, name) for name in shown} for one in entries]
     head = {"bundle": station.name, "sha256": station.sha256, "method": station.inspector.method}
     return {**head, "threshold": station.inspector.threshold, "verdicts": verdicts}

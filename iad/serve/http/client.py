@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import json
-import os
 import time
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from http.client import HTTPException
 from pathlib import Path
 from typing import Any
 from urllib.error import HTTPError, URLError
@@ -22,7 +22,7 @@ from iad.bundles.verdicts import Inspection, find_each, require_kind, write_verd
 from iad.data.pictures import PictureFile
 from iad.errors import IadError
 from iad.progress import track
-from iad.serve.http.limits import KEY
+from iad.serve.http.keys import key_in_use
 
 AT_ONCE = 8  # requests, so that the server has pictures to compute together
 TIMEOUT_SECONDS = 90.0
@@ -50,7 +50,7 @@ def inspect_there(
     if out is not None:
         require_kind(out)
         require_file(out, inputs=[one.path for one in found], force=force)
-    asking = Asking(server.rstrip("/"), bundle, os.environ.get(KEY, ""))
+    asking = Asking(server.rstrip("/"), bundle, key_in_use())
     with ThreadPoolExecutor(AT_ONCE) as pool:
         answers = pool.map(asking.verdict, [one.file for one in found])
         try:
@@ -87,12 +87,16 @@ class Asking:
         said = answer["verdicts"][0]
         score, p = (np.nan if said[name] is None else float(said[name]) for name in ("score", "p_value"))
         error = said["error"].replace(said["image_id"], str(file.path), 1)
-        verdict = Verdict(file.name, file.path, score, p, said["rejected"], error=error, sha256=said["sha256"])
+        verdict = Verdict(
+            file.name, file.path, score, p, said["rejected"], known=said["known"], error=error, sha256=said["sha256"]
+        )
         return verdict, float(answer["threshold"])
 
     def _posted(self, data: bytes, name: str) -> dict[str, Any]:
         url = f"{self.server}/v1/predict?bundle={quote(self.bundle)}&name={quote(name.encode('utf-8', 'replace'))}"
-        headers = {"Content-Type": "application/octet-stream"} | ({"X-API-Key": self.key} if self.key else {})
+        headers = {"Content-Type": "application/octet-stream"} | (
+            {"X-API-Key": self.key.encode().decode("latin-1")} if self.key else {}
+        )
         while True:
             try:
                 request = Request(url, data, headers)  # noqa: S310  # http or https
@@ -109,7 +113,7 @@ class Asking:
                 if "verdicts" in told:  # of a picture that it cannot read
                     return told
                 raise IadError(f"{self.server}: answers {error.code}: {told.get('error', error.reason)}") from None
-            except (URLError, OSError) as error:
+            except (URLError, OSError, HTTPException) as error:
                 why = f"cannot be reached ({getattr(error, 'reason', error)})"
                 raise IadError(f"{self.server}: {why}; check the address, and whether it runs") from None
 

@@ -20,6 +20,7 @@ from iad.serve.http.station import Station
 from iad.serve.log import VerdictLog
 from iad.words import printable
 
+MOST_CONNECTIONS = 512  # more are answered by 503 at once
 BACKLOG = 1024  # connections that may wait to be accepted
 GRACE_SECONDS = 30  # for what was accepted, after a signal to end
 
@@ -57,7 +58,7 @@ def host_bundles(
             stack.callback(stations[path.stem].close)  # before the log is closed
         config = uvicorn.Config(
             build_app(stations, Limits(key=key)), log_config=None, access_log=False, server_header=False,
-            timeout_graceful_shutdown=GRACE_SECONDS,
+            timeout_graceful_shutdown=GRACE_SECONDS, limit_concurrency=MOST_CONNECTIONS,
         )  # fmt: skip
         listening.listen(BACKLOG)  # before it is told, so that nobody who hears of it comes too early
         address, number = listening.getsockname()[:2]

@@ -12,14 +12,13 @@ from collections.abc import Awaitable, Callable, MutableMapping
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
+from starlette.requests import ClientDisconnect
+
 Scope: TypeAlias = MutableMapping[str, Any]
 Message: TypeAlias = MutableMapping[str, Any]
 Receive: TypeAlias = Callable[[], Awaitable[Message]]
 Send: TypeAlias = Callable[[Message], Awaitable[None]]
 App: TypeAlias = Callable[[Scope, Receive, Send], Awaitable[None]]
-
-KEY = "IAD_API_KEY"
-"""The variable that holds the key, for the server and for those who ask it."""
 
 OPEN = ("/healthz", "/readyz")  # paths that need no key: they tell nothing
 LONGEST_ID = 64
@@ -77,6 +76,8 @@ class Gate:
         except RefusedError as refusal:
             if not answer.status:
                 await answer.refuse(refusal)
+        except ClientDisconnect:
+            answer.status = answer.status or 499  # as other servers call it: nobody is there to hear more
         except Exception as error:  # noqa: BLE001  # the sender gets a sentence, the log the rest
             _write({"id": answer.id, "error": f"{type(error).__name__}: {error}"})
             if not answer.status:
@@ -90,7 +91,8 @@ class Gate:
 
     def _require(self, path: str, headers: dict[str, str]) -> None:
         limits = self.limits
-        shown = headers.get("x-api-key") or headers.get("authorization", "").removeprefix("Bearer ")
+        scheme, _, told = headers.get("authorization", "").partition(" ")
+        shown = headers.get("x-api-key") or (told if scheme.lower() == "bearer" else "")
         if limits.key and path not in OPEN and not hmac.compare_digest(shown.encode("latin-1"), limits.key.encode()):
             raise RefusedError(401, "no key, or a wrong one; send it as 'Authorization: Bearer KEY'")
         origin = headers.get("origin", "")

@@ -118,6 +118,8 @@ class Station:
                 self._waiting -= len(jobs)
                 self._rate += ((time.monotonic() - began) / len(jobs) - self._rate) / 4
             for number, job in enumerate(jobs):
+                if not job.answer.set_running_or_notify_cancel():
+                    continue  # its sender has given up; the verdict is in the log
                 if isinstance(found, BaseException):
                     job.answer.set_exception(found)
                 else:
@@ -151,7 +153,7 @@ class Station:
             image_id=job.picture.name, path="", kept="", size=len(job.picture.data), modified=0,
             sha256=verdict.sha256, bundle=self.sha256, method=self.inspector.method,
             score=number_or_none(verdict.pred_score), p_value=number_or_none(verdict.p_value),
-            threshold=self.inspector.threshold, rejected=verdict.rejected, error=verdict.error,
+            threshold=self.inspector.threshold, rejected=verdict.rejected, error=verdict.error, known=verdict.known,
             seconds=round(time.monotonic() - job.since, 4),
         )  # fmt: skip
 
