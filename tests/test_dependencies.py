@@ -19,6 +19,7 @@ from tests.helpers import ROOT
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
 ROOMS = ("iad", "tests", "benchmarks")
 CALLED = {  # declared and not imported: where each is called instead
+    "python-multipart": "iad/serve/http/app.py",
     "pip": "iad/data/wheels.py",
     "pytest-xdist": "Makefile",
     "ruff": "Makefile",
@@ -32,6 +33,7 @@ CALLED = {  # declared and not imported: where each is called instead
     "ruamel-yaml-clib": "pyproject.toml",
 }
 CALLS = {
+    "python-multipart": "python_multipart",
     "pytest-xdist": r"pytest -n",
     "editables": "hatchling needs it",
     "ruamel-yaml-clib": "with it ruamel.yaml reads in C",
@@ -77,18 +79,19 @@ def declared(*extras):
 def test_every_imported_package_is_declared():
     needed = {room: imported(room) for room in ROOMS}
     # the package may import what users can have
-    assert needed["iad"].keys() - declared("pipeline", "faiss", "ray") == set(), needed["iad"]
+    assert needed["iad"].keys() - declared("pipeline", "faiss", "ray", "serve") == set(), needed["iad"]
     # its tests and benchmarks also the tools of its developers
     for room in ("tests", "benchmarks"):
-        assert needed[room].keys() - declared("pipeline", "faiss", "ray", "s3", "dev") == set(), needed[room]
+        assert needed[room].keys() - declared("pipeline", "faiss", "ray", "s3", "serve", "dev") == set(), needed[room]
 
 
 def test_every_declared_package_is_imported_or_called():
     needed = {name for room in ROOMS for name in imported(room)}
-    assert declared("pipeline", "faiss", "ray", "s3", "dev") - needed == set(CALLED)
-    assert declared("pipeline", "faiss", "ray") - imported("iad").keys() == {
+    assert declared("pipeline", "faiss", "ray", "s3", "serve", "dev") - needed == set(CALLED)
+    assert declared("pipeline", "faiss", "ray", "serve") - imported("iad").keys() == {
         "dvc",
         "pip",
+        "python-multipart",
         "ruamel-yaml-clib",
     }  # dvc runs the stages
     for name, file in CALLED.items():
@@ -110,7 +113,10 @@ class Without:
 
 sys.meta_path[:] = map(Without, sys.meta_path)
 """
-PIPELINE_ALONE = {"dvc", "faiss", "matplotlib", "onnx", "pip", "ray", "ruamel", "scmrepo"}
+PIPELINE_ALONE = {
+    "dvc", "faiss", "fastapi", "matplotlib", "onnx", "pip", "prometheus_client", "ray", "ruamel",
+    "scmrepo", "starlette", "uvicorn",
+}  # fmt: skip
 
 
 def without_the_pipeline(folder, code):

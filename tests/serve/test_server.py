@@ -8,6 +8,7 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 from types import SimpleNamespace
 
+import httpx
 import numpy as np
 import pytest
 from PIL import Image
@@ -18,11 +19,10 @@ from iad.errors import IadError
 from iad.serve.http.station import BusyError, Station, sent
 from iad.serve.log import VerdictLog
 
-httpx = pytest.importorskip("httpx")
 pytest.importorskip("fastapi")
 
-from iad.serve.http.app import build_app  # noqa: E402
-from iad.serve.http.limits import Gate, Limits  # noqa: E402
+from iad.serve.http.app import build_app
+from iad.serve.http.limits import Gate, Limits
 
 
 class Inspector:

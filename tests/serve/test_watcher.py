@@ -129,12 +129,9 @@ def test_a_pipe_and_a_device_hold_up_nothing(line):
 
 
 def test_a_second_watcher_of_the_same_folder_and_log_is_refused(line):
-    with alone(Path("a.db"), Path("in")), alone(Path("b.db"), Path("in")):
-        with (
-            pytest.raises(IadError, match=r"^in: another `iad watch` with this log"),
-            alone(Path("a.db"), Path("in/.")),
-        ):
-            pass
+    again, said = alone(Path("a.db"), Path("in/.")), r"^in: another `iad watch` with this log is at work there"
+    with alone(Path("a.db"), Path("in")), alone(Path("b.db"), Path("in")), pytest.raises(IadError, match=said), again:
+        pass
     with alone(Path("a.db"), Path("in")):
         pass
 

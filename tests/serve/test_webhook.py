@@ -169,7 +169,7 @@ def test_a_receiver_that_points_elsewhere_has_not_taken_it(log, receiver, send, 
 
 
 def test_an_answer_that_is_no_http_is_tried_again(log, send, receiver, monkeypatch):
-    monkeypatch.setattr(Handler, "send_response", lambda one, code: one.wfile.write(b"garbage\r\n\r\n"))
+    monkeypatch.setattr(Handler, "send_response", lambda one, _: one.wfile.write(b"garbage\r\n\r\n"))
     sender = send(receiver.url)
     log.append(ENTRY)
     until(lambda: sender.told)
