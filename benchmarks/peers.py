@@ -163,6 +163,8 @@ def plot(found: dict[str, Any], file: Path) -> None:
 
     fitted = [("fit", "Fit, s"), ("picture", "One picture, s"), ("memory", "Memory, MB")] if found.get("fit") else []
     count = len(fitted) + bool(found.get("search"))
+    if not count:
+        return
     columns = min(count, 2)
     shape = (-(-count // columns), columns)
     figure, axes = plt.subplots(*shape, figsize=(5.5 * columns, 4 * shape[0]), layout="constrained", squeeze=False)
