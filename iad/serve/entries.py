@@ -8,7 +8,11 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass, fields
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, Literal, TypeAlias
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias
+
+if TYPE_CHECKING:  # what computes is not needed to read a log
+    from iad.bundles.predictor import Predictor
+    from iad.bundles.verdict import Verdict
 
 Word: TypeAlias = Literal["good", "bad"]
 """What an operator says of a part."""
@@ -122,7 +126,31 @@ def file_key(path: Path) -> str:
     return os.fsencode(os.path.abspath(path)).decode(errors="backslashreplace")  # noqa: PTH100  # links stay links
 
 
-def number_or_none(value: float) -> float | None:
+def judged(
+    verdict: Verdict, inspector: Predictor, bundle: str, *, image_id: str, size: int, seconds: float, path: str = "",
+    modified: int = 0,
+) -> Entry:  # fmt: skip
+    """A verdict as the log will have it.
+
+    Args:
+        verdict: of a picture.
+        inspector: that gave it.
+        bundle: SHA-256 of its bundle.
+        image_id: as in `Entry`.
+        size: as in `Entry`.
+        seconds: as in `Entry`.
+        path: as in `Entry`.
+        modified: as in `Entry`.
+    """
+    return Entry(
+        image_id=image_id, path=path, kept="", size=size, modified=modified, sha256=verdict.sha256, bundle=bundle,
+        method=inspector.method, score=_number(verdict.pred_score), p_value=_number(verdict.p_value),
+        threshold=inspector.threshold, rejected=verdict.rejected, error=verdict.error, known=verdict.known,
+        seconds=round(seconds, 4),
+    )  # fmt: skip
+
+
+def _number(value: float) -> float | None:
     """A number, or None in place of NaN, which neither SQLite nor JSON has."""
     return None if math.isnan(value) else value
 

@@ -19,6 +19,7 @@ from pathlib import Path
 from threading import RLock
 from typing import Any, Self
 
+from iad.bundles.verdicts import encodable
 from iad.errors import IadError
 from iad.serve.entries import LAST_WORD, STORED, Choice, Entry, Word, entry_of, in_utc
 
@@ -228,7 +229,7 @@ class VerdictLog:
 
 
 def _stored(value: Any) -> Any:
-    return value.encode("utf-8", "replace").decode() if isinstance(value, str) else value
+    return encodable(value) if isinstance(value, str) else value
 
 
 def _why(error: Exception) -> str:

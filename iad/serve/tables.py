@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections import Counter
 from collections.abc import Iterable, Iterator
-from dataclasses import asdict, fields
+from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +19,7 @@ SHOWN = 20  # changed verdicts that are named
 
 def rows_of(entries: Iterable[Entry]) -> list[dict[str, Any]]:
     """One row per verdict, with the columns `COLUMNS`."""
-    return [{"verdict": one.verdict, **asdict(one)} for one in entries]
+    return [one.record() for one in entries]
 
 
 def judged_lines(entries: Iterable[Entry], threshold: float, log: Path) -> Iterator[str]:

@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from iad.bundles.predictor import Predictor
 from iad.bundles.verdict import Verdict
 from iad.data.pictures import PictureFile
 from iad.errors import IadError
-from iad.serve.entries import Entry, file_key, number_or_none
+from iad.serve.entries import Entry, file_key, judged
 from iad.serve.folder.guard import Guard
 from iad.serve.folder.inbox import Arrived, Inbox
 from iad.serve.folder.sorting import Sorting
@@ -59,8 +59,9 @@ class Watcher:
         began = self.clock()
         arrived = [one for one in self.inbox.settled(began) if not self._is_done(one)]
         for one, verdict in zip(arrived, self._verdicts(arrived), strict=True):
-            place = self.sorting.place(_word(verdict), one.name)
-            entry = self.log.append(self._entry(one, verdict, place, self.clock() - began))
+            entry = self._entry(one, verdict, self.clock() - began)
+            place = self.sorting.place(entry.verdict, one.name)
+            entry = self.log.append(replace(entry, kept=place))
             self.sorting.put(one.path, place)
             yield entry
             if broken := self.guard.see(entry, verdict.levels):
@@ -80,15 +81,8 @@ class Watcher:
             self.sorting.finish(one.path, before.kept)
         return True
 
-    def _entry(self, one: Arrived, verdict: Verdict, place: str, seconds: float) -> Entry:
-        return Entry(
-            image_id=one.name, path=file_key(one.path), kept=place, size=one.size, modified=one.modified,
-            sha256=verdict.sha256, bundle=self.bundle, method=self.inspector.method,
-            score=number_or_none(verdict.pred_score), p_value=number_or_none(verdict.p_value),
-            threshold=self.inspector.threshold, rejected=verdict.rejected, error=verdict.error, known=verdict.known,
-            seconds=round(seconds, 4),
+    def _entry(self, one: Arrived, verdict: Verdict, seconds: float) -> Entry:
+        return judged(
+            verdict, self.inspector, self.bundle, image_id=one.name, size=one.size, seconds=seconds,
+            path=file_key(one.path), modified=one.modified,
         )  # fmt: skip
-
-
-def _word(verdict: Verdict) -> str:
-    return "unread" if verdict.rejected is None else "rejected" if verdict.rejected else "passed"

@@ -13,7 +13,7 @@ from threading import Lock, Thread
 from iad.bundles.predictor import Predictor
 from iad.bundles.verdict import Verdict
 from iad.data.pictures import PictureFile
-from iad.serve.entries import Entry, number_or_none
+from iad.serve.entries import Entry, judged
 from iad.serve.log import VerdictLog
 
 
@@ -149,13 +149,10 @@ class Station:
                 return
 
     def _entry(self, job: Job, verdict: Verdict) -> Entry:
-        return Entry(
-            image_id=job.picture.name, path="", kept="", size=len(job.picture.data), modified=0,
-            sha256=verdict.sha256, bundle=self.sha256, method=self.inspector.method,
-            score=number_or_none(verdict.pred_score), p_value=number_or_none(verdict.p_value),
-            threshold=self.inspector.threshold, rejected=verdict.rejected, error=verdict.error, known=verdict.known,
-            seconds=round(time.monotonic() - job.since, 4),
-        )  # fmt: skip
+        picture, seconds = job.picture, time.monotonic() - job.since
+        return judged(
+            verdict, self.inspector, self.sha256, image_id=picture.name, size=len(picture.data), seconds=seconds
+        )
 
 
 def sent(name: str, data: bytes) -> SentPicture:
