@@ -21,12 +21,6 @@ BAD = replace(ENTRY, image_id="b.png", path="/in/b.png", score=2.0, rejected=Tru
 TORN = replace(ENTRY, image_id="c.png", score=None, p_value=None, rejected=None, error="c.png: torn")
 
 
-@pytest.fixture
-def log(tmp_path):
-    with VerdictLog(tmp_path / "a.db") as found:
-        yield found
-
-
 def refused(match, job, *arguments):
     with pytest.raises(IadError, match=match) as caught:
         job(*arguments)

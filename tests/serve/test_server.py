@@ -17,7 +17,6 @@ from iad.bundles.verdict import Verdict
 from iad.data.given import read_pictures
 from iad.errors import IadError
 from iad.serve.http.station import BusyError, Station, sent
-from iad.serve.log import VerdictLog
 
 pytest.importorskip("fastapi")
 
@@ -54,12 +53,6 @@ def picture(level, kind="PNG", side=8):
     file = io.BytesIO()
     Image.new("L", (side, side), level).save(file, kind)
     return file.getvalue()
-
-
-@pytest.fixture
-def log(tmp_path):
-    with VerdictLog(tmp_path / "a.db") as found:
-        yield found
 
 
 @pytest.fixture

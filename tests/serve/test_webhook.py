@@ -13,7 +13,6 @@ import pytest
 from iad.errors import IadError
 from iad.serve.entries import Entry
 from iad.serve.folder.webhook import Webhook
-from iad.serve.log import VerdictLog
 
 ENTRY = Entry("ä.png", "/in/ä.png", "", 3, 5, "ab", "b1", "vit", 0.1 + 0.2, 0.25, 0.75, False, "", 0.01)
 SECRET = "between us"  # noqa: S105  # of this test
@@ -48,12 +47,6 @@ class Handler(BaseHTTPRequestHandler):
 
     def log_message(self, *_):
         pass
-
-
-@pytest.fixture
-def log(tmp_path):
-    with VerdictLog(tmp_path / "a.db") as found:
-        yield found
 
 
 @pytest.fixture
