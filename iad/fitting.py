@@ -19,7 +19,8 @@ from iad.bundles.predictor import Predictor
 from iad.compute import resolve
 from iad.config import first_problem
 from iad.data.decode import FULL_16BIT
-from iad.data.given import Picture, read_pictures
+from iad.data.given import ONE, Picture, read_pictures, sizes_of
+from iad.data.image_size import MULTIPLE, ImageSize, size_in_shape
 from iad.data.labels import reads_as_bad
 from iad.decision import Threshold
 from iad.decision.thresholds import option_names, set_threshold
@@ -63,7 +64,7 @@ def fit(
     training: Mapping[str, Any] | None = None,
     backbone: Mapping[str, Any] | None = None,
     threshold: Mapping[str, Any] | None = None,
-    image_size: int = 224,
+    image_size: int | tuple[int, int] = 224,
     batch_size: int = 32,
     seed: int = 0,
     device: str = "auto",
@@ -82,7 +83,8 @@ def fit(
         backbone: options of its backbone, as in the sections `resnet` and `vit`; of a hybrid, a mapping from "resnet"
             and "vit" to such options.
         threshold: `strategy`, `alpha`, `tail_share` and `percentile`, as in `params.yaml`.
-        image_size: side in pixels to which pictures are resized.
+        image_size: short side in pixels to which pictures are resized, in the shape of most of them; or height and
+            width.
         batch_size: pictures per forward pass.
         seed: of whatever is drawn.
         device: auto, cpu, cuda or mps.
@@ -93,16 +95,17 @@ def fit(
             they are too few.
     """
     _validated(_Sizes, {"image_size": image_size, "batch_size": batch_size}, "iad.fit")
-    given, given_apart = _folders(good, calibration)
+    given, given_apart = (_kept(some) for some in _folders(good, calibration))
     runtime = resolve(device=device, precision=precision)
-    preprocess = Preprocess(image_size, white_16bit=FULL_16BIT, max_megapixels=MAX_MEGAPIXELS)
+    size = _prepared_size(given, image_size)
+    preprocess = Preprocess(size, white_16bit=FULL_16BIT, max_megapixels=MAX_MEGAPIXELS)
     rule = _rule(threshold or {})
     fitted = _unfitted(method, dict(options or {}), training, seed=seed, runtime=runtime)
     chosen = _backbones(fitted, backbone or {})
     pixels, pictures = _read(given, preprocess)
     apart_pixels, apart = _read([] if given_apart is None else given_apart, preprocess)
     _require_apart(pictures, apart)
-    embedders = {reads: _embedder(reads, one, image_size, batch_size, runtime) for reads, one in chosen.items()}
+    embedders = {reads: _embedder(reads, one, size, batch_size, runtime) for reads, one in chosen.items()}
     embedded, others = (
         fitted.inputs(_embed(embedders, some, augmented=augmented))
         for some, augmented in ((pixels, True), (apart_pixels, False))
@@ -111,7 +114,7 @@ def fit(
         fitted.detector.fit(embedded, calibrated_apart=len(apart) > 0)
         found = calibrate(fitted.detector, embedded, others, seed=seed)
         chosen_threshold = set_threshold(found.prediction.pred_score, rule.strategy, rule.options, scheme=found.scheme)
-        maps = _maps(found, image_size)
+        maps = _maps(found, size)
     return Predictor(
         Bundle(
             packed=fitted.pack(), pictures=pictures, calibration=_calibration(found, pictures, apart),
@@ -141,7 +144,7 @@ def _said_for_memory() -> Iterator[None]:
 
 
 class _Sizes(Section):
-    image_size: Side
+    image_size: Side | tuple[Side, Side]
     batch_size: Count
 
 
@@ -163,11 +166,25 @@ def _folders(good: Any, calibration: Any) -> tuple[Any, Any]:
     return named or folder, calibration
 
 
+def _kept(given: Any) -> Any:
+    """Pictures that are looked at more than once: an iterator would be used up."""
+    return (
+        given if given is None or isinstance(given, (*ONE, bytes)) or not isinstance(given, Iterable) else list(given)
+    )
+
+
+def _prepared_size(given: Any, image_size: int | tuple[int, int]) -> ImageSize:
+    if not isinstance(image_size, int):
+        return ImageSize.of(image_size)
+    height, width = sizes_of(given, max_megapixels=MAX_MEGAPIXELS).T
+    return size_in_shape(image_size, height, width, MULTIPLE) if len(height) else ImageSize.of(image_size)
+
+
 def _read(given: Any, preprocess: Preprocess) -> tuple[np.ndarray, PictureSet]:
-    """Pictures as they are embedded, uint8 `(N, S, S, 3)`, and their names and hashes."""
+    """Pictures as they are embedded, uint8 `(N, H, W, 3)`, and their names and hashes."""
     size = preprocess.image_size
     found = list(read_pictures(given, size, **preprocess.limits))
-    pixels = np.array([one.pixels for one in found], dtype=np.uint8).reshape(-1, size, size, 3)
+    pixels = np.array([one.pixels for one in found], dtype=np.uint8).reshape(-1, *size, 3)
     return pixels, described_given(found, size)
 
 
@@ -248,11 +265,11 @@ def _backbones(fitted: Fitted, given: Mapping[str, Any]) -> dict[str, Mapping[st
     return {reads: given.get(reads, {}) for reads in used}
 
 
-def _embedder(reads: str, options: Mapping[str, Any], image_size: int, batch_size: int, runtime: Runtime) -> Embedder:
+def _embedder(reads: str, options: Mapping[str, Any], size: ImageSize, batch_size: int, runtime: Runtime) -> Embedder:
     from iad.features.embedder import Embedder
 
     chosen = _validated(BACKBONES[reads], options, f"backbone {reads}")
-    return Embedder(chosen, image_size, batch_size=batch_size, runtime=runtime, section=reads)
+    return Embedder(chosen, size, batch_size=batch_size, runtime=runtime, section=reads)
 
 
 def _embed(embedders: Mapping[str, Embedder], pixels: np.ndarray, *, augmented: bool) -> dict[str, Embeddings]:
@@ -265,12 +282,12 @@ def _rule(threshold: Mapping[str, Any]) -> Rule:
     return Rule(chosen.strategy, {name: getattr(chosen, name) for name in option_names(chosen.strategy)})
 
 
-def _maps(found: Calibration, image_size: int) -> Maps | None:
+def _maps(found: Calibration, size: ImageSize) -> Maps | None:
     maps = found.prediction.anomaly_map
     if maps is None:
         return None
     sigma, rate = Evaluate().map_sigma, Evaluate().red_rate
-    return Maps(sigma, rate, **red_scale(maps, image_size, sigma, rate, found.map_scheme))
+    return Maps(sigma, rate, **red_scale(maps, size, sigma, rate, found.map_scheme))
 
 
 def _validated(model: type[SectionT], values: Mapping[str, Any], origin: str) -> SectionT:

@@ -28,6 +28,7 @@ from iad.bundles.parts import (
 )
 from iad.bundles.pictures import PictureSet, picture_set
 from iad.bundles.sealed import in_one_line, read_sealed, write_sealed
+from iad.data.image_size import ImageSize
 from iad.decision.promises import Threshold
 from iad.errors import IadError
 from iad.progress import say
@@ -90,9 +91,9 @@ class Bundle:
             raise IadError(f"a calibration picture with number {most}, of {len(self.pictures)} pictures")
         if not np.isfinite(self.threshold.value):
             raise IadError("the threshold is not finite")
-        sizes = {record["image_size"] for record in self.embedders.values()}
-        if sizes - {self.preprocess.image_size}:
-            raise IadError(f"backbones for pictures of {max(sizes)} px, which are {self.preprocess.image_size} px here")
+        sizes = {ImageSize.of(record["image_size"]) for record in self.embedders.values()}
+        if others := sizes - {self.preprocess.image_size}:
+            raise IadError(f"backbones for pictures of {max(others)}, which are {self.preprocess.image_size} here")
         if unused := set(self.weights) - set(self.embedders):
             raise IadError(f"weights of '{min(unused)}', which is no backbone of it")
 
@@ -123,7 +124,9 @@ def write_bundle(path: Path, bundle: Bundle) -> str:
             "apart": found.pictures.rows() if bundle.set_apart else None,
             "scheme": found.scheme, "map_scheme": found.map_scheme,
         },
-        "threshold": asdict(bundle.threshold), "rule": asdict(bundle.rule), "preprocess": asdict(bundle.preprocess),
+        "threshold": asdict(bundle.threshold), "rule": asdict(bundle.rule),
+        "preprocess": asdict(bundle.preprocess) | {"image_size": bundle.preprocess.image_size.plain},
+
         "embedders": dict(bundle.embedders), "maps": None if bundle.maps is None else asdict(bundle.maps),
     }  # fmt: skip
     kept = {"rows": found.rows, "scores": found.scores} | {f"{KEPT}{part}": array for part, array in found.kept.items()}

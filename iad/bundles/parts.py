@@ -7,23 +7,22 @@ from dataclasses import field
 from typing import Annotated, Any, Literal
 
 import numpy as np
-from pydantic import AfterValidator, ConfigDict, Field, TypeAdapter
+from pydantic import AfterValidator, BeforeValidator, ConfigDict, Field, TypeAdapter
 from pydantic.dataclasses import dataclass
 
 from iad.bundles.fitted import Packed
 from iad.bundles.pictures import PictureSet
+from iad.data.image_size import MOST, ImageSize
 from iad.decision.promises import SCHEMES
 from iad.decision.thresholds import option_names
 from iad.errors import IadError, unknown
 from iad.report.overlay import MapScale
 
-LARGEST_SIDE = 4096  # pixels of a prepared picture: a file cannot ask for more memory than that
-
 EXACT = ConfigDict(arbitrary_types_allowed=True, extra="forbid")
 Real = Annotated[float, Field(allow_inf_nan=False)]
 Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 Count = Annotated[int, Field(ge=1)]
-Side = Annotated[int, Field(ge=1, le=LARGEST_SIDE)]
+Side = Annotated[int, Field(ge=1, le=MOST)]
 
 
 def _known_scheme(scheme: str) -> str:
@@ -32,6 +31,14 @@ def _known_scheme(scheme: str) -> str:
     return scheme
 
 
+_SIDES = TypeAdapter[Any](Side | tuple[Side, Side])
+
+
+def _size(given: Any) -> ImageSize:
+    return ImageSize.of(_SIDES.validate_python(given))
+
+
+Size = Annotated[ImageSize, BeforeValidator(_size)]
 Scheme = Annotated[str, AfterValidator(_known_scheme)]
 
 
@@ -73,7 +80,7 @@ class CalibrationSet:
 class Preprocess:
     """How pictures are prepared, as in `params.yaml`: sections `preprocess` and `data`."""
 
-    image_size: Side
+    image_size: Size
     white_16bit: Annotated[int, Field(ge=255, le=65535)]
     max_megapixels: Positive
 
@@ -101,7 +108,7 @@ class Maps:
     """What the colours of anomaly maps mean, and what they promise.
 
     Attributes:
-        sigma: of the Gaussian that smooths maps, as a share of the picture's side.
+        sigma: of the Gaussian that smooths maps, as a share of the picture's short side.
         rate: share of good pictures that may show any red, as it was asked for.
         usual: value that is usual on good pictures, where blue begins.
         red: pixels with `value >= red` are red.
@@ -158,7 +165,7 @@ class _Record:
     name: str
     weights: str
     weights_sha256: str
-    image_size: Side
+    image_size: Size
     mean: tuple[Real, Real, Real]
     std: tuple[Positive, Positive, Positive]
     depth: Count | None

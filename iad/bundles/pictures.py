@@ -11,6 +11,7 @@ from pydantic import ConfigDict
 from pydantic.dataclasses import dataclass
 
 from iad.data.given import Given
+from iad.data.image_size import ImageSize
 from iad.data.pictures import Look
 from iad.datacheck.copies import near_copies
 from iad.datacheck.pictures import GRID, is_blank, measure
@@ -29,7 +30,7 @@ class PictureSet:
     Attributes:
         ids: names, as in a manifest.
         sha256: hex, of the files' bytes.
-        pixels: hex SHA-256 of the prepared pictures, uint8 `(S, S, 3)`: the same for every lossless copy.
+        pixels: hex SHA-256 of the prepared pictures, uint8 `(H, W, 3)`: the same for every lossless copy.
         looks: how they were taken and saved.
         grids: small grey versions, uint8 `(32, 32)` as bytes, by which near copies are known; zeros where nothing is
             shown.
@@ -97,7 +98,7 @@ def described(ids: Iterable[str], sha256: Iterable[str], looks: Iterable[Look], 
         ids: N names.
         sha256: hex, of the N files.
         looks: of the N files.
-        images: uint8 `(N, S, S, 3)`, as they were prepared.
+        images: uint8 `(N, H, W, 3)`, as they were prepared.
 
     >>> black = np.zeros((1, 64, 64, 3), np.uint8)
     >>> found = described(["a.png"], ["0f"], [Look(64, 64, "lossless", 0, False, 8)], black)
@@ -110,20 +111,20 @@ def described(ids: Iterable[str], sha256: Iterable[str], looks: Iterable[Look], 
     return PictureSet(tuple(ids), tuple(sha256), pixels, tuple(looks), tuple(one.tobytes() for one in grids))
 
 
-def described_given(found: Sequence[Given], size: int) -> PictureSet:
+def described_given(found: Sequence[Given], size: ImageSize) -> PictureSet:
     """The same of pictures that were handed over; one without a file is known by its pixels.
 
     Args:
         found: pictures that could be read.
-        size: S, the side of a prepared picture.
+        size: of a prepared picture.
     """
-    images = np.array([one.pixels for one in found], dtype=np.uint8).reshape(-1, size, size, 3)
+    images = np.array([one.pixels for one in found], dtype=np.uint8).reshape(-1, *size, 3)
     hashes = (one.sha256 or pixels_sha256(one.pixels) for one in found if one.pixels is not None)
     return described((one.image_id for one in found), hashes, [one.look for one in found if one.look], images)
 
 
 def pixels_sha256(pixels: np.ndarray) -> str:
-    """Hex SHA-256 of a prepared picture, uint8 `(S, S, 3)`.
+    """Hex SHA-256 of a prepared picture, uint8 `(H, W, 3)`.
 
     >>> pixels_sha256(np.zeros((1, 1, 3), np.uint8))[:8]
     '709e80c8'

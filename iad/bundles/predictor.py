@@ -114,7 +114,7 @@ class Predictor:
         return (verdict for batch in batches for verdict in self._inspect(batch, errors, maps=maps))
 
     def embed(self, pixels: np.ndarray, *, maps: bool = True) -> Embeddings:
-        """What the method's detector takes, of prepared pictures uint8 `(N, S, S, 3)`.
+        """What the method's detector takes, of prepared pictures uint8 `(N, H, W, 3)`.
 
         Args:
             pixels: the pictures.
@@ -179,8 +179,7 @@ class Predictor:
     def _blank(self, reads: str) -> Embeddings:
         if reads in self.embedders:
             return Embeddings(**self.embedders[reads].blank())
-        side = self.bundle.preprocess.image_size
-        return Embeddings(pixels=np.zeros((1, side, side, 3), dtype=np.uint8))
+        return Embeddings(pixels=np.zeros((1, *self.bundle.preprocess.image_size, 3), dtype=np.uint8))
 
     def _inspect(self, batch: Sequence[Given], errors: Errors, *, maps: bool) -> Iterator[Verdict]:
         read = [one.pixels for one in batch if one.pixels is not None]
@@ -228,7 +227,7 @@ class Predictor:
 
     def _full_maps(self, maps: np.ndarray | None) -> FullMaps | None:
         scale, size = self.bundle.maps, self.bundle.preprocess.image_size
-        return None if maps is None or scale is None else FullMaps(maps, size, scale.sigma * size)
+        return None if maps is None or scale is None else FullMaps(maps, size, scale.sigma * size.short)
 
     def _predict(self, pixels: np.ndarray, *, maps: bool) -> Prediction:
         try:

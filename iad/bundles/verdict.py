@@ -24,7 +24,7 @@ class Verdict:
         p_value: conformal, (1 + calibration scores at least as high) / (1 + calibration scores): small means that few
             good pictures look so odd. NaN where `error` is set.
         rejected: whether `pred_score >= threshold`; None where `error` is set: such a picture is neither.
-        anomaly_map: float32 `(S, S)` at the side of the prepared picture, smoothed, higher = more anomalous; None of a
+        anomaly_map: float32 `(H, W)` at the size of the prepared picture, smoothed, higher = more anomalous; None of a
             method that cannot say where.
         known: whether the bundle was made of this very picture, fitted to it or calibrated with it, so that its
             verdict says nothing: the same file, or another with the same pixels.

@@ -31,7 +31,7 @@ def show_lines(lines: Iterable[str]) -> None:
 
 def bundle_lines(path: Path, bundle: Bundle, digest: str) -> Iterator[str]:
     """What is in a bundle, a line each."""
-    values, side, origin = bundle.packed[0], bundle.preprocess.image_size, bundle.origin
+    values, origin = bundle.packed[0], bundle.origin
     threshold, maps, kept = bundle.threshold, bundle.maps, bundle.calibration.kept
     versions = ", ".join(f"{name} {version}" for name, version in origin.versions.items())
     pictures = f"{len(bundle.pictures):,} good, {origin.source}/{origin.category}"
@@ -44,7 +44,7 @@ def bundle_lines(path: Path, bundle: Bundle, digest: str) -> Iterator[str]:
         *_decided(values),
         ("pictures", f"{pictures}, {bundle.pictures.fingerprint()[:12]}"),
         ("taken", "; ".join(tell(bundle.pictures.looks) for tell in TOPICS.values())),
-        ("input", f"{side} x {side} px"),
+        ("input", str(bundle.preprocess.image_size)),
         *(("backbone", _backbone(one, inside=reads in bundle.weights)) for reads, one in bundle.embedders.items()),
         ("threshold", f"{threshold.value:.4f} ({threshold.strategy}), {calibrating}"),
         ("promise", threshold.guarantee),

@@ -19,6 +19,7 @@ from iad.data.formats import (
     is_16bit_grey,
     open_picture,
 )
+from iad.data.image_size import GivenSize, ImageSize
 from iad.errors import IadError
 from iad.words import and_more, counted
 
@@ -82,21 +83,23 @@ def picture_size(data: bytes, name: str, *, max_megapixels: float) -> tuple[int,
     return read_header(data, name, max_megapixels=max_megapixels)[:2]
 
 
-def decode(data: bytes, name: str, size: int, *, max_megapixels: float, white_16bit: int = FULL_16BIT) -> np.ndarray:
-    """Decode a picture and resize it straight to a square, bilinear with antialiasing.
+def decode(
+    data: bytes, name: str, size: GivenSize, *, max_megapixels: float, white_16bit: int = FULL_16BIT
+) -> np.ndarray:
+    """Decode a picture and resize it, bilinear with antialiasing, whatever its own shape.
 
-    The aspect ratio is not kept, as in the original study. Transparent pixels are laid over white: what lies under
+    Transparent pixels are laid over white: what lies under
     them is arbitrary (often black), and white is what viewers show and what a cut-out product photograph means.
 
     Args:
         data: The bytes of the file.
         name: What a refusal calls the picture; its suffix must tell the format of the content.
-        size: S, the side of the result in pixels.
+        size: Of the result in pixels: height and width, or the side of a square.
         max_megapixels: The largest accepted picture, in million pixels.
         white_16bit: The value of a 16-bit grey picture that becomes 255; larger ones are clipped.
 
     Returns:
-        uint8 (S, S, 3), RGB; the three channels of a grey picture are equal.
+        uint8 (H, W, 3), RGB; the three channels of a grey picture are equal.
 
     Raises:
         IadError: as `picture_size`, and if the content is cut short or damaged, or is a 16-bit colour picture whose
@@ -112,7 +115,7 @@ def decode(data: bytes, name: str, size: int, *, max_megapixels: float, white_16
     """
     flat = _flat(data, name, max_megapixels, white_16bit)
     # a grey picture gets its three channels last: the same bytes for a third of the work
-    small = flat.resize((size, size), Image.Resampling.BILINEAR)
+    small = flat.resize(ImageSize.of(size)[::-1], Image.Resampling.BILINEAR)
     return np.asarray(small.convert("RGB"))
 
 
@@ -145,8 +148,8 @@ def decode_to_show(
     return np.asarray(flat.convert("RGB"))
 
 
-def decode_mask(data: bytes, name: str, size: int, *, max_megapixels: float) -> np.ndarray:
-    """Decode a defect mask and reduce it to a square.
+def decode_mask(data: bytes, name: str, size: GivenSize, *, max_megapixels: float) -> np.ndarray:
+    """Decode a defect mask and reduce it.
 
     A pixel of the file is defective if it is not black; in JPEG and WebP, whose compression blurs black, if it is
     lighter than middle grey. A pixel of the result is defective if at least half of its area is. A defect too thin for
@@ -156,11 +159,11 @@ def decode_mask(data: bytes, name: str, size: int, *, max_megapixels: float) -> 
     Args:
         data: The bytes of the file.
         name: What a refusal calls the mask.
-        size: S, the side of the result in pixels.
+        size: Of the result in pixels: height and width, or the side of a square.
         max_megapixels: The largest accepted mask, in million pixels.
 
     Returns:
-        uint8 (S, S), 1 where defective, else 0.
+        uint8 (H, W), 1 where defective, else 0.
 
     Raises:
         IadError: as `decode`.
@@ -181,7 +184,7 @@ def decode_mask(data: bytes, name: str, size: int, *, max_megapixels: float) -> 
     elif upright.mode in COLOUR_MODES:
         upright = upright.convert("RGB")
     defective: np.ndarray = np.atleast_3d(np.asarray(upright)).max(axis=2) > black  # (height, width)
-    return _reduce_mask(defective, size)
+    return _reduce_mask(defective, ImageSize.of(size))
 
 
 def masks_left_out(refusals: Sequence[str]) -> str:
@@ -250,25 +253,25 @@ def _over(image: Image.Image, background: str) -> Image.Image:
     return Image.alpha_composite(Image.new("RGBA", layer.size, background), layer).convert("RGB")
 
 
-def _reduce_mask(defective: np.ndarray, size: int) -> np.ndarray:
+def _reduce_mask(defective: np.ndarray, size: ImageSize) -> np.ndarray:
     full = Image.fromarray(defective.astype(np.float32))
-    coverage = np.asarray(full.resize((size, size), Image.Resampling.BOX))  # (S, S), share of the area in [0, 1]
+    coverage = np.asarray(full.resize(size[::-1], Image.Resampling.BOX))  # (H, W), share of the area in [0, 1]
     half = 0.5 - 1e-6  # the weights of the average are rounded
     if not coverage.any():
-        return np.zeros((size, size), np.uint8)
+        return np.zeros(size, np.uint8)
     peak = _largest_of_region(coverage)
     limit = np.where(peak >= half, half, peak / 2)
     return ((coverage >= limit) & (coverage > 0)).astype(np.uint8)
 
 
 def _largest_of_region(values: np.ndarray) -> np.ndarray:
-    """For each non-zero pixel of (S, S), the largest value in its 8-connected region."""
+    """For each non-zero pixel of (H, W), the largest value in its 8-connected region."""
     inside = values > 0
     largest: np.ndarray = values
     while True:
         padded = np.pad(largest, 1)
-        rows = np.maximum(np.maximum(padded[:-2], padded[1:-1]), padded[2:])  # (S, S + 2)
-        grown: np.ndarray = np.maximum(np.maximum(rows[:, :-2], rows[:, 1:-1]), rows[:, 2:]) * inside  # (S, S)
+        rows = np.maximum(np.maximum(padded[:-2], padded[1:-1]), padded[2:])  # (H, W + 2)
+        grown: np.ndarray = np.maximum(np.maximum(rows[:, :-2], rows[:, 1:-1]), rows[:, 2:]) * inside  # (H, W)
         if np.array_equal(grown, largest):
             return grown
         largest = grown

@@ -12,8 +12,9 @@ from typing import Any, Literal, TypeAlias
 import numpy as np
 from PIL import Image, ImageOps
 
-from iad.data.decode import FULL_16BIT, decode, flatten
+from iad.data.decode import FULL_16BIT, decode, flatten, picture_size
 from iad.data.formats import damaged, has_known_pixels, is_16bit_colour
+from iad.data.image_size import GivenSize, ImageSize
 from iad.data.pictures import Look, PictureFile, find, look_of, look_of_file
 from iad.errors import IadError
 
@@ -33,7 +34,7 @@ class Given:
     Attributes:
         image_id: its path below the folder that was named, its file's name, or its number among those given.
         path: its file, as it was named; None of an array or a PIL picture.
-        pixels: uint8 `(S, S, 3)`, RGB; None where `error` is set.
+        pixels: uint8 `(H, W, 3)`, RGB; None where `error` is set.
         sha256: hex, of the file's bytes; empty of an array or a PIL picture.
         error: why it cannot be had or read, in one line; else empty.
         look: how it was taken and saved; None where `error` is set.
@@ -48,14 +49,14 @@ class Given:
 
 
 def read_pictures(
-    pictures: Picture | Iterable[Picture], size: int, *, errors: Errors = "raise", max_megapixels: float,
+    pictures: Picture | Iterable[Picture], size: GivenSize, *, errors: Errors = "raise", max_megapixels: float,
     white_16bit: int = FULL_16BIT,
 ) -> Iterator[Given]:  # fmt: skip
     """Read pictures and prepare them as the stage `preprocess` does, each when it is asked for.
 
     Args:
         pictures: one or many; of an array `(N, H, W, 3)`, its N pictures.
-        size: S, the side of the results in pixels.
+        size: of the results in pixels: height and width, or the side of a square.
         errors: what a picture does that cannot be had or read.
         max_megapixels: the largest accepted picture, in million pixels.
         white_16bit: the value of a 16-bit grey picture that becomes 255.
@@ -89,21 +90,45 @@ def read_pictures(
         yield Given(image_id, path, pixels, sha256, look=look)
 
 
+def sizes_of(pictures: Picture | Iterable[Picture], *, max_megapixels: float) -> np.ndarray:
+    """Height and width of pictures as displayed, int64 `(N, 2)`, from their headers alone.
+
+    Args:
+        pictures: as for `read_pictures`; an iterator is used up.
+        max_megapixels: the largest accepted picture, in million pixels.
+
+    Raises:
+        IadError: naming the picture or the place.
+
+    >>> sizes_of([np.zeros((4, 6), np.uint8)], max_megapixels=1).tolist()
+    [[4, 6]]
+    """
+    found = []
+    for image_id, one in _named(pictures, "raise"):
+        if isinstance(one, PictureFile):
+            width, height = picture_size(one.read(), str(one.path), max_megapixels=max_megapixels)
+        else:
+            width, height = _upright(_image(one, f"picture {image_id}"), f"picture {image_id}").size
+        found.append((height, width))
+    return np.array(found, dtype=np.int64).reshape(-1, 2)
+
+
 def prepare(
-    picture: np.ndarray | Image.Image, name: str, size: int, *, max_megapixels: float, white_16bit: int = FULL_16BIT
-) -> np.ndarray:
-    """Resize a picture in memory straight to a square, as `iad.data.decode.decode` does with a file.
+    picture: np.ndarray | Image.Image, name: str, size: GivenSize, *, max_megapixels: float,
+    white_16bit: int = FULL_16BIT,
+) -> np.ndarray:  # fmt: skip
+    """Resize a picture in memory, as `iad.data.decode.decode` does with a file.
 
     Args:
         picture: uint8 or uint16 `(H, W)`, uint8 `(H, W, 3)` RGB, or a PIL picture, which is turned upright as its EXIF
             asks; neither is changed.
         name: What a refusal calls it.
-        size: S, the side of the result in pixels.
+        size: of the result in pixels: height and width, or the side of a square.
         max_megapixels: The largest accepted picture, in million pixels.
         white_16bit: The value of a 16-bit grey picture that becomes 255.
 
     Returns:
-        uint8 `(S, S, 3)`, RGB.
+        uint8 `(H, W, 3)`, RGB.
 
     Raises:
         IadError: if it is no picture, empty, too large, cut short, animated, or of another shape, type or kind of
@@ -121,7 +146,7 @@ def prepare(
         raise IadError(f"{name}: pixels of kind '{image.mode}' are not read; convert the picture to grey or RGB")
     if is_16bit_colour(image) and white_16bit != FULL_16BIT:
         raise IadError(f"{name}: 16-bit colour is read only where white is {FULL_16BIT}, not {white_16bit}")
-    small = flatten(_upright(image, name), white_16bit).resize((size, size), Image.Resampling.BILINEAR)
+    small = flatten(_upright(image, name), white_16bit).resize(ImageSize.of(size)[::-1], Image.Resampling.BILINEAR)
     return np.asarray(small.convert("RGB"))
 
 

@@ -33,8 +33,8 @@ def check_files(
     Args:
         archive_path: the original pictures, as `write_originals` kept them.
         manifest: N rows, as `read_manifest` gives them.
-        images_path: the array of decoded pictures, uint8 `(N, S, S, 3)`.
-        masks_path: the array of masks, uint8 `(N, S, S)`; there need not be one.
+        images_path: the array of decoded pictures, uint8 `(N, H, W, 3)`.
+        masks_path: the array of masks, uint8 `(N, H, W)`; there need not be one.
         report_path: the JSON file to write.
         white_16bit: the value of a 16-bit picture that became white.
         threads: working threads; 0 means one for each core that this process may use.
@@ -66,7 +66,7 @@ def check_data(
         statistics: of the same N pictures.
         file_bytes: int64 `(N,)`, size of each file.
         levels: as `check_levels` gives them: what is read on the wrong scale, and which pictures that concerns.
-        masks: uint8 `(N, S, S)`; None where no picture has one.
+        masks: uint8 `(N, H, W)`; None where no picture has one.
 
     Returns:
         What was found, the gravest first, and the content of the data report.

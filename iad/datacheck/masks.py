@@ -22,7 +22,7 @@ def check_masks(manifest: pd.DataFrame, masks: np.ndarray) -> Iterator[Finding]:
 
     Args:
         manifest: N rows, of which `label` and `mask` are read.
-        masks: uint8 `(N, S, S)`, 1 where defective; may be mapped from a file.
+        masks: uint8 `(N, H, W)`, 1 where defective; may be mapped from a file.
 
     >>> import pandas as pd
     >>> manifest = pd.DataFrame({"label": [1, 1], "mask": ["a.png", "b.png"]})

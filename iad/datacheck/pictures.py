@@ -12,6 +12,7 @@ import numpy as np
 from PIL import Image
 
 from iad.compute import usable_cores
+from iad.data.image_size import ImageSize
 from iad.datacheck.findings import Finding
 from iad.progress import track
 from iad.words import counted, percent
@@ -25,7 +26,7 @@ LEVELS = np.arange(256)
 BLANK_CONTRAST = 2.0
 """Grey levels of standard deviation; a picture of a dark chamber holds noise of less than one after resizing."""
 STRETCHED = 3.0
-"""Long side over short side from which on a square is another picture: films and phones have 1.8 at most."""
+"""From how many times as long as wide, in the picture as it was, a square patch shows something else."""
 CLIPPED_MORE = 0.3
 """Share of black and white pixels above the median of the data set, since parts may be cut out on white."""
 
@@ -41,6 +42,7 @@ class Statistics:
         clipped: float64 `(N,)`, share of pixels that are pure black or pure white.
         colour: float64 `(N,)`, mean distance between the largest and the smallest of the three channels, in [0, 255].
         brightest: float64 `(N,)`, the largest value of any channel, in [0, 255].
+        size: of the prepared pictures.
     """
 
     grids: np.ndarray
@@ -49,13 +51,14 @@ class Statistics:
     clipped: np.ndarray
     colour: np.ndarray
     brightest: np.ndarray
+    size: ImageSize
 
 
 def measure(images: np.ndarray, *, threads: int = 0) -> Statistics:
     """Measure every picture once.
 
     Args:
-        images: uint8 `(N, S, S, 3)`, RGB; may be mapped from a file, of which 64 pictures per thread are held at once.
+        images: uint8 `(N, H, W, 3)`, RGB; may be mapped from a file, of which 64 pictures per thread are held at once.
         threads: working threads; 0 means one for each core that this process may use.
 
     Example:
@@ -76,7 +79,8 @@ def measure(images: np.ndarray, *, threads: int = 0) -> Statistics:
     with ThreadPoolExecutor(threads or usable_cores()) as pool:
         for _ in track(pool.map(measure_block, blocks), "checking pictures", total=len(blocks), unit=" blocks"):
             pass
-    return Statistics(grids, *numbers.T.copy())
+    brightness, contrast, clipped, colour, brightest = numbers.T.copy()
+    return Statistics(grids, brightness, contrast, clipped, colour, brightest, ImageSize.of_arrays(images))
 
 
 def is_blank(statistics: Statistics) -> np.ndarray:
@@ -110,8 +114,8 @@ def check_pictures(manifest: pd.DataFrame, statistics: Statistics, explained: np
         )
         advice = "correct the exposure and take them again"
         yield Finding("saturated", what, ids[clipped].tolist(), "defects in these pixels are lost", advice)
-    yield from _odd_sizes(manifest)
-    yield from _stretched(manifest)
+    yield from _odd_sizes(manifest, statistics.size)
+    yield from _stretched(manifest, statistics.size)
 
 
 def _measured(pixels: np.ndarray) -> tuple[np.ndarray, tuple[float, ...]]:
@@ -126,10 +130,10 @@ def _measured(pixels: np.ndarray) -> tuple[np.ndarray, tuple[float, ...]]:
     return grid, (mean, deviation, float(counts[0] + counts[255]), colour, float(pixels.max()))
 
 
-def _odd_sizes(manifest: pd.DataFrame) -> Iterator[Finding]:
+def _odd_sizes(manifest: pd.DataFrame, size: ImageSize) -> Iterator[Finding]:
     sizes = list(zip(manifest["width"].tolist(), manifest["height"].tolist(), strict=True))
     (most, count), *others = Counter(sizes).most_common()
-    effect = "all are squeezed into one square, so that parts change their size or shape"
+    effect = f"all become {size}, so that parts change their size or shape"
     if others and 2 * count > len(sizes):
         odd = [name for name, size in zip(manifest["image_id"], sizes, strict=True) if size != most]
         what = f"{counted(len(odd), 'picture')} not {most[0]} x {most[1]} px like the other {count}"
@@ -139,19 +143,17 @@ def _odd_sizes(manifest: pd.DataFrame) -> Iterator[Finding]:
         yield Finding("mixed_sizes", what, [], effect, "crop all to one size and the same place of the part")
 
 
-def _stretched(manifest: pd.DataFrame) -> Iterator[Finding]:
+def _stretched(manifest: pd.DataFrame, size: ImageSize) -> Iterator[Finding]:
     sides = manifest[["width", "height"]].to_numpy()
-    ratio = sides.max(axis=1) / sides.min(axis=1)
+    squeezed = sides[:, 0] / sides[:, 1] * size.height / size.width  # times as wide as prepared, or 1 / so many times
+    ratio = np.maximum(squeezed, 1 / squeezed)
     if not (long := ratio >= STRETCHED).any():
         return
     row = int(np.flatnonzero(long)[np.argsort(ratio[long])[int(long.sum()) // 2]])  # of the median one
     (width, height), short, times = sides[row].tolist(), int(sides[row].min()), round(float(ratio[row]), 1)
-    shape = "wide as high" if width > height else "high as wide"
     many = counted(int(long.sum()), "picture")
-    what = f"{many} of extreme shape, such as {width} x {height} px, {times:g} times as {shape}"
-    effect = (
-        f"squeezed into a square, a patch spans {times:g} times as much along as across, and small defects are lost"
-    )
+    what = f"{many} of another shape than most, such as {width} x {height} px, squeezed into {size}"
+    effect = f"a patch spans {times:g} times as much along as across there, and small defects are lost"
     advice = (
         f"cut each into pieces of {short} x {short} px, or not much longer, where a patch is square again; "
         "pieces of one picture belong into one split"

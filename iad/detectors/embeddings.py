@@ -25,7 +25,7 @@ class Embeddings:
     """What detectors are given of N pictures; each part has a row per picture, and None where nobody asked for it.
 
     Attributes:
-        pixels: uint8 `(N, S, S, 3)`, RGB.
+        pixels: uint8 `(N, H, W, 3)`, RGB.
         pooled: float32 `(N, D)`, one embedding per picture.
         patches: float16 or float32 `(N, h, w, D)`, one embedding per patch.
         augmented: float16 `(N, c, h, w, D)`, patches of c rotated or flipped copies of each picture.
@@ -65,7 +65,7 @@ class Embeddings:
         if given.ndim == 4 and given.dtype.kind == "f":
             return cls(patches=given)
         raise IadError(
-            f"an array of {given.dtype} and the shape {given.shape}: give pictures, uint8 (N, S, S, 3), pooled "
+            f"an array of {given.dtype} and the shape {given.shape}: give pictures, uint8 (N, H, W, 3), pooled "
             "embeddings (N, D), or patch embeddings (N, h, w, D)"
         )
 

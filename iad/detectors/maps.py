@@ -11,13 +11,14 @@ from typing import Any
 
 import numpy as np
 
+from iad.data.image_size import GivenSize, ImageSize
 from iad.errors import IadError
 
 TRUNCATE = 4.0  # the Gaussian ends after so many sigmas
 
 
 class FullMaps(Sequence[np.ndarray]):
-    """Coarse maps that become full ones when read: item i is float32 `(size, size)`, higher = more anomalous.
+    """Coarse maps that become full ones when read: item i is float32 `(H, W)`, higher = more anomalous.
 
     Values are means of the coarse ones with weights of at least 0, so that a full map never rises where none of the
     coarse one does.
@@ -26,12 +27,12 @@ class FullMaps(Sequence[np.ndarray]):
     [0.0, 1.0, 3.0, 4.0]
     """
 
-    def __init__(self, coarse: np.ndarray, size: int, sigma: float, *, origin: str = "anomaly maps") -> None:
+    def __init__(self, coarse: np.ndarray, size: GivenSize, sigma: float, *, origin: str = "anomaly maps") -> None:
         """Prepare the enlargement.
 
         Args:
             coarse: float32 `(K, h, w)`; each covers the whole picture evenly.
-            size: side of the picture in pixels.
+            size: height and width of the picture in pixels, or the side of a square one.
             sigma: of the Gaussian, in pixels of the picture; 0 smooths nothing.
             origin: where the maps come from; a refusal begins with it.
 
@@ -41,13 +42,16 @@ class FullMaps(Sequence[np.ndarray]):
         if coarse.ndim != 3 or 0 in coarse.shape[1:]:
             raise IadError(f"{origin}: shape {coarse.shape}; maps have the shape (pictures, height, width)")
         self.coarse = coarse
-        self.rows, self.columns = (enlargement(side, size, sigma) for side in coarse.shape[1:])
+        self.rows, self.columns = (
+            enlargement(cells, pixels, sigma)
+            for cells, pixels in zip(coarse.shape[1:], ImageSize.of(size), strict=True)
+        )
 
     def __len__(self) -> int:
         return len(self.coarse)
 
     def __getitem__(self, row: Any) -> Any:
-        """Full map of one picture, float32 `(size, size)`."""
+        """Full map of one picture, float32 `(H, W)`."""
         return self.rows @ np.asarray(self.coarse[row], dtype=np.float32) @ self.columns.T
 
 

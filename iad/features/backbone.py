@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import difflib
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -12,12 +11,11 @@ import timm
 import torch
 
 from iad.compute import own_random_numbers
+from iad.data.image_size import GivenSize, ImageSize
 from iad.errors import IadError, unknown
 from iad.features import Backbone
 from iad.features.quantization import quantize_layers
 from iad.features.weights import OTHER_WAYS, State, cached_file, fingerprint, hub_reachable, load_weights
-
-SIDE_OF_AUTOENCODER = 16  # it wants a multiple of this; told here too, so that nobody is sent back and forth
 
 NORMALIZATIONS: dict[str, tuple[tuple[float, ...], tuple[float, ...]]] = {
     "imagenet": ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225)),
@@ -29,12 +27,12 @@ NORMALIZATIONS: dict[str, tuple[tuple[float, ...], tuple[float, ...]]] = {
 class FrozenBackbone:
     """A frozen network and the pixel statistics it expects (of RGB values in [0, 1]).
 
-    `image_size` is the side of what it sees in one pass: a picture, or a tile of one.
+    `image_size` is that of what it sees in one pass: a picture, or a tile of one.
     """
 
     name: str
     module: torch.nn.Module
-    image_size: int
+    image_size: ImageSize
     mean: tuple[float, ...]
     std: tuple[float, ...]
     weights_sha256: str  # of the whole network, before it was cut short or quantised
@@ -46,7 +44,7 @@ class FrozenBackbone:
         return {
             "name": self.name,
             "weights_sha256": self.weights_sha256,
-            "image_size": self.image_size,
+            "image_size": self.image_size.plain,
             "mean": list(self.mean),
             "std": list(self.std),
             "depth": self.depth,
@@ -55,13 +53,14 @@ class FrozenBackbone:
 
 
 def build_backbone(
-    options: Backbone, image_size: int, *, weights: str | State | None = None, section: str = "backbone"
+    options: Backbone, image_size: GivenSize, *, weights: str | State | None = None, section: str = "backbone"
 ) -> FrozenBackbone:
     """Build the timm model that the options name, without its classifier, and fill it with weights.
 
     Args:
         options: which model, which weights, how deep, and how its pixels are normalised.
-        image_size: side in pixels of the square pictures; where the options ask for tiles, it is these that it sees.
+        image_size: height and width of the pictures in pixels, or the side of square ones; where the options ask for
+            tiles, it is these that it sees.
         weights: "hub", "wheel" or "file:PATH", or the weights themselves by name; None for what the options say.
         section: what a refusal calls the options, as "resnet" or "backbones.wide".
 
@@ -74,15 +73,16 @@ def build_backbone(
     (0.5, 0.5, 0.5)
     """
     name, origin, tile = options.model, options.weights if weights is None else weights, options.patches.tile
+    size = ImageSize.of(tile or image_size)
     if not timm.is_model(name):
         raise _unknown_model(name)
     # not on the meta device, where the tables would be lost that some models make beside their weights
     with own_random_numbers(0):
-        module = _hub_model(name, tile or image_size) if origin == "hub" else _new_model(name, tile or image_size)
+        module = _hub_model(name, size) if origin == "hub" else _new_model(name, size)
     module.float()  # whatever type the process makes by default
     if origin != "hub":
         load_weights(module, name, origin)
-    _check_size(module, name, tile or image_size, f"{section}.patches.tile" if tile else "preprocess.image_size")
+    _check_size(module, name, size, f"{section}.patches.tile" if tile else "preprocess.image_size")
     config: Any = module.pretrained_cfg
     mean, std = NORMALIZATIONS.get(options.normalize) or (config["mean"], config["std"])
     module.eval().requires_grad_(False)
@@ -91,9 +91,7 @@ def build_backbone(
         keep_layers(module, name, options.depth)
     if options.quantize == "int8":
         quantize_layers(module)
-    return FrozenBackbone(
-        name, module, tile or image_size, tuple(mean), tuple(std), whole, options.depth, options.quantize
-    )
+    return FrozenBackbone(name, module, size, tuple(mean), tuple(std), whole, options.depth, options.quantize)
 
 
 def require_weights(backbone: FrozenBackbone, sha256: str) -> None:
@@ -102,7 +100,7 @@ def require_weights(backbone: FrozenBackbone, sha256: str) -> None:
     Raises:
         IadError: with the first digits of both.
 
-    >>> built = FrozenBackbone("test_vit", torch.nn.Identity(), 64, (0.5,), (0.5,), weights_sha256="00")
+    >>> built = FrozenBackbone("test_vit", torch.nn.Identity(), ImageSize.of(64), (0.5,), (0.5,), weights_sha256="00")
     >>> require_weights(built, "ff")
     Traceback (most recent call last):
     iad.errors.IadError: made with other weights of test_vit (ff) than those here (00); name the right ones, as ...
@@ -153,9 +151,9 @@ def drop_unused(module: torch.nn.Module, name: str, layers: Sequence[int]) -> No
         keep_layers(module, name, max(layers) + 1)
 
 
-def _new_model(name: str, image_size: int, **pretrained: Any) -> torch.nn.Module:
+def _new_model(name: str, size: ImageSize, **pretrained: Any) -> torch.nn.Module:
     # ViTs take the size at run time, others of fixed size when they are built, CNNs take any
-    for options in ({"dynamic_img_size": True}, {"img_size": image_size}, {}):
+    for options in ({"dynamic_img_size": True}, {"img_size": tuple(size)}, {}):
         try:
             return timm.create_model(name, num_classes=0, **pretrained, **options)  # type: ignore[no-any-return]
         except TypeError as error:
@@ -165,7 +163,7 @@ def _new_model(name: str, image_size: int, **pretrained: Any) -> torch.nn.Module
     raise refused
 
 
-def _hub_model(name: str, image_size: int) -> torch.nn.Module:
+def _hub_model(name: str, size: ImageSize) -> torch.nn.Module:
     reachable, given = hub_reachable(), {}
     if not reachable and timm.get_pretrained_cfg(name).hf_hub_id:
         file = cached_file(name)
@@ -173,26 +171,21 @@ def _hub_model(name: str, image_size: int) -> torch.nn.Module:
             raise IadError(f"weights: hub for {name}: the model hub cannot be reached from here; {OTHER_WAYS}")
         given = {"pretrained_cfg_overlay": {"file": file, "custom_load": False}}
     try:
-        return _new_model(name, image_size, pretrained=True, **given)
+        return _new_model(name, size, pretrained=True, **given)
     except (OSError, RuntimeError, ValueError) as error:
         why = str(error).splitlines()[0] if reachable else "the model hub cannot be reached from here"
         raise IadError(f"weights: hub for {name}: {why}; {OTHER_WAYS}") from None
 
 
-def _check_size(module: torch.nn.Module, name: str, image_size: int, key: str) -> None:
+def _check_size(module: torch.nn.Module, name: str, size: ImageSize, key: str) -> None:
     patch = getattr(getattr(module, "patch_embed", None), "patch_size", None)
-    if patch and any(image_size % side for side in patch):
-        lower = max(image_size // patch[0], 1) * patch[0]
-        both = math.lcm(patch[0], SIDE_OF_AUTOENCODER)
-        near = max(image_size // both, 1) * both
-        also = (
-            f"; {near} and {near + both} suit the autoencoder too"
-            if both > SIDE_OF_AUTOENCODER and key.endswith("size")
-            else ""
-        )
+    if patch and size.short % patch[0]:
+        lower = max(size.short // patch[0], 1) * patch[0]
         raise IadError(
-            f"{key} = {image_size}: {name} wants a multiple of {patch[0]}, such as {lower} or {lower + patch[0]}{also}"
+            f"{key} = {size.short}: {name} wants a multiple of {patch[0]}, such as {lower} or {lower + patch[0]}"
         )
+    if patch and max(size) % patch[0]:
+        raise IadError(f"{size}: {name} wants multiples of {patch[0]}; set preprocess.multiple to {patch[0]}")
 
 
 def _unknown_model(name: str) -> IadError:

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
-from math import isqrt
 from typing import Any, Self, TypeAlias
 
 import numpy as np
 import torch
 
 from iad import compute
+from iad.data.image_size import GivenSize, ImageSize
 from iad.errors import IadError
 from iad.features import Backbone
 from iad.features.backbone import FrozenBackbone, build_backbone, drop_unused, require_weights
@@ -29,6 +29,7 @@ from iad.features.embeddings import (
     require_pooling,
     run_network,
     split_tokens,
+    token_grid,
 )
 from iad.features.fusion import fuse_convolutions
 from iad.features.views import Oriented, Tiles, orientations, place_tiles
@@ -36,7 +37,7 @@ from iad.features.weights import State
 from iad.progress import bar
 
 Pictures: TypeAlias = np.ndarray | Sequence[np.ndarray]
-"""Pictures uint8 `(N, S, S, 3)`, RGB; may be memory-mapped, or a sequence that makes each one when asked."""
+"""Pictures uint8 `(N, H, W, 3)`, RGB; may be memory-mapped, or a sequence that makes each one when asked."""
 
 
 class Embedder:
@@ -47,7 +48,7 @@ class Embedder:
 
     Args:
         options: section `resnet` or `vit` of `params.yaml`, or an entry of `backbones`.
-        image_size: side S of the square pictures in pixels.
+        image_size: height H and width W of the pictures in pixels, or the side of square ones.
         backbone: what `build_backbone` makes of the same, to be used here alone; None: it is built here.
         parts: which parts are wanted. Without `pooled` and `contributions` the layers behind the last one that patches
             come from are dropped.
@@ -78,7 +79,7 @@ class Embedder:
     def __init__(
         self,
         options: Backbone,
-        image_size: int,
+        image_size: GivenSize,
         *,
         backbone: FrozenBackbone | None = None,
         parts: Collection[Part] = PARTS,
@@ -87,7 +88,7 @@ class Embedder:
         section: str = "backbone",
     ) -> None:
         self.backbone = backbone = backbone or build_backbone(options, image_size, section=section)
-        self.options, self.image_size, self.batch_size = options, image_size, batch_size
+        self.options, self.image_size, self.batch_size = options, ImageSize.of(image_size), batch_size
         self.runtime = runtime or compute.resolve(device="cpu", precision="fp32")
         backbone.module.to(self.runtime.device).to(memory_format=torch.channels_last)
         self.orientations = orientations(options.patches.rotations, flip=options.patches.flip)
@@ -153,7 +154,7 @@ class Embedder:
         """
         options = self.options
         return self.backbone.record() | {
-            "image_size": self.image_size, "weights": options.weights, "pooling": options.pooling,
+            "image_size": self.image_size.plain, "weights": options.weights, "pooling": options.pooling,
             "dimensions": self.shapes["pooled"][0], "attribution": "contributions" in self.shapes,
             "patches": options.patches.model_dump(mode="json"), "precision": self.runtime.precision,
             "batch_size": self.batch_size,
@@ -173,7 +174,7 @@ class Embedder:
         """Embed pictures.
 
         Args:
-            images: uint8 `(N, S, S, 3)`.
+            images: uint8 `(N, H, W, 3)`.
             augmented: whether the patches of their rotated and flipped copies are wanted too, as they are of good
                 pictures that a bank is made of; none where the options ask for no copies.
 
@@ -199,7 +200,7 @@ class Embedder:
         """Embed pictures into arrays that are there already, and may be memory-mapped.
 
         Args:
-            images: uint8 `(N, S, S, 3)`.
+            images: uint8 `(N, H, W, 3)`.
             arrays: by part, with a row for each picture, of the shape that `shapes` says and the type of `Embedded`.
 
         Raises:
@@ -219,7 +220,7 @@ class Embedder:
         """Embed the patches of rotated and flipped copies, in the order of `orientations` without its first.
 
         Args:
-            images: uint8 `(N, S, S, 3)`.
+            images: uint8 `(N, H, W, 3)`.
             rows: int64 `(K,)`, which of them.
             array: float16 `(K, c, h, w, D)`, filled here; may be memory-mapped.
         """
@@ -229,26 +230,26 @@ class Embedder:
     @torch.inference_mode()
     def _measure(self, section: str) -> None:
         # from a blank picture: which parts there are, of what shape, and where tiles lie
-        backbone, wanted, side = self.backbone, self.options.patches, self.backbone.image_size
-        blank = torch.zeros(1, 3, side, side, dtype=torch.float32, device=self.runtime.device)
+        backbone, wanted = self.backbone, self.options.patches
+        blank = torch.zeros(1, 3, *backbone.image_size, dtype=torch.float32, device=self.runtime.device)
         last, layers = blank_pass(backbone.module, backbone.name, blank, wanted.layers)
         prefix, tokens = split_tokens(backbone.module, last)
         require_pooling(backbone.module, backbone.name, self.options.pooling, prefix.shape[1])
         self.shapes: dict[Part, tuple[int, ...]] = {"pooled": (tokens.shape[2],)}
-        height, width, length = join_layers(layers, 1).shape[1:] if layers else (wanted.tile, wanted.tile, 0)
-        self.tiles = Tiles(self.image_size, (0,))
+        *patches, length = join_layers(layers, 1).shape[1:] if layers else (wanted.tile, wanted.tile, 0)
+        self.tiles = Tiles(self.image_size, (0,), (0,))
         if wanted.tile:
-            self.tiles = place_tiles(self.image_size, wanted.tile, wanted.overlap, height, section=section)
-            height = width = self.tiles.grid(height)
+            self.tiles = place_tiles(self.image_size, wanted.tile, wanted.overlap, patches[0], section=section)
+            patches = [*self.tiles.grid(patches[0])]
         if layers:
-            self.shapes["patches"] = (height, width, length)
-        self.lacks = lack_of_contributions(backbone.module, backbone.name, self.options, tokens.shape[1])
-        if self.options.attribution and not self.lacks:
-            grid = isqrt(tokens.shape[1])
-            self.shapes["contributions"] = (grid, grid, tokens.shape[2])
+            self.shapes["patches"] = (*patches, length)
+        grid = token_grid(backbone.module, last, backbone.image_size)
+        self.lacks = lack_of_contributions(backbone.module, backbone.name, self.options, grid)
+        if self.options.attribution and grid and not self.lacks:
+            self.shapes["contributions"] = (*grid, tokens.shape[2])
 
     def _noise(self) -> np.ndarray:
-        shape = 1, self.backbone.image_size, self.backbone.image_size, 3
+        shape = 1, *self.backbone.image_size, 3
         return np.random.default_rng(0).integers(0, 256, shape, dtype=np.uint8)
 
     def _embedded(self, batch: np.ndarray, parts: Collection[Part]) -> dict[Part, torch.Tensor]:
@@ -267,9 +268,9 @@ class Embedder:
         return {part: beside[part][1:] for part in parts}
 
     def _network(self, batch: np.ndarray, parts: Collection[Part]) -> dict[Part, torch.Tensor]:
-        """One pass: what the pictures or tiles uint8 `(B, side, side, 3)` give of these parts, each `(B, ...)`."""
+        """One pass: what the pictures or tiles uint8 `(B, H, W, 3)` give of these parts, each `(B, ...)`."""
         module, device, patches = self.backbone.module, self.runtime.device, self.options.patches
-        pixels = torch.from_numpy(batch).to(device).permute(0, 3, 1, 2).float().div_(255)  # (B, 3, S, S), channels last
+        pixels = torch.from_numpy(batch).to(device).permute(0, 3, 1, 2).float().div_(255)  # (B, 3, H, W), channels last
         for values, change in ((self.backbone.mean, pixels.sub_), (self.backbone.std, pixels.div_)):
             change(torch.tensor(values, dtype=torch.float32, device=device).view(3, 1, 1))
         found: dict[Part, torch.Tensor] = {}

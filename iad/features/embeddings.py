@@ -23,6 +23,7 @@ import torch
 from timm.models.vision_transformer import Attention
 from torch.nn import functional
 
+from iad.data.image_size import ImageSize
 from iad.errors import IadError
 from iad.features import Backbone
 
@@ -45,12 +46,12 @@ class Embedded(TypedDict):
     pooling: str
 
 
-def require_pictures(images: np.ndarray | Sequence[np.ndarray], side: int) -> None:
-    """Refuse pictures that are not uint8 `(side, side, 3)`, by the first of them."""
+def require_pictures(images: np.ndarray | Sequence[np.ndarray], size: ImageSize) -> None:
+    """Refuse pictures that are not uint8 `(H, W, 3)` of this size, by the first of them."""
     for picture in images[:1]:
-        if picture.dtype != np.uint8 or picture.shape != (side, side, 3):
+        if picture.dtype != np.uint8 or picture.shape != (*size, 3):
             raise IadError(
-                f"pictures: {picture.dtype} of the shape {picture.shape}; give uint8 of the shape {(side, side, 3)}"
+                f"pictures: {picture.dtype} of the shape {picture.shape}; give uint8 of the shape {(*size, 3)}"
             )
 
 
@@ -69,7 +70,7 @@ def run_network(
 
     Args:
         module: the model.
-        pixels: float32 `(B, 3, S, S)`, normalised.
+        pixels: float32 `(B, 3, H, W)`, normalised.
         layers: numbers of blocks of a transformer, or of stages of a CNN, from 0, ascending.
         last: whether the last layer is wanted; if not, the pass ends behind the deepest of `layers`.
 
@@ -99,7 +100,7 @@ def blank_pass(
     Args:
         module: a timm model.
         name: its name, for refusals.
-        blank: float32 `(1, 3, S, S)`, of any values.
+        blank: float32 `(1, 3, H, W)`, of any values.
         layers: as for `run_network`.
 
     Raises:
@@ -161,6 +162,29 @@ def split_tokens(module: torch.nn.Module, features: torch.Tensor) -> tuple[torch
         return patches[:, :0], patches
     prefix = int(getattr(module, "num_prefix_tokens", 0))
     return features[:, :prefix], features[:, prefix:]
+
+
+def token_grid(module: torch.nn.Module, features: torch.Tensor, size: ImageSize) -> tuple[int, int] | None:
+    """Rows and columns in which the patch tokens of the last layer lie, one line after the other; None: unknown.
+
+    Args:
+        module: a timm model.
+        features: what its `forward_features` gives of pictures.
+        size: of these.
+
+    >>> token_grid(torch.nn.Identity(), torch.zeros(2, 8, 3, 5), ImageSize(96, 160))
+    (3, 5)
+    """
+    if features.ndim == 4:
+        shape = tuple(features.shape)
+        return (shape[2], shape[3]) if getattr(module, "output_fmt", "NCHW") == "NCHW" else (shape[1], shape[2])
+    count = split_tokens(module, features)[1].shape[1]
+    embed: Any = getattr(module, "patch_embed", None)
+    if hasattr(embed, "dynamic_feat_size"):
+        height, width = embed.dynamic_feat_size(tuple(size))
+        return (height, width) if height * width == count else None
+    side = isqrt(count)
+    return (side, side) if side * side == count and size.height == size.width else None
 
 
 def require_pooling(module: torch.nn.Module, name: str, pooling: str, prefix: int) -> None:
@@ -242,19 +266,19 @@ class Contributions:
         self._seen.last = found
 
 
-def lack_of_contributions(module: torch.nn.Module, name: str, options: Backbone, patches: int) -> str:
-    """Why a network with so many patch tokens has no contributions although they are wanted; empty if it has.
+def lack_of_contributions(module: torch.nn.Module, name: str, options: Backbone, grid: tuple[int, int] | None) -> str:
+    """Why a network with patch tokens on this grid has no contributions although they are wanted; empty if it has.
 
-    >>> lack_of_contributions(torch.nn.Identity(), "resnet50", Backbone(model="resnet50", pooling="avg"), 49)
+    >>> lack_of_contributions(torch.nn.Identity(), "resnet50", Backbone(model="resnet50", pooling="avg"), (7, 7))
     ''
-    >>> lack_of_contributions(torch.nn.Identity(), "resnet50", Backbone(model="resnet50", pooling="cls"), 49)
+    >>> lack_of_contributions(torch.nn.Identity(), "resnet50", Backbone(model="resnet50", pooling="cls"), (7, 7))
     'resnet50 does not show what patches add to cls'
     """
     if not options.attribution:
         return ""
     if options.patches.tile:
         return "attribution is for whole pictures, and patches.tile is set"
-    if isqrt(patches) ** 2 != patches or (options.pooling == "cls" and last_block(module) is None):
+    if grid is None or (options.pooling == "cls" and last_block(module) is None):
         return f"{name} does not show what patches add to {options.pooling}"
     return ""
 

@@ -20,6 +20,7 @@ import numpy as np
 import torch
 from torch.nn.functional import affine_grid, grid_sample
 
+from iad.data.image_size import ImageSize
 from iad.errors import IadError
 
 
@@ -28,34 +29,36 @@ class Tiles:
     """Where the tiles of every picture lie. They are numbered through: picture by picture, in each line by line.
 
     Attributes:
-        side: of a tile in pixels.
-        origins: where tiles begin along either side of a picture, in pixels, ascending.
+        size: of a tile.
+        tops: where tiles begin from above, in pixels, ascending.
+        lefts: where they begin from the left, in pixels, ascending.
     """
 
-    side: int
-    origins: tuple[int, ...]
+    size: ImageSize
+    tops: tuple[int, ...]
+    lefts: tuple[int, ...]
 
     @property
     def count(self) -> int:
         """Number of tiles of one picture.
 
-        >>> Tiles(64, (0, 32, 64)).count
-        9
+        >>> Tiles(ImageSize(64, 64), (0, 32, 64), (0, 32)).count
+        6
         """
-        return len(self.origins) ** 2
+        return len(self.tops) * len(self.lefts)
 
     def cut(self, images: np.ndarray | Sequence[np.ndarray], start: int, most: int) -> np.ndarray:
         """Tiles from number `start` on, at most so many.
 
         Args:
-            images: uint8 `(N, S, S, 3)`; each picture is read once.
+            images: uint8 `(N, H, W, 3)`; each picture is read once.
             start: number of the first tile.
             most: number of tiles.
 
         Returns:
-            uint8 `(B, side, side, 3)`, a copy.
+            uint8 `(B, *size, 3)`, a copy.
 
-        >>> Tiles(64, (0, 32)).cut(np.zeros((5, 96, 96, 3), np.uint8), 2, 8).shape
+        >>> Tiles(ImageSize(64, 64), (0, 32), (0, 32)).cut(np.zeros((5, 96, 96, 3), np.uint8), 2, 8).shape
         (8, 64, 64, 3)
         """
         tiles, read, picture = [], -1, np.empty(0)
@@ -63,8 +66,9 @@ class Tiles:
             if number // self.count != read:
                 read = number // self.count
                 picture = images[read]
-            row, column = (self.origins[line] for line in divmod(number % self.count, len(self.origins)))
-            tiles.append(picture[row : row + self.side, column : column + self.side])
+            row, column = divmod(number % self.count, len(self.lefts))
+            top, left = self.tops[row], self.lefts[column]
+            tiles.append(picture[top : top + self.size.height, left : left + self.size.width])
         return np.stack(tiles)
 
     def pool(self, parts: np.ndarray, start: int, pooled: np.ndarray) -> None:
@@ -76,7 +80,7 @@ class Tiles:
             pooled: float32 `(N, D)`, of the pictures; filled here.
 
         >>> pooled = np.empty((1, 1), np.float32)
-        >>> Tiles(64, (0, 32)).pool(np.float32([[1], [2], [3], [6]]), 0, pooled)
+        >>> Tiles(ImageSize(64, 64), (0, 32), (0, 32)).pool(np.float32([[1], [2], [3], [6]]), 0, pooled)
         >>> pooled
         array([[3.]], dtype=float32)
         """
@@ -95,40 +99,43 @@ class Tiles:
             patches: `(N, H, W, D)`, of the pictures, on the grid that `grid` tells; filled here.
 
         >>> patches = np.empty((1, 3, 3, 1), int)
-        >>> Tiles(64, (0, 32)).stitch(np.repeat([1, 2, 3, 4], 4).reshape(4, 2, 2, 1), 0, patches)
+        >>> tiles, parts = Tiles(ImageSize(64, 64), (0, 32), (0, 32)), np.repeat([1, 2, 3, 4], 4).reshape(4, 2, 2, 1)
+        >>> tiles.stitch(parts, 0, patches)
         >>> patches[0, :, :, 0].tolist()
         [[1, 2, 2], [3, 4, 4], [3, 4, 4]]
         """
-        rows, columns = self._shares(parts.shape[1]), self._shares(parts.shape[2])
+        rows = _shares(self.tops, self.size.height, parts.shape[1])
+        columns = _shares(self.lefts, self.size.width, parts.shape[2])
         for number, part in enumerate(parts, start):
-            row, column = divmod(number % self.count, len(self.origins))
+            row, column = divmod(number % self.count, len(self.lefts))
             (to_row, from_row), (to_column, from_column) = rows[row], columns[column]
             patches[number // self.count, to_row, to_column] = part[from_row, from_column]
 
-    def grid(self, patches: int) -> int:
-        """Patches along a side of a whole picture, given those along a side of a tile.
+    def grid(self, patches: int) -> tuple[int, int]:
+        """Rows and columns of patches of a whole picture, given those along a side of a square tile.
 
-        >>> Tiles(448, (0, 288, 576)).grid(28)
-        64
+        >>> Tiles(ImageSize(448, 448), (0, 288, 576), (0,)).grid(28)
+        (64, 28)
         """
-        return self.origins[-1] * patches // self.side + patches
-
-    def _shares(self, patches: int) -> list[tuple[slice, slice]]:
-        """For each origin, the patches that its tile answers for: in the picture's grid, and in the tile's own."""
-        firsts = [origin * patches // self.side for origin in self.origins]
-        middles = [(first + after + patches) // 2 for first, after in pairwise(firsts)]  # between two tiles' centres
-        borders = pairwise([0, *middles, firsts[-1] + patches])
-        return [
-            (slice(low, high), slice(low - first, high - first))
-            for first, (low, high) in zip(firsts, borders, strict=True)
-        ]
+        side = self.size.height
+        return self.tops[-1] * patches // side + patches, self.lefts[-1] * patches // side + patches
 
 
-def place_tiles(size: int, side: int, overlap: float, patches: int, *, section: str) -> Tiles:
+def _shares(origins: Sequence[int], side: int, patches: int) -> list[tuple[slice, slice]]:
+    """For each origin, the patches that its tile answers for: in the picture's grid, and in the tile's own."""
+    firsts = [origin * patches // side for origin in origins]
+    middles = [(first + after + patches) // 2 for first, after in pairwise(firsts)]  # between two tiles' centres
+    borders = pairwise([0, *middles, firsts[-1] + patches])
+    return [
+        (slice(low, high), slice(low - first, high - first)) for first, (low, high) in zip(firsts, borders, strict=True)
+    ]
+
+
+def place_tiles(size: ImageSize, side: int, overlap: float, patches: int, *, section: str) -> Tiles:
     """Place as few tiles as the overlap allows, evenly, so that they cover a picture and meet its patch grid.
 
     Args:
-        size: side of the picture in pixels.
+        size: of the picture.
         side: of a tile in pixels.
         overlap: share of a tile's side that neighbours have in common at least, in [0, 1).
         patches: along a side of the grid of one tile; tiles begin on the borders of patches.
@@ -137,21 +144,29 @@ def place_tiles(size: int, side: int, overlap: float, patches: int, *, section: 
     Raises:
         IadError: if the tile is larger than the picture, or either is no whole number of patches.
 
-    >>> place_tiles(1024, 448, 0.25, 28, section="resnet").origins
+    >>> place_tiles(ImageSize(1024, 448), 448, 0.25, 28, section="resnet").tops
     (0, 288, 576)
     """
     key = f"{section}.patches.tile = {side}"
-    if side > size:
-        raise IadError(f"{key}: larger than the picture ({size} px); lower it, or raise preprocess.image_size")
+    if side > size.short:
+        raise IadError(f"{key}: larger than the picture ({size}); lower it, or raise preprocess.image_size")
     stride = max(1, round(side / patches))
     if side != stride * patches:
         raise IadError(f"{key}: must be a multiple of {stride} px, one patch; {_near(side, stride)}")
-    if size % stride:
-        near = _near(size, stride)
-        raise IadError(f"preprocess.image_size = {size}: with {key} it must be a multiple of {stride}; {near}")
-    rest, furthest = size // stride - patches, max(1, int(patches * (1 - overlap) + 1e-9))  # in patches
+    if size.short % stride:
+        near = _near(size.short, stride)
+        raise IadError(f"preprocess.image_size = {size.short}: with {key} it must be a multiple of {stride}; {near}")
+    if max(size) % stride:
+        raise IadError(f"{size}: with {key} both must be multiples of {stride}; set preprocess.multiple to {stride}")
+    furthest = max(1, int(patches * (1 - overlap) + 1e-9))  # in patches
+    tops, lefts = (_origins(length // stride - patches, furthest, stride) for length in size)
+    return Tiles(ImageSize(side, side), tops, lefts)
+
+
+def _origins(rest: int, furthest: int, stride: int) -> tuple[int, ...]:
+    """Where tiles begin, in pixels, given how many patches lie beyond the first and are at most between two."""
     steps = -(-rest // furthest)
-    return Tiles(side, tuple(stride * ((2 * step * rest + steps) // (2 * steps or 1)) for step in range(steps + 1)))
+    return tuple(stride * ((2 * step * rest + steps) // (2 * steps or 1)) for step in range(steps + 1))
 
 
 @dataclass(frozen=True)
@@ -162,18 +177,19 @@ class Orientation:
     flipped: bool
 
     def __call__(self, picture: np.ndarray) -> np.ndarray:
-        """The picture in this orientation, uint8 `(S, S, 3)`.
+        """The picture in this orientation, uint8 `(H, W, 3)`.
 
         Args:
-            picture: uint8 `(S, S, 3)`.
+            picture: uint8 `(H, W, 3)`.
 
         >>> Orientation(90, flipped=False)(np.arange(12, dtype=np.uint8).reshape(2, 2, 3))[0, 0].tolist()
         [3, 4, 5]
         """
-        pixels = torch.from_numpy(np.array(picture)).permute(2, 0, 1)  # (3, S, S)
+        pixels = torch.from_numpy(np.array(picture)).permute(2, 0, 1)  # (3, H, W)
         pixels = pixels.flip(2) if self.flipped else pixels
         turns, rest = divmod(self.degrees, 90)
-        pixels = rotate(pixels, self.degrees) if rest else torch.rot90(pixels, int(turns), (1, 2))
+        fits = not rest and (turns % 2 == 0 or pixels.shape[1] == pixels.shape[2])
+        pixels = torch.rot90(pixels, int(turns), (1, 2)) if fits else rotate(pixels, self.degrees)
         return pixels.permute(1, 2, 0).contiguous().numpy()
 
 
@@ -193,11 +209,11 @@ def rotate(pixels: torch.Tensor, degrees: float) -> torch.Tensor:
     """Rotate a picture counterclockwise about its centre: bilinear, reflected at its borders.
 
     Args:
-        pixels: uint8 `(3, S, S)`.
+        pixels: uint8 `(3, H, W)`.
         degrees: any angle.
 
     Returns:
-        uint8 `(3, S, S)`.
+        uint8 `(3, H, W)`.
 
     >>> pixels = torch.arange(12, dtype=torch.uint8).view(3, 2, 2)
     >>> torch.equal(rotate(pixels, 90), torch.rot90(pixels, 1, (1, 2)))
@@ -205,15 +221,16 @@ def rotate(pixels: torch.Tensor, degrees: float) -> torch.Tensor:
     """
     cosine, sine = float(np.cos(np.deg2rad(degrees))), float(np.sin(np.deg2rad(degrees)))
     # from locations here to locations there, (x, y)
-    where = torch.tensor([[[cosine, -sine, 0.0], [sine, cosine, 0.0]]], dtype=torch.float32, device="cpu")
-    given = pixels.contiguous().float()[None]  # (1, 3, S, S)
+    tall = pixels.shape[1] / pixels.shape[2]  # both sides count as 2 long there
+    where = torch.tensor([[[cosine, -sine * tall, 0.0], [sine / tall, cosine, 0.0]]], dtype=torch.float32, device="cpu")
+    given = pixels.contiguous().float()[None]  # (1, 3, H, W)
     grid = affine_grid(where, list(given.shape), align_corners=False)
     found = grid_sample(given, grid, mode="bilinear", padding_mode="reflection", align_corners=False)
     return found[0].round().clamp(0, 255).to(torch.uint8)
 
 
 class Oriented(Sequence[np.ndarray]):
-    """Some pictures in one orientation, made when asked for: item i is uint8 `(S, S, 3)`.
+    """Some pictures in one orientation, made when asked for: item i is uint8 `(H, W, 3)`.
 
     >>> pictures = np.arange(24, dtype=np.uint8).reshape(2, 2, 2, 3)
     >>> Oriented(pictures, np.array([1]), Orientation(180, flipped=False))[0][0, 0].tolist()
@@ -221,7 +238,7 @@ class Oriented(Sequence[np.ndarray]):
     """
 
     def __init__(self, images: np.ndarray | Sequence[np.ndarray], rows: np.ndarray, orientation: Orientation) -> None:
-        """Name the pictures: rows `(K,)` of images uint8 `(N, S, S, 3)`, which may be memory-mapped."""
+        """Name the pictures: rows `(K,)` of images uint8 `(N, H, W, 3)`, which may be memory-mapped."""
         self.images, self.rows, self.orientation = images, rows, orientation
 
     def __len__(self) -> int:

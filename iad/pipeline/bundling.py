@@ -16,6 +16,7 @@ from iad.bundles.bundle import Bundle, CalibrationSet, Maps, Origin, PictureSet,
 from iad.bundles.fitted import Fitted, read_fitted
 from iad.bundles.pictures import described
 from iad.config import Params
+from iad.data.image_size import ImageSize
 from iad.data.manifest import read_manifest, rows_of
 from iad.data.pictures import stored_looks
 from iad.decision.promises import Threshold, shared_scheme
@@ -62,7 +63,7 @@ def collect(params: Params, method: str, *, with_weights: bool = False, extendab
         threshold=_threshold(method, calibration, rule),
         rule=rule,
         preprocess=Preprocess(
-            params.preprocess.image_size, params.preprocess.white_16bit, params.data.max_megapixels
+            ImageSize.of_arrays(open_array(paths.IMAGES)), params.preprocess.white_16bit, params.data.max_megapixels
         ),
         embedders=embedders,
         weights={reads: _weights(record, reads) for reads, record in embedders.items()} if with_weights else {},
@@ -236,7 +237,9 @@ def _maps(params: Params, method: str, map_scheme: str) -> Maps | None:
     if not path.is_file():
         return None
     sigma, rate = params.evaluate.map_sigma, params.evaluate.red_rate
-    scale = red_scale(open_array(path), params.preprocess.image_size, sigma, rate, map_scheme, origin=str(path))
+    scale = red_scale(
+        open_array(path), ImageSize.of_arrays(open_array(paths.IMAGES)), sigma, rate, map_scheme, origin=str(path)
+    )
     return Maps(sigma, rate, **scale)
 
 

@@ -15,6 +15,7 @@ import pandas as pd
 from iad import paths
 from iad.compute import start
 from iad.config import Params
+from iad.data.image_size import ImageSize
 from iad.data.manifest import fingerprint, read_manifest, rows_of
 from iad.engine import Engine, connected
 from iad.features import Backbone
@@ -50,7 +51,9 @@ def embed_pictures(params: Params, options: Backbone, folder: Path, *, section: 
     with connected(chosen.engine, threads=chosen.threads) as engine:
         if engine is not None:
             runtime = replace(runtime, threads=engine.threads)
-        embedder = Embedder(options, images.shape[1], batch_size=chosen.batch_size, runtime=runtime, section=section)
+        embedder = Embedder(
+            options, ImageSize.of_arrays(images), batch_size=chosen.batch_size, runtime=runtime, section=section
+        )
         _say_forecast(stage, embedder, images, len(rows_of(manifest, "train")))
         write_embeddings(embedder, images, manifest, folder, engine)
     say(f"{stage}: {_made(embedder, len(images), len(rows_of(manifest, 'train')))}")
@@ -65,7 +68,7 @@ def write_embeddings(
 
     Args:
         embedder: set up for pictures of this size.
-        images: uint8 `(N, S, S, 3)`; may be memory-mapped.
+        images: uint8 `(N, H, W, 3)`; may be memory-mapped.
         manifest: of these pictures.
         folder: where to; made if it is not there.
         engine: the cluster whose nodes embed; None: this process does.

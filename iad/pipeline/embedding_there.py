@@ -26,7 +26,7 @@ def embed_there(engine: Engine, embedder: Embedder, images: np.ndarray, arrays: 
     Args:
         engine: the cluster.
         embedder: set up as on the nodes.
-        images: uint8 `(N, S, S, 3)`; may be memory-mapped.
+        images: uint8 `(N, H, W, 3)`; may be memory-mapped.
         arrays: by part, with a row for each picture; may be memory-mapped.
     """
     source = Columns({PIXELS: (images, np.arange(len(images)))})
@@ -42,7 +42,7 @@ def augment_there(engine: Engine, embedder: Embedder, images: np.ndarray, rows: 
     Args:
         engine: the cluster.
         embedder: set up as on the nodes.
-        images: uint8 `(N, S, S, 3)`; may be memory-mapped.
+        images: uint8 `(N, H, W, 3)`; may be memory-mapped.
         rows: int64 `(K,)`, which of them.
         array: float16 `(K, c, h, w, D)`, filled here; may be memory-mapped.
     """

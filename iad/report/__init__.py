@@ -35,7 +35,7 @@ class Evaluate(Section):
     strip: Annotated[int, Field(ge=1, le=24)] = Field(8, description="pictures per strip of misses and false alarms")
     map_sigma: Annotated[float, Field(ge=0, le=0.25)] = Field(
         0.012,
-        description="smoothing of anomaly maps, a share of the picture's side: 2.7 px at 224 (the field: 4 at 256)",
+        description="smoothing of anomaly maps, a share of the short side: 2.7 px at 224 (the field: 4 at 256)",
     )
     pixel_threshold: Literal["pixel_share", "picture_maximum"] = Field(
         "pixel_share",

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from iad import paths
+from iad.data.image_size import ImageSize
 from iad.data.manifest import read_manifest
 from iad.decision.promises import UNKNOWN_SCHEME, shared_scheme
 from iad.decision.thresholds import is_anomalous
@@ -104,16 +105,16 @@ class Images:
     """The pictures of the data set by their ids; nothing is read before it is asked for."""
 
     def __init__(self) -> None:
-        self.array = open_array(paths.IMAGES)  # uint8 (N, S, S, 3)
+        self.array = open_array(paths.IMAGES)  # uint8 (N, H, W, 3)
         self.rows = {image_id: row for row, image_id in enumerate(read_manifest(paths.MANIFEST)["image_id"])}
 
     @property
-    def size(self) -> int:
-        """Side of a picture in pixels."""
-        return int(self.array.shape[1])
+    def size(self) -> ImageSize:
+        """Height and width of every picture."""
+        return ImageSize.of_arrays(self.array)
 
     def of(self, image_id: Sequence[str] | np.ndarray) -> np.ndarray:
-        """Pictures with these ids, uint8 `(K, S, S, 3)`."""
+        """Pictures with these ids, uint8 `(K, H, W, 3)`."""
         return np.asarray(self.array[[self.rows[one] for one in image_id]])
 
 
@@ -122,7 +123,7 @@ class Masks:
 
     def __init__(self) -> None:
         manifest = read_manifest(paths.MANIFEST)
-        self.array = open_array(paths.MASKS) if paths.MASKS.is_file() else None  # uint8 (N, S, S)
+        self.array = open_array(paths.MASKS) if paths.MASKS.is_file() else None  # uint8 (N, H, W)
         self.rows = {image_id: row for row, image_id in enumerate(manifest["image_id"])}
         named = manifest.dropna(subset=["mask"])
         self.names = dict(zip(named["image_id"], named["mask"], strict=True))  # of the pictures that have one
@@ -139,12 +140,12 @@ class Masks:
         return marks
 
     def of(self, image_id: np.ndarray) -> RowView:
-        """Masks of these pictures, uint8 `(S, S)` each, all 0 where one has none; nothing in a data set without any."""
+        """Masks of these pictures, uint8 `(H, W)` each, all 0 where one has none; nothing in a data set without any."""
         rows = [] if self.array is None else [self.rows[one] for one in image_id]
         return RowView(np.zeros((0, 0, 0)) if self.array is None else self.array, np.array(rows, dtype=np.int64))
 
     def shown(self, image_id: str, label: int) -> np.ndarray | None:
-        """Defect pixels of one picture, bool `(S, S)`; None for a defective picture without a mask that marks any."""
+        """Defect pixels of one picture, bool `(H, W)`; None for a defective picture without a mask that marks any."""
         if self.array is None or (label and image_id not in self.names):
             return None
         marked = np.asarray(self.array[self.rows[image_id]] != 0)
@@ -188,13 +189,13 @@ def read_outcome(method: str, images: Images) -> Outcome:
     return outcome
 
 
-def read_maps(outcome: Outcome, size: int, sigma_share: float) -> MethodMaps | None:
+def read_maps(outcome: Outcome, size: ImageSize, sigma_share: float) -> MethodMaps | None:
     """Maps of one method, or None where it wrote none.
 
     Args:
         outcome: its scores.
-        size: side of the pictures in pixels.
-        sigma_share: of the smoothing, as a share of that side.
+        size: of the pictures.
+        sigma_share: of the smoothing, as a share of their short side.
 
     Raises:
         IadError: if there are more or fewer maps than scores.
@@ -206,8 +207,8 @@ def read_maps(outcome: Outcome, size: int, sigma_share: float) -> MethodMaps | N
     scored = ((paths.CALIBRATION_MAPS, len(outcome.calibration)), (paths.TEST_MAPS, len(outcome.pred_score)))
     for name, pictures in scored:
         path = folder / name
-        maps = FullMaps(open_array(path), size, sigma_share * size, origin=str(path))
+        maps = FullMaps(open_array(path), size, sigma_share * size.short, origin=str(path))
         if len(maps) != pictures:
             raise IadError(f"{path}: {len(maps)} maps for {pictures} scores; run `dvc repro` to write both again")
         full.append(maps)
-    return MethodMaps(full[0], full[1], sigma_share * size)
+    return MethodMaps(full[0], full[1], sigma_share * size.short)

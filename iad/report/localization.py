@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from iad import paths
+from iad.data.image_size import ImageSize
 from iad.decision.pixel_thresholds import PixelThreshold, pixel_threshold_from_good
 from iad.detectors.maps import FullMaps
 from iad.metrics.confusion import iou, pixel_confusion
@@ -45,13 +46,13 @@ class Localization:
     maps: ColouredMaps | None = None
 
 
-def localize(outcome: Outcome, masks: Masks, size: int, chosen: Evaluate, seed: int) -> Localization:
+def localize(outcome: Outcome, masks: Masks, size: ImageSize, chosen: Evaluate, seed: int) -> Localization:
     """Measure the maps of one method.
 
     Args:
         outcome: its scores and verdicts.
         masks: of the data set.
-        size: side of the pictures in pixels.
+        size: of the pictures.
         chosen: section `evaluate` of the parameters.
         seed: of the bootstrap draws; the same one for every method, so that their draws are paired.
 

@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from iad.data.image_size import GivenSize, ImageSize
 from iad.decision.pixel_thresholds import PixelThreshold, pixel_threshold_from_good
 from iad.detectors.maps import FullMaps
 
@@ -38,14 +39,14 @@ class MapScale:
 
 
 def red_scale(
-    maps: np.ndarray, size: int, sigma_share: float, rate: float, scheme: str, *, origin: str = "calibration maps"
+    maps: np.ndarray, size: GivenSize, sigma_share: float, rate: float, scheme: str, *, origin: str = "calibration maps"
 ) -> dict[str, Any]:
     """The scale of a detector's maps from those of good pictures alone, as plain values for a file.
 
     Args:
         maps: float32 `(n, h, w)`, of the calibration pictures, out of sample; higher = more anomalous.
-        size: side of the pictures in pixels.
-        sigma_share: of the Gaussian that smooths them, as a share of that side.
+        size: height and width of the pictures in pixels, or the side of square ones.
+        sigma_share: of the Gaussian that smooths them, as a share of the short side.
         rate: share of good pictures that may show any red, in (0, 1).
         scheme: key of `iad.decision.promises.SCHEMES`, how the maps were made.
         origin: where the maps come from; a refusal begins with it.
@@ -61,7 +62,9 @@ def red_scale(
     >>> found["usual"] < found["red"], found["promised_rate"], found["guaranteed"]
     (True, 0.05, True)
     """
-    red = red_threshold(FullMaps(maps, size, sigma_share * size, origin=origin), rate, scheme, origin=origin)
+    red = red_threshold(
+        FullMaps(maps, size, sigma_share * ImageSize.of(size).short, origin=origin), rate, scheme, origin=origin
+    )
     said = ("promise", "promised_rate", "guaranteed", "scheme", "pictures", "warning")
     return {"usual": usual_value(maps), "red": red.value} | {name: getattr(red, name) for name in said}
 

@@ -2,9 +2,17 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from iad.paths import DATA_REPORT, IMAGES, MANIFEST, MASKS, ORIGINALS, RAW_MANIFEST
 from iad.progress import say
 from iad.words import counted
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from iad.config import Preprocess
+    from iad.data.image_size import ImageSize
 
 
 def preprocess() -> None:
@@ -16,12 +24,25 @@ def preprocess() -> None:
     from iad.engine import connected
 
     params = load_params()
-    size, threads = params.preprocess.image_size, params.compute.threads
+    threads = params.compute.threads
+    manifest = read_manifest(RAW_MANIFEST)
+    size = _prepared_size(manifest, params.preprocess)
     how = {"white_16bit": params.preprocess.white_16bit, "threads": threads}
     with connected(params.compute.engine, threads=threads) as engine:
-        manifest = build_arrays(ORIGINALS, read_manifest(RAW_MANIFEST), IMAGES, MASKS, size=size, engine=engine, **how)
+        manifest = build_arrays(ORIGINALS, manifest, IMAGES, MASKS, size=size, engine=engine, **how)
     write_manifest(MANIFEST, manifest)
     for finding in check_files(ORIGINALS, manifest, IMAGES, MASKS, DATA_REPORT, **how):
         say(f"warning: {finding.line()}")
     masks = "with" if manifest["mask"].notna().any() else "no"
-    say(f"preprocess: {counted(len(manifest), 'picture')} at {size} x {size} px, {masks} masks")
+    say(f"preprocess: {counted(len(manifest), 'picture')} at {size}, {masks} masks")
+
+
+def _prepared_size(manifest: pd.DataFrame, chosen: Preprocess) -> ImageSize:
+    """The size of all prepared pictures; the training pictures alone say which shape is usual."""
+    from iad.data.image_size import ImageSize, size_in_shape
+    from iad.data.manifest import rows_of
+
+    if chosen.shape == "square":
+        return ImageSize.of(chosen.image_size)
+    height, width = manifest[["height", "width"]].to_numpy()[rows_of(manifest, "train")].T
+    return size_in_shape(chosen.image_size, height, width, chosen.multiple)

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Self
 import numpy as np
 
 from iad.compute import resolve
+from iad.data.image_size import ImageSize
 from iad.detectors.aggregation import aggregate_maps
 from iad.detectors.autoencoder import Options, Training
 from iad.detectors.autoencoder.network import (
@@ -73,7 +74,7 @@ class Detector(Base[Options]):
         self, good: Embeddings | np.ndarray, *, calibrated_apart: bool = False,
         on_epoch: Callable[[list[Epoch]], None] = lambda _: None,
     ) -> Self:  # fmt: skip
-        """Train the network on good pictures, pixels uint8 `(N, S, S, 3)`, and return itself.
+        """Train the network on good pictures, pixels uint8 `(N, H, W, 3)`, and return itself.
 
         Args:
             good: the pictures; two shares of them are held out.
@@ -81,7 +82,7 @@ class Detector(Base[Options]):
             on_epoch: called with the history, once before the first epoch and after each.
 
         Raises:
-            IadError: if S is not a multiple of 16, nothing is left to train on, or the training diverges.
+            IadError: if nothing is left to train on, or the training diverges.
         """
         pixels, held = required(Embeddings.of(good).pixels, "pictures"), self.training.held_out
         self.shares = hold_out(
@@ -89,7 +90,7 @@ class Detector(Base[Options]):
             calibration=0 if calibrated_apart else held.calibration, seed=self.seed,
         )  # fmt: skip
         network = build_autoencoder(
-            self.training.width, self.training.latent_channels, image_size=pixels.shape[1], seed=self.seed
+            self.training.width, self.training.latent_channels, image_size=pixels.shape[1:3], seed=self.seed
         )
         on_epoch([])  # nothing is refused any more, but for a training that diverges
         self.network, self.history = train_autoencoder(
@@ -111,7 +112,7 @@ class Detector(Base[Options]):
         return self
 
     def predict(self, pictures: Embeddings | np.ndarray, *, leave_out: np.ndarray | None = None) -> Prediction:
-        """Score pictures, pixels uint8 `(M, S, S, 3)`.
+        """Score pictures, pixels uint8 `(M, H, W, 3)`.
 
         Raises:
             IadError: if they are of another size than those that it was trained on.
@@ -123,10 +124,9 @@ class Detector(Base[Options]):
         """
         self._refuse_leave_out(leave_out)
         pixels = required(Embeddings.of(pictures).pixels, "pictures")
-        if pixels.shape[1:3] != (side := self.network.image_size, side):
+        if (size := ImageSize(*pixels.shape[1:3])) != self.network.image_size:
             raise IadError(
-                f"ae: pictures of {pixels.shape[2]} x {pixels.shape[1]} px, but it was trained on {side} x {side}; "
-                "prepare all pictures alike"
+                f"ae: pictures of {size}, but it was trained on {self.network.image_size}; prepare all alike"
             )
         maps = anomaly_maps(self._errors(pixels, np.arange(len(pixels)), "reconstruction errors"), self.usual)
         options = self.options
@@ -141,7 +141,9 @@ class Detector(Base[Options]):
     def trained(self) -> State:
         """The network for `resume`: its arrays, its sizes, and the shares of the pictures by their numbers."""
         network = self.network
-        values = {"width": network.width, "latent_channels": network.latent_channels, "image_size": network.image_size}
+        values = {
+            "width": network.width, "latent_channels": network.latent_channels, "image_size": network.image_size.plain,
+        }  # fmt: skip
         shares = {name: rows.tolist() for name, rows in vars(self.shares).items()}
         return State(network_arrays(network), values | {"shares": shares})
 
@@ -175,7 +177,7 @@ class Detector(Base[Options]):
         network = self.network
         return {
             "name": "autoencoder", "width": network.width, "latent_channels": network.latent_channels,
-            "image_size": network.image_size, "best_epoch": best_epoch(self.history),
+            "image_size": network.image_size.plain, "best_epoch": best_epoch(self.history),
             "history": [asdict(epoch) for epoch in self.history],
         }  # fmt: skip
 

@@ -19,20 +19,22 @@ from torch import nn
 from torch.nn import functional
 
 from iad.compute import Runtime
-from iad.errors import IadError
+from iad.data.image_size import GivenSize, ImageSize
 from iad.neighbors.rows import Rows
 from iad.progress import bar
 
 STRIDE = 16
-COMMON = 112  # the least common multiple of that and of the 14 px of a patch of DINOv2
 
 
 class Autoencoder(nn.Module):
-    """Pictures float32 `(B, 3, S, S)` in [-1, 1] to reconstructions of the same shape; S is a multiple of 16."""
+    """Pictures float32 `(B, 3, H, W)` in [-1, 1] to reconstructions of the same shape.
 
-    def __init__(self, width: int, latent_channels: int, image_size: int) -> None:
+    Where a side is no multiple of 16, the picture's last line is repeated up to one, and the rest is cut off again.
+    """
+
+    def __init__(self, width: int, latent_channels: int, image_size: GivenSize) -> None:
         super().__init__()
-        self.width, self.latent_channels, self.image_size = width, latent_channels, image_size
+        self.width, self.latent_channels, self.image_size = width, latent_channels, ImageSize.of(image_size)
         sizes = [3, width, 2 * width, 4 * width, latent_channels]
         down, up = pairwise(sizes), pairwise(reversed(sizes))
         self.encoder = nn.Sequential(*[layer for pair in down for layer in _encode(*pair)])
@@ -44,7 +46,11 @@ class Autoencoder(nn.Module):
         >>> build_autoencoder(1, 1, image_size=32)(torch.zeros(2, 3, 32, 32)).shape
         torch.Size([2, 3, 32, 32])
         """
-        return self.decoder(self.encoder(pixels))  # type: ignore[no-any-return]
+        height, width = pixels.shape[2:]
+        below, right = -height % STRIDE, -width % STRIDE
+        whole = functional.pad(pixels, (0, right, 0, below), mode="replicate") if below or right else pixels
+        rebuilt: torch.Tensor = self.decoder(self.encoder(whole))
+        return rebuilt[:, :, :height, :width] if below or right else rebuilt
 
 
 class Decoder(nn.Sequential):
@@ -83,23 +89,12 @@ def upsampled_convolution(features: torch.Tensor, layer: nn.Conv2d) -> torch.Ten
     return functional.conv_transpose2d(features, summed, layer.bias, stride=2, padding=1)
 
 
-def build_autoencoder(width: int, latent_channels: int, *, image_size: int, seed: int = 0) -> Autoencoder:
+def build_autoencoder(width: int, latent_channels: int, *, image_size: GivenSize, seed: int = 0) -> Autoencoder:
     """Build the untrained network.
 
-    Raises:
-        IadError: if the picture's side is not a multiple of 16.
-
-    >>> build_autoencoder(1, 1, image_size=100)
-    Traceback (most recent call last):
-    iad.errors.IadError: preprocess.image_size = 100: the autoencoder halves the picture four times and wants ...
+    >>> build_autoencoder(1, 1, image_size=(32, 50))(torch.zeros(1, 3, 32, 50)).shape
+    torch.Size([1, 3, 32, 50])
     """
-    if image_size % STRIDE:
-        lower = image_size // STRIDE * STRIDE
-        nearest = f"{lower} or {lower + STRIDE}" if lower else f"{STRIDE}"
-        raise IadError(
-            f"preprocess.image_size = {image_size}: the autoencoder halves the picture four times and wants a "
-            f"multiple of {STRIDE}, such as {nearest}; {common_sizes(image_size)} suit DINOv2 too"
-        )
     network = _empty(width, latent_channels, image_size)
     generator = torch.Generator().manual_seed(seed)  # its own, so that the host's random numbers stay what they were
     for layer in network.modules():
@@ -110,17 +105,9 @@ def build_autoencoder(width: int, latent_channels: int, *, image_size: int, seed
     return network
 
 
-def common_sizes(image_size: int) -> str:
-    """The sizes near this one that suit the autoencoder and a transformer with patches of 14 px alike.
-
-    >>> common_sizes(250), common_sizes(30)
-    ('224 and 336', '112 and 224')
-    """
-    lower = max(image_size // COMMON, 1) * COMMON
-    return f"{lower} and {lower + COMMON}"
-
-
-def load_network(arrays: Mapping[str, np.ndarray], width: int, latent_channels: int, image_size: int) -> Autoencoder:
+def load_network(
+    arrays: Mapping[str, np.ndarray], width: int, latent_channels: int, image_size: GivenSize
+) -> Autoencoder:
     """The network with these weights, as `network_arrays` gave them.
 
     >>> network, pictures = build_autoencoder(1, 1, image_size=16), torch.zeros(1, 3, 16, 16)
@@ -144,7 +131,7 @@ def network_on(device: str, network: Autoencoder) -> Autoencoder:
 
 
 def to_pixels(images: np.ndarray, runtime: Runtime) -> torch.Tensor:
-    """Turn uint8 `(B, S, S, 3)` into float32 `(B, 3, S, S)` in [-1, 1], channels last, on the runtime's device.
+    """Turn uint8 `(B, H, W, 3)` into float32 `(B, 3, H, W)` in [-1, 1], channels last, on the runtime's device.
 
     >>> from iad.compute import resolve
     >>> picture = np.array([[[[0, 255, 0]]]], dtype=np.uint8)
@@ -156,7 +143,7 @@ def to_pixels(images: np.ndarray, runtime: Runtime) -> torch.Tensor:
 
 
 def squared_error(model: Autoencoder, pixels: torch.Tensor, runtime: Runtime) -> torch.Tensor:
-    """Squared difference float32 `(B, 3, S, S)` between pictures and their reconstructions.
+    """Squared difference float32 `(B, 3, H, W)` between pictures and their reconstructions.
 
     >>> from iad.compute import resolve
     >>> runtime, black = resolve(device="cpu", precision="fp32"), torch.zeros_like  # what rebuilds anything as zeros
@@ -178,14 +165,14 @@ def error_maps(
 
     Args:
         model: from `network_on`.
-        images: uint8 `(N, S, S, 3)`; may be memory-mapped.
+        images: uint8 `(N, H, W, 3)`; may be memory-mapped.
         rows: int64 `(n,)`, which pictures.
         runtime: where to compute, and in which precision.
         batch_size: pictures per forward pass.
         title: of the progress bar.
 
     Yields:
-        float32 `(B, S, S)`, squared error averaged over the three channels, in normalised pixel units.
+        float32 `(B, H, W)`, squared error averaged over the three channels, in normalised pixel units.
 
     >>> from iad.compute import resolve
     >>> images = np.uint8([[[[0, 0, 0]]], [[[255, 255, 255]]]])  # two pictures of one pixel, -1 and 1
@@ -202,7 +189,7 @@ def error_maps(
             shown.update(len(chosen))
 
 
-def _empty(width: int, latent_channels: int, image_size: int) -> Autoencoder:
+def _empty(width: int, latent_channels: int, image_size: GivenSize) -> Autoencoder:
     with torch.device("meta"):  # no random numbers are drawn for weights that are filled later
         network = Autoencoder(width, latent_channels, image_size)
     return network.to_empty(device="cpu")

@@ -86,7 +86,7 @@ def train_autoencoder(
 
     Args:
         model: from `build_autoencoder`.
-        images: uint8 `(N, S, S, 3)`; may be memory-mapped.
+        images: uint8 `(N, H, W, 3)`; may be memory-mapped.
         rows: which pictures train and stop.
         settings: of section `ae`; `epochs` may be 0, which leaves the network untrained.
         runtime: where to compute, and in which precision.

@@ -15,12 +15,12 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from PIL import Image
 
-from iad.report.figures.style import BAD, INK, MUTED, draw_picture, new_figure, pixel_axes, styled
+from iad.report.figures.style import BAD, INK, MUTED, draw_picture, fitted, new_figure, pixel_axes, styled
 from iad.report.overlay import MapScale, map_colours, overlay
 
 EDGE, TILE, GAP, MIDDLE = 18, 187, 6, 30  # pixels, as all sizes here
 HEADER, CAPTION = 156, 38
-LARGEST = 4 * TILE  # side of a picture that is drawn as it is
+LARGEST = 4 * TILE  # of the longer side of a picture that is drawn as it is
 BAR, BAR_HEIGHT = 420, 16
 NOTE_TOP, NOTE_STEP, NOTE_LINES = 62, 24, 3  # below the title; more lines make the header taller
 CHARACTER = 8.6  # pixels of a note's average one, rather too many
@@ -35,9 +35,9 @@ class Shown:
         caption: what it is, such as its kind of defect.
         verdict: its score and verdict in words.
         wrong: whether the verdict is wrong.
-        picture: uint8 `(S, S, 3)`.
-        gt_mask: bool `(S, S)`, defect pixels; None where the data set has no mask of it.
-        anomaly_map: float `(S, S)`, higher = more anomalous.
+        picture: uint8 `(H, W, 3)`.
+        gt_mask: bool `(H, W)`, defect pixels; None where the data set has no mask of it.
+        anomaly_map: float `(H, W)`, higher = more anomalous.
     """
 
     caption: str
@@ -59,7 +59,7 @@ def reduced(shown: Shown) -> Shown:
     >>> small.picture.shape, int(small.gt_mask.sum()), float(small.anomaly_map.max())
     ((500, 500, 3), 1, 9.0)
     """
-    factor = -(-len(shown.anomaly_map) // LARGEST)
+    factor = -(-max(shown.anomaly_map.shape) // LARGEST)
     if factor <= 1:
         return shown
     picture = np.asarray(Image.fromarray(shown.picture).reduce(factor))
@@ -103,8 +103,8 @@ def _wrapped(notes: Sequence[str], width: float) -> list[str]:
 
 
 def _highest(values: np.ndarray, factor: int) -> np.ndarray:
-    starts = np.arange(0, len(values), factor)
-    return np.asarray(np.maximum.reduceat(np.maximum.reduceat(values, starts, axis=0), starts, axis=1))
+    rows, columns = (np.arange(0, length, factor) for length in values.shape)
+    return np.asarray(np.maximum.reduceat(np.maximum.reduceat(values, rows, axis=0), columns, axis=1))
 
 
 def _draw_heads(axes: Axes, left: float, bottom: float, masked: bool) -> None:
@@ -130,10 +130,12 @@ def _draw_outline(axes: Axes, mask: np.ndarray, left: float, top: float) -> None
     if not mask.any():
         return
     # a rim of good pixels closes the outline of a defect that reaches the edge of the picture
-    rimmed, step = np.pad(mask.astype(float), 1), TILE / len(mask)
-    middles = (np.arange(len(mask) + 2) - 0.5) * step
-    for colour, width in ((INK, 2.2), (OUTLINE, 0.9)):
-        axes.contour(left + middles, top + middles, rimmed, levels=[0.5], colors=[colour], linewidths=[width])
+    rimmed, (height, width) = np.pad(mask.astype(float), 1), fitted(mask.shape, TILE)
+    step = height / len(mask)
+    down, along = ((np.arange(length + 2) - 0.5) * step for length in mask.shape)
+    x, y = left + (TILE - width) / 2 + along, top + (TILE - height) / 2 + down
+    for colour, line in ((INK, 2.2), (OUTLINE, 0.9)):
+        axes.contour(x, y, rimmed, levels=[0.5], colors=[colour], linewidths=[line])
 
 
 def _draw_scale(axes: Axes, scale: MapScale, left: float) -> None:

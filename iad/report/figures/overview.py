@@ -41,7 +41,7 @@ class Examples:
     """Pictures of one kind, with the score and the verdict of one method.
 
     Attributes:
-        pictures: uint8 `(K, S, S, 3)`; three fit.
+        pictures: uint8 `(K, H, W, 3)`; three fit.
         scores: float64 `(K,)`.
         rejected: bool `(K,)`.
     """

@@ -178,10 +178,21 @@ def pixel_axes(figure: Figure) -> Axes:
     return axes
 
 
+def fitted(shape: tuple[int, ...], side: float) -> tuple[float, float]:
+    """Height and width at which a picture of this shape `(H, W, ...)` just fits a square.
+
+    >>> fitted((100, 200, 3), 50)
+    (25.0, 50.0)
+    """
+    height, width = shape[:2]
+    return side * min(1.0, height / width), side * min(1.0, width / height)
+
+
 def draw_picture(axes: Axes, picture: np.ndarray, left: float, top: float, side: float) -> None:
-    """Draw a square picture, uint8 `(S, S, 3)`, on `pixel_axes`."""
-    limits = axes.axis()
-    axes.imshow(picture, extent=(left, left + side, top + side, top), aspect="auto")
+    """Draw a picture, uint8 `(H, W, 3)`, on `pixel_axes`, in the middle of as much of a square as it fills."""
+    height, width = fitted(picture.shape, side)
+    left, top, limits = left + (side - width) / 2, top + (side - height) / 2, axes.axis()
+    axes.imshow(picture, extent=(left, left + width, top + height, top), aspect="auto")
     axes.axis(limits)  # imshow moves them
 
 

@@ -88,7 +88,7 @@ def picture_strip(
 
     Args:
         title: what they have in common.
-        pictures: uint8 `(K, S, S, 3)`; K = 0 gives a small figure with the title alone.
+        pictures: uint8 `(K, H, W, 3)`; K = 0 gives a small figure with the title alone.
         image_ids: K ids.
         scores: K anomaly scores.
         threshold: parts with `score >= threshold` are rejected.

@@ -178,7 +178,7 @@ def _described(station: Station) -> dict[str, Any]:
     bundle = station.inspector.bundle
     return {
         "name": station.name, "sha256": station.sha256, "method": bundle.method, "threshold": bundle.threshold.value,
-        "promise": bundle.threshold.guarantee, "image_size": bundle.preprocess.image_size,
+        "promise": bundle.threshold.guarantee, "image_size": bundle.preprocess.image_size.plain,
         "good_pictures": len(bundle.pictures),
     }  # fmt: skip
 

@@ -1,0 +1,86 @@
+"""Height and width of prepared pictures: one for all pictures of a data set, in their shape or square."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple, TypeAlias
+
+import numpy as np
+
+from iad.errors import IadError
+
+MOST = 4096  # pixels of a side: no file can ask for more memory than that
+MULTIPLE = 14  # of so many pixels is the long side, by default: the patch of DINOv2
+SQUARE = 1.05  # long side over short side up to which pictures become squares: less is no shape, but a cut
+
+
+class ImageSize(NamedTuple):
+    """Height and width in pixels.
+
+    >>> ImageSize.of(224), str(ImageSize(224, 546))
+    (ImageSize(height=224, width=224), '546 x 224 px')
+    """
+
+    height: int
+    width: int
+
+    @classmethod
+    def of(cls, given: GivenSize) -> ImageSize:
+        """The size itself, of the side of a square or of (height, width)."""
+        return cls(given, given) if isinstance(given, int | np.integer) else cls(*given)
+
+    @classmethod
+    def of_arrays(cls, pictures: np.ndarray) -> ImageSize:
+        """The size of pictures or masks `(N, H, W, ...)`."""
+        return cls(*pictures.shape[1:3])
+
+    @property
+    def short(self) -> int:
+        """The shorter side."""
+        return min(self)
+
+    @property
+    def plain(self) -> int | list[int]:
+        """For files: the side of a square, or [height, width]."""
+        return self.height if self.height == self.width else [*self]
+
+    def __str__(self) -> str:
+        """As people write it: width first."""
+        return f"{self.width} x {self.height} px"
+
+
+GivenSize: TypeAlias = int | Sequence[int]
+"""The side of square pictures in pixels, or their height and width."""
+
+
+def size_in_shape(short: int, height: np.ndarray, width: np.ndarray, multiple: int) -> ImageSize:
+    """The size that gives pictures this short side and, as nearly as may be, their own shape.
+
+    The shape is that of most: the median of height over width. A whole number of patches keeps a transformer from
+    refusing it.
+
+    Args:
+        short: the short side in pixels.
+        height: of the pictures in pixels, `(N,)`.
+        width: of the pictures in pixels, `(N,)`.
+        multiple: of how many pixels the long side is.
+
+    Raises:
+        IadError: if the long side had more than 4,096 pixels.
+
+    >>> size_in_shape(224, np.array([460, 460]), np.array([1130, 1130]), 14)
+    ImageSize(height=224, width=546)
+    >>> size_in_shape(224, np.array([310]), np.array([300]), 14)  # as good as square
+    ImageSize(height=224, width=224)
+    """
+    shape = float(np.exp(np.median(np.log(height / width))))
+    stretch = max(shape, 1 / shape)
+    if stretch <= SQUARE:
+        return ImageSize(short, short)
+    long = max(round(short * stretch / multiple) * multiple, short)
+    if long > MOST:
+        raise IadError(
+            f"preprocess.image_size = {short}: pictures {stretch:,.3g} times as long as wide would become {long} px "
+            f"long, of {MOST} at most; lower it, cut the pictures into parts, or set preprocess.shape to square"
+        )
+    return ImageSize(long, short) if shape > 1 else ImageSize(short, long)
