@@ -14,7 +14,7 @@ import numpy as np
 
 from iad.compute import usable_cores
 from iad.data.decode import FULL_16BIT, decode, decode_mask, masks_left_out
-from iad.data.image_size import ImageSize
+from iad.data.image_size import GivenSize, ImageSize
 from iad.data.originals import Originals
 from iad.errors import IadError
 from iad.io import new_array
@@ -37,7 +37,7 @@ def build_arrays(
     images_path: Path,
     masks_path: Path,
     *,
-    size: ImageSize,
+    size: GivenSize,
     white_16bit: int = FULL_16BIT,
     threads: int = 0,
     engine: Engine | None = None,
@@ -50,7 +50,7 @@ def build_arrays(
         images_path: Becomes uint8 (N, H, W, 3), RGB.
         masks_path: Becomes uint8 (N, H, W), 1 where defective; pictures without a mask have zeros. Written only
             if the manifest has any mask; an older one is deleted otherwise.
-        size: Height and width of the arrays in pixels.
+        size: Of the arrays in pixels: height and width, or the side of squares.
         white_16bit: The value of a 16-bit picture that becomes 255.
         threads: Decoding threads; 0 means one for each core that this process may use.
         engine: The cluster whose nodes decode; None: this process does.
@@ -70,10 +70,10 @@ def build_arrays(
     with ExitStack() as stack:  # both files appear when both are complete
         originals = stack.enter_context(Originals(archive_path))
         fill = partial(_fill_there, engine, originals) if engine else partial(_fill, threads, originals)
-        array = stack.enter_context(new_array(images_path, (len(names), *size, 3), np.uint8))
+        array = stack.enter_context(new_array(images_path, (len(names), *ImageSize.of(size), 3), np.uint8))
         fill(array, np.arange(len(names)), names, image, title="decoding pictures")
         if len(masked):
-            array = stack.enter_context(new_array(masks_path, (len(names), *size), np.uint8))
+            array = stack.enter_context(new_array(masks_path, (len(names), *ImageSize.of(size)), np.uint8))
             # a picture is judged without its mask, so one torn mask stops nothing
             fill(array, masked, masks, mask, title="decoding masks", bad=bad_masks)
     if not len(masked):

@@ -150,12 +150,11 @@ def _stretched(manifest: pd.DataFrame, size: ImageSize) -> Iterator[Finding]:
     if not (long := ratio >= STRETCHED).any():
         return
     row = int(np.flatnonzero(long)[np.argsort(ratio[long])[int(long.sum()) // 2]])  # of the median one
-    (width, height), short, times = sides[row].tolist(), int(sides[row].min()), round(float(ratio[row]), 1)
-    many = counted(int(long.sum()), "picture")
-    what = f"{many} of another shape than most, such as {width} x {height} px, squeezed into {size}"
-    effect = f"a patch spans {times:g} times as much along as across there, and small defects are lost"
+    (width, height), times = sides[row].tolist(), round(float(ratio[row]), 1)
+    what = f"{counted(int(long.sum()), 'picture')} squeezed, such as one of {width} x {height} px into {size}"
+    effect = f"a patch spans {times:g} times as much one way as the other there, and small defects are lost"
     advice = (
-        f"cut each into pieces of {short} x {short} px, or not much longer, where a patch is square again; "
+        "set preprocess.shape to pictures if most are like that; else cut them into pieces of the shape of the others; "
         "pieces of one picture belong into one split"
     )
     yield Finding("stretched", what, manifest["image_id"].to_numpy()[long].tolist(), effect, advice)

@@ -160,7 +160,10 @@ def test_a_calibration_that_does_not_fit_together_is_refused(changed, said):
     ("changed", "said"),
     [
         ({"calibration": calibration(rows=np.array([0, 1, 2, 6]))}, "a calibration picture with number 6, of 6"),
-        ({"preprocess": {"image_size": 9, "white_16bit": 65535, "max_megapixels": 1}}, "for pictures of 8 px, .* 9 px"),
+        (
+            {"preprocess": {"image_size": 9, "white_16bit": 65535, "max_megapixels": 1}},
+            "for pictures of 8 x 8 px, .* 9 x 9 px",
+        ),
         ({"weights": {"extract_resnet": {}}}, "weights of 'extract_resnet', which is no backbone of it"),
         ({"rule": {"strategy": "max", "options": {"percentile": 1.0}}}, r"max takes \['alpha'\], not \['percentile'\]"),
         ({"rule": {"strategy": "maxx", "options": {}}}, "unknown threshold.strategy 'maxx'; did you mean 'max'"),

@@ -9,6 +9,7 @@ import timm
 import torch
 from safetensors.torch import load_file, save_file
 
+from iad.data.image_size import ImageSize
 from iad.errors import IadError
 from iad.features import Backbone
 from iad.features.backbone import _check_size, build_backbone, drop_unused, keep_layers
@@ -181,9 +182,11 @@ def test_a_model_that_cannot_be_cut_is_refused():
         keep_layers(SimpleNamespace(), "odd_net", 2)
 
 
-def test_a_size_for_patches_of_14_is_told_with_two_that_suit_the_autoencoder_too():
+def test_a_size_that_does_not_suit_a_transformer_is_refused_with_the_option_to_change():
     module = SimpleNamespace(patch_embed=SimpleNamespace(patch_size=(14, 14)))
-    with pytest.raises(IadError, match=r"multiple of 14, such as 238 or 252; 224 and 336 suit the autoencoder too$"):
-        _check_size(module, "vit_small_patch14_dinov2", 240, "preprocess.image_size")
-    for size in (224, 336):
+    with pytest.raises(IadError, match=r"preprocess.image_size = 240: .* multiple of 14, such as 238 or 252$"):
+        _check_size(module, "vit_small_patch14_dinov2", ImageSize(240, 300), "preprocess.image_size")
+    with pytest.raises(IadError, match=r"^300 x 224 px: .* multiples of 14; set preprocess.multiple to 14$"):
+        _check_size(module, "vit_small_patch14_dinov2", ImageSize(224, 300), "preprocess.image_size")
+    for size in (ImageSize(224, 336), ImageSize(546, 224)):
         assert _check_size(module, "vit_small_patch14_dinov2", size, "preprocess.image_size") is None

@@ -8,6 +8,7 @@ import pytest
 import timm
 import torch
 
+from iad.data.image_size import ImageSize
 from iad.errors import IadError
 from iad.features import Backbone
 from iad.features.backbone import FrozenBackbone
@@ -114,7 +115,7 @@ IMAGES = np.random.default_rng(0).integers(0, 256, (5, 64, 64, 3), dtype=np.uint
 
 def embedded(name, pooling, module=None):
     """Pooled embeddings and contributions `(N, T, D)` of the pictures, in batches of two."""
-    backbone = FrozenBackbone(name, module or model(name), 64, (0.5,) * 3, (0.5,) * 3, "")
+    backbone = FrozenBackbone(name, module or model(name), ImageSize.of(64), (0.5,) * 3, (0.5,) * 3, "")
     found = Embedder(Backbone(model=name, pooling=pooling), 64, backbone=backbone, batch_size=2).embed(IMAGES)
     contributions = found["contributions"]
     return found["pooled"], contributions.reshape(5, -1, contributions.shape[-1]).astype(np.float32)
@@ -196,13 +197,14 @@ def test_a_network_without_plain_attention_cannot_tell(name):
     if name == "test_vit3":
         module.blocks[-1].attn = torch.nn.Identity()
     assert last_block(module) is None
-    assert lack_of_contributions(module, name, Backbone(model=name, pooling="cls"), 16).startswith(name)
-    assert lack_of_contributions(module, name, Backbone(model=name, pooling="avg"), 16) == ""
+    assert lack_of_contributions(module, name, Backbone(model=name, pooling="cls"), (4, 4)).startswith(name)
+    assert lack_of_contributions(module, name, Backbone(model=name, pooling="avg"), (4, 4)) == ""
 
 
-def test_patches_that_fill_no_square_have_no_map():
+def test_patches_on_no_known_grid_have_no_map():
     options = Backbone(model="net", pooling="avg")
-    assert lack_of_contributions(torch.nn.Identity(), "net", options, 15) == "net does not show what patches add to avg"
+    found = lack_of_contributions(torch.nn.Identity(), "net", options, None)
+    assert found == "net does not show what patches add to avg"
 
 
 @pytest.mark.parametrize("shape", [(2, 5, 3, 4), (2, 3, 4, 5)])

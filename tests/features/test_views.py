@@ -13,6 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch.nn import functional
 
+from iad.data.image_size import ImageSize
 from iad.errors import IadError
 from iad.features import Backbone
 from iad.features.backbone import FrozenBackbone, build_backbone
@@ -27,47 +28,50 @@ PICTURES = np.random.default_rng(0).integers(0, 256, (3, 96, 96, 3), dtype=np.ui
     overlap=st.floats(0, 0.75),
 )  # fmt: skip
 def test_tiles_cover_the_picture_on_its_grid_and_overlap_enough(patches, more, stride, overlap):
-    size, side = stride * (patches + more), stride * patches
+    size, side = ImageSize(stride * (patches + more), stride * (patches + more // 3)), stride * patches
     tiles = place_tiles(size, side, overlap, patches, section="resnet")
-    assert (tiles.origins[0], tiles.origins[-1]) == (0, size - side)
-    assert all(origin % stride == 0 for origin in tiles.origins)
-    steps = [after - first for first, after in pairwise(tiles.origins)]
-    assert all(0 < step <= max(stride, side * (1 - overlap) + 1e-6) for step in steps)
-    assert tiles.grid(patches) == size // stride
-    assert not steps or max(steps) - min(steps) <= stride
+    assert tiles.grid(patches) == (size.height // stride, size.width // stride)
+    for origins, length in zip((tiles.tops, tiles.lefts), size, strict=True):
+        assert (origins[0], origins[-1]) == (0, length - side)
+        assert all(origin % stride == 0 for origin in origins)
+        steps = [after - first for first, after in pairwise(origins)]
+        assert all(0 < step <= max(stride, side * (1 - overlap) + 1e-6) for step in steps)
+        assert not steps or max(steps) - min(steps) <= stride
 
 
 def test_no_tile_more_than_the_overlap_needs():
-    assert len(place_tiles(160, 64, 0.25, 8, section="vit").origins) == 3  # two reach 128 px at most, less the overlap
-    assert place_tiles(112, 64, 0.25, 8, section="vit").origins == (0, 48)
-    assert place_tiles(64, 64, 0.25, 8, section="vit").origins == (0,)
+    tiles = place_tiles(ImageSize(160, 112), 64, 0.25, 8, section="vit")
+    assert len(tiles.tops) == 3  # two reach 128 px at most, less the overlap
+    assert tiles.lefts == (0, 48)
+    assert place_tiles(ImageSize(64, 64), 64, 0.25, 8, section="vit").tops == (0,)
 
 
 def test_each_patch_is_answered_by_the_tile_whose_centre_is_nearest():
-    tiles = place_tiles(144, 64, 0.25, 8, section="vit")
-    parts = np.arange(tiles.count * 3 * 64, dtype=np.float16).reshape(-1, 8, 8, 3)[:, :, :, :1]
-    parts = np.broadcast_to(np.arange(tiles.count, dtype=np.float16)[:, None, None, None], parts.shape)
-    stitched = np.full((1, 18, 18, 1), -1, np.float16)
+    tiles = place_tiles(ImageSize(144, 112), 64, 0.25, 8, section="vit")
+    parts = np.broadcast_to(np.arange(tiles.count, dtype=np.float16)[:, None, None, None], (tiles.count, 8, 8, 1))
+    stitched = np.full((1, 18, 14, 1), -1, np.float16)
     for number in range(tiles.count):  # one by one, as batches of any size come
         tiles.stitch(parts[number : number + 1], number, stitched)
-    centres = np.array(tiles.origins) / 8 + 4
-    away = np.abs(np.arange(18)[:, None] + 0.5 - centres)  # (patches, tiles of a line)
+    down, along = (  # how far each patch is from the middle of each tile of a column, and of a line
+        np.abs(np.arange(count)[:, None] + 0.5 - np.array(origins) / 8 - 4)
+        for count, origins in ((18, tiles.tops), (14, tiles.lefts))
+    )
     chosen = stitched[0, :, :, 0].astype(int)
-    for row, column in np.ndindex(18, 18):
-        line, within = divmod(chosen[row, column], len(centres))
-        assert away[row, line] == away[row].min()
-        assert away[column, within] == away[column].min()
+    for row, column in np.ndindex(18, 14):
+        line, within = divmod(chosen[row, column], len(tiles.lefts))
+        assert down[row, line] == down[row].min()
+        assert along[column, within] == along[column].min()
 
 
 def test_stitching_the_pixels_themselves_gives_the_picture():
-    tiles, found = Tiles(40, (0, 24, 56)), np.zeros_like(PICTURES)
+    tiles, found = Tiles(ImageSize(40, 48), (0, 24, 56), (0, 48)), np.zeros_like(PICTURES)
     for start in range(0, 3 * tiles.count, 4):
         tiles.stitch(tiles.cut(PICTURES, start, 4), start, found)
     np.testing.assert_array_equal(found, PICTURES)
 
 
 def test_pooled_features_are_the_mean_over_a_pictures_tiles():
-    tiles, features = Tiles(40, (0, 56)), np.full((3, 2), np.nan, np.float32)
+    tiles, features = Tiles(ImageSize(40, 40), (0, 56), (0, 56)), np.full((3, 2), np.nan, np.float32)
     parts = np.random.default_rng(1).normal(size=(12, 2)).astype(np.float32)
     for start in range(0, 12, 5):
         tiles.pool(parts[start : start + 5], start, features)
@@ -103,7 +107,9 @@ def embedded(module, patches, tiny_weights):
     )  # fmt: skip
     backbone = build_backbone(options, 96)
     if module:
-        backbone = FrozenBackbone("local", module, options.patches.tile or 96, backbone.mean, backbone.std, "")
+        backbone = FrozenBackbone(
+            "local", module, ImageSize.of(options.patches.tile or 96), backbone.mean, backbone.std, ""
+        )
     embedder = Embedder(options, 96, backbone=backbone, batch_size=4)
     found = embedder.embed(PICTURES)
     return embedder, found["pooled"], found["patches"].astype(float)
@@ -112,7 +118,7 @@ def embedded(module, patches, tiny_weights):
 def test_a_network_that_sees_only_a_patchs_surroundings_finds_the_same_as_in_one_pass(tiny_weights):
     _, _, whole = embedded(Local(), {}, tiny_weights)
     embedder, _, stitched = embedded(Local(), {"tile": 48}, tiny_weights)
-    assert len(embedder.tiles.origins) == 3
+    assert embedder.tiles.count == 9
     assert stitched.shape == whole.shape == (3, 12, 12, 10)
     np.testing.assert_allclose(stitched, whole, atol=2e-3)
 
@@ -136,14 +142,19 @@ def test_one_tile_as_large_as_the_picture_changes_no_bit(tiny_weights):
 @pytest.mark.parametrize(
     ("size", "side", "patches", "text"),
     [
-        (96, 128, 16, r"vit\.patches\.tile = 128: larger than the picture \(96 px\); lower it, or raise preprocess"),
+        (
+            96,
+            128,
+            16,
+            r"vit\.patches\.tile = 128: larger than the picture \(96 x 96 px\); lower it, or raise preprocess",
+        ),
         (96, 60, 8, r"vit\.patches\.tile = 60: must be a multiple of 8 px, .* take 56 or 64"),
         (100, 64, 8, r"preprocess\.image_size = 100: with .* must be a multiple of 8; take 96 or 104"),
     ],
 )
 def test_tiles_that_do_not_fit_are_refused(size, side, patches, text):
     with pytest.raises(IadError, match=text):
-        place_tiles(size, side, 0.25, patches, section="vit")
+        place_tiles(ImageSize.of(size), side, 0.25, patches, section="vit")
 
 
 PICTURE = np.random.default_rng(0).integers(0, 256, (9, 9, 3), dtype=np.uint8)
@@ -213,3 +224,30 @@ def test_oriented_pictures_are_those_of_their_rows():
     assert len(some) == 2
     np.testing.assert_array_equal(some[0], np.rot90(images[2][:, ::-1]))
     np.testing.assert_array_equal(some[1:][0], np.rot90(images[0][:, ::-1]))
+
+
+def test_a_quarter_turn_keeps_the_shape_of_a_picture_that_is_no_square():
+    picture = np.zeros((9, 15, 3), np.uint8)
+    picture[:, 7] = 200  # a bar from top to bottom in the middle lies down
+    turned = Orientation(90, flipped=False)(picture)
+    assert turned.shape == picture.shape
+    expected = np.zeros((9, 15), np.uint8)
+    expected[4] = 200
+    np.testing.assert_array_equal(turned[:, 3:12, 0], expected[:, 3:12])
+
+
+def test_pictures_that_are_no_squares_have_patches_and_contributions_in_their_shape(tiny_weights):
+    for name, grid in (("test_resnet", (3, 5)), ("test_vit", (6, 10))):
+        options = Backbone(
+            model=name, weights=f"file:{tiny_weights[name]}", patches={"layers": (2,)},
+            pooling="avg" if name == "test_resnet" else "patch_mean",
+        )  # fmt: skip
+        embedder = Embedder(options, (96, 160))
+        assert embedder.shapes["contributions"][:2] == grid
+        pictures = np.random.default_rng(0).integers(0, 256, (2, 96, 160, 3), dtype=np.uint8)
+        found = embedder.embed(pictures)
+        height, width = found["patches"].shape[1:3]
+        assert height / width == 96 / 160
+        np.testing.assert_allclose(found["contributions"].mean((1, 2)), found["pooled"], atol=2e-2)
+        again = Embedder.from_record(embedder.record(), weights=options.weights, device="cpu")
+        np.testing.assert_array_equal(again.embed(pictures)["patches"], found["patches"])

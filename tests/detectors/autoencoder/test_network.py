@@ -10,7 +10,6 @@ from torch.nn import functional
 
 from iad.compute import Runtime
 from iad.detectors.autoencoder.network import build_autoencoder, error_maps, squared_error, to_pixels
-from iad.errors import IadError
 
 FP32 = Runtime("cpu", "fp32", 2)
 IMAGES = np.random.default_rng(0).integers(0, 256, (7, 32, 32, 3), dtype=np.uint8)
@@ -38,10 +37,14 @@ def test_pictures_keep_their_shape_and_the_code_is_a_sixteenth(side):
     assert model(pixels).shape == pixels.shape
 
 
-@pytest.mark.parametrize(("side", "lower", "upper"), [(100, 96, 112), (33, 32, 48)])
-def test_a_side_that_is_no_multiple_of_16_is_refused_with_the_two_nearest(side, lower, upper):
-    with pytest.raises(IadError, match=rf"preprocess\.image_size = {side}: .* such as {lower} or {upper}; 112"):
-        build_autoencoder(4, 2, image_size=side)
+@pytest.mark.parametrize(("height", "width"), [(100, 33), (16, 50), (7, 7)])
+def test_pictures_of_any_size_are_rebuilt_as_if_their_last_lines_went_on(height, width):
+    model = build_autoencoder(4, 2, image_size=(height, width)).eval()
+    pixels = torch.rand(1, 3, height, width)
+    rows, columns = (torch.arange(-(-length // 16) * 16).clamp(max=length - 1) for length in (height, width))
+    with torch.no_grad():
+        expected = model(pixels[:, :, rows][:, :, :, columns])[:, :, :height, :width]
+        np.testing.assert_array_equal(model(pixels).numpy(), expected.numpy())
 
 
 def test_the_encoder_is_four_times_convolution_pooling_and_relu():
@@ -113,10 +116,3 @@ def test_the_seed_decides_the_weights():
     first, again, other = (network(seed=seed).state_dict() for seed in (1, 1, 2))
     assert all(torch.equal(first[name], again[name]) for name in first)
     assert not torch.equal(first["encoder.0.weight"], other["encoder.0.weight"])
-
-
-def test_a_size_that_does_not_suit_is_told_with_two_that_suit_dinov2_too():
-    with pytest.raises(IadError, match=r"such as 240 or 256; 224 and 336 suit DINOv2 too$"):
-        build_autoencoder(1, 1, image_size=250)
-    for size in (224, 336):
-        assert build_autoencoder(1, 1, image_size=size).image_size == size
