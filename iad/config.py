@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 from pydantic import BaseModel, Field, ValidationError, create_model, model_validator
 from pydantic_core import PydanticCustomError
 
-from iad.data.image_size import MULTIPLE
+from iad.data import Preprocess
 from iad.data.sources import source_options
 from iad.decision import Threshold
 from iad.detectors import autoencoder, detector_names, hybrid, options_of, section_of
@@ -86,23 +86,6 @@ def _sections_of(models: Mapping[str, type[Section]]) -> dict[str, Any]:
 
 class Data(create_model("Sources", __base__=_AnyData, **_sections_of(SOURCES))):  # type: ignore[misc]
     """The pictures: which source, which category, and each source's own options."""
-
-
-class Preprocess(Section):
-    """How pictures become arrays."""
-
-    image_size: Annotated[int, Field(ge=32, le=2048)] = Field(
-        224, description="pixels on the short side, after resizing"
-    )
-    shape: Literal["pictures", "square"] = Field(
-        "pictures", description="of prepared pictures: that of most training pictures, or a square"
-    )
-    multiple: Annotated[int, Field(ge=1, le=64)] = Field(
-        MULTIPLE, description="the long side is a multiple of so many pixels: the patch of a transformer, 14 for DINOv2"
-    )
-    white_16bit: Annotated[int, Field(ge=255, le=65535)] = Field(
-        65535, description="the value of a 16-bit picture that becomes white; 4095 for 12-bit cameras"
-    )
 
 
 class Losses(Section):

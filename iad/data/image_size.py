@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import NamedTuple, TypeAlias
+from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
 import numpy as np
 
 from iad.errors import IadError
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from iad.data import Preprocess
 
 MOST = 4096  # pixels of a side: no file can ask for more memory than that
 MULTIPLE = 14  # of so many pixels is the long side, by default: the patch of DINOv2
@@ -84,3 +89,26 @@ def size_in_shape(short: int, height: np.ndarray, width: np.ndarray, multiple: i
             f"long, of {MOST} at most; lower it, cut the pictures into parts, or set preprocess.shape to square"
         )
     return ImageSize(long, short) if shape > 1 else ImageSize(short, long)
+
+
+def prepared_size(manifest: pd.DataFrame, chosen: Preprocess) -> ImageSize:
+    """The size of all prepared pictures of a data set; the training pictures alone say which shape is usual.
+
+    Args:
+        manifest: `split`, `height` and `width` of every picture.
+        chosen: section `preprocess` of `params.yaml`.
+
+    Raises:
+        IadError: as `size_in_shape`.
+
+    >>> import pandas as pd
+    >>> from iad.data import Preprocess
+    >>> manifest = pd.DataFrame({"split": ["train", "test"], "height": [100, 900], "width": [200, 100]})
+    >>> prepared_size(manifest, Preprocess()), prepared_size(manifest, Preprocess(shape="square")).short
+    (ImageSize(height=224, width=448), 224)
+    """
+    if chosen.shape == "square":
+        return ImageSize.of(chosen.image_size)
+    training = manifest[np.asarray(manifest["split"]) == "train"]
+    height, width = (training[side].to_numpy() for side in ("height", "width"))
+    return size_in_shape(chosen.image_size, height, width, chosen.multiple)

@@ -26,12 +26,10 @@ from iad.features.embeddings import (
     join_layers,
     lack_of_contributions,
     require_pictures,
-    require_pooling,
     run_network,
-    split_tokens,
-    token_grid,
 )
 from iad.features.fusion import fuse_convolutions
+from iad.features.tokens import require_pooling, split_tokens, token_grid
 from iad.features.views import Oriented, Tiles, orientations, place_tiles
 from iad.features.weights import State
 from iad.progress import bar

@@ -2,23 +2,16 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from iad.paths import DATA_REPORT, IMAGES, MANIFEST, MASKS, ORIGINALS, RAW_MANIFEST
 from iad.progress import say
 from iad.words import counted
-
-if TYPE_CHECKING:
-    import pandas as pd
-
-    from iad.config import Preprocess
-    from iad.data.image_size import ImageSize
 
 
 def preprocess() -> None:
     """Decode and resize all pictures and masks into arrays, and check the data set."""
     from iad.config import load_params
     from iad.data.arrays import build_arrays
+    from iad.data.image_size import prepared_size
     from iad.data.manifest import read_manifest, write_manifest
     from iad.datacheck import check_files
     from iad.engine import connected
@@ -26,7 +19,7 @@ def preprocess() -> None:
     params = load_params()
     threads = params.compute.threads
     manifest = read_manifest(RAW_MANIFEST)
-    size = _prepared_size(manifest, params.preprocess)
+    size = prepared_size(manifest, params.preprocess)
     how = {"white_16bit": params.preprocess.white_16bit, "threads": threads}
     with connected(params.compute.engine, threads=threads) as engine:
         manifest = build_arrays(ORIGINALS, manifest, IMAGES, MASKS, size=size, engine=engine, **how)
@@ -35,14 +28,3 @@ def preprocess() -> None:
         say(f"warning: {finding.line()}")
     masks = "with" if manifest["mask"].notna().any() else "no"
     say(f"preprocess: {counted(len(manifest), 'picture')} at {size}, {masks} masks")
-
-
-def _prepared_size(manifest: pd.DataFrame, chosen: Preprocess) -> ImageSize:
-    """The size of all prepared pictures; the training pictures alone say which shape is usual."""
-    from iad.data.image_size import ImageSize, size_in_shape
-    from iad.data.manifest import rows_of
-
-    if chosen.shape == "square":
-        return ImageSize.of(chosen.image_size)
-    height, width = manifest[["height", "width"]].to_numpy()[rows_of(manifest, "train")].T
-    return size_in_shape(chosen.image_size, height, width, chosen.multiple)

@@ -20,9 +20,9 @@ from iad.features.embeddings import (
     lack_of_contributions,
     last_block,
     run_network,
-    split_tokens,
 )
 from iad.features.quantization import quantize_layers
+from iad.features.tokens import split_tokens
 
 FINE = torch.randn(2, 3, 4, 4, generator=torch.Generator().manual_seed(0))
 COARSE = torch.randn(2, 5, 2, 2, generator=torch.Generator().manual_seed(1))

@@ -107,7 +107,7 @@ def test_pictures_of_every_kind_end_in_one_array(capsys):
     stage.preprocess()
     assert capsys.readouterr().out.endswith("no masks\n")
     images = open_array(paths.IMAGES).astype(int)
-    assert images.shape == (6, SIZE, SIZE, 3)
+    assert images.shape == (6, SIZE, 42, 3)  # 48 x 40 px, to the nearest 14 px
     assert np.abs(images - images[-1]).max() <= 3
     assert np.abs(images[1:] - images[-1]).max() == 0
     assert not paths.MASKS.exists()
@@ -121,11 +121,21 @@ def test_the_white_level_of_a_12_bit_camera_is_a_parameter():
     assert [int(np.median(row)) for row in open_array(paths.IMAGES)] == [128, 255]
 
 
-def test_only_three_parameters_and_the_place_of_the_work_are_read(monkeypatch):
+def test_only_its_own_parameters_and_the_place_of_the_work_are_read(monkeypatch):
     download()
     found = record_reads(load_params(), monkeypatch)
     stage.preprocess()
-    assert found == {"preprocess.image_size", "preprocess.white_16bit", "compute.threads", "compute.engine"}
+    own = {f"preprocess.{name}" for name in ("image_size", "multiple", "shape", "white_16bit")}
+    assert found == own | {"compute.threads", "compute.engine"}
+
+
+@pytest.mark.parametrize(("shape", "size"), [("pictures", (SIZE, 70)), ("square", (SIZE, SIZE))])
+def test_all_pictures_get_the_shape_of_most_training_pictures(shape, size):
+    wide, tall = np.full((10, 22), 50, np.uint8), np.full((22, 10), 50, np.uint8)
+    trained = {f"train/good/{row}.png": (tall if row == 2 else wide, {}) for row in range(5)}
+    use_folder(trained | {f"test/good/{row}.png": (tall, {}) for row in range(9)}, shape=shape)
+    stage.preprocess()
+    assert open_array(paths.IMAGES).shape[1:3] == size
 
 
 def test_a_picture_without_a_mask_beside_others_has_an_empty_one_and_is_told(capsys):
@@ -184,7 +194,7 @@ def test_ctrl_c_ends_at_once_and_leaves_nothing(project):
     with ZipFile(paths.ORIGINALS, "w") as archive:
         for name in names:
             archive.writestr(name, file.getvalue())
-    columns = dict.fromkeys(COLUMNS, [""] * rows) | dict.fromkeys(("label", "width", "height"), [2500] * rows)
+    columns = dict.fromkeys(COLUMNS, ["train"] * rows) | dict.fromkeys(("label", "width", "height"), [2500] * rows)
     columns |= {"image_id": names, "mask": [None] * rows}
     write_manifest(paths.RAW_MANIFEST, columns)
     with Popen(
