@@ -11,7 +11,7 @@ from pydantic import ConfigDict
 from pydantic.dataclasses import dataclass
 
 from iad.data.given import Given
-from iad.data.image_size import ImageSize
+from iad.data.image_size import GivenSize, ImageSize
 from iad.data.pictures import Look
 from iad.datacheck.copies import near_copies
 from iad.datacheck.pictures import GRID, is_blank, measure
@@ -111,14 +111,14 @@ def described(ids: Iterable[str], sha256: Iterable[str], looks: Iterable[Look], 
     return PictureSet(tuple(ids), tuple(sha256), pixels, tuple(looks), tuple(one.tobytes() for one in grids))
 
 
-def described_given(found: Sequence[Given], size: ImageSize) -> PictureSet:
+def described_given(found: Sequence[Given], size: GivenSize) -> PictureSet:
     """The same of pictures that were handed over; one without a file is known by its pixels.
 
     Args:
         found: pictures that could be read.
-        size: of a prepared picture.
+        size: of a prepared picture in pixels: height and width, or the side of a square.
     """
-    images = np.array([one.pixels for one in found], dtype=np.uint8).reshape(-1, *size, 3)
+    images = np.array([one.pixels for one in found], dtype=np.uint8).reshape(-1, *ImageSize.of(size), 3)
     hashes = (one.sha256 or pixels_sha256(one.pixels) for one in found if one.pixels is not None)
     return described((one.image_id for one in found), hashes, [one.look for one in found if one.look], images)
 

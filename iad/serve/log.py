@@ -154,8 +154,10 @@ class VerdictLog:
 
     def _prepare(self) -> None:
         self._base.execute("PRAGMA synchronous = FULL")  # a row outlives a power cut
-        if not self._is_ours():
-            with self._writing():  # of two programs that make it, the second finds it made
+        if self._pragma("application_id") == APPLICATION:
+            self._is_ours()
+        else:
+            with self._writing():  # of two programs that make it, the second waits, and finds it made
                 if not self._is_ours():
                     self._make()
         if self._pragma("journal_mode") != "wal":

@@ -16,15 +16,12 @@ def preprocess() -> None:
     from iad.datacheck import check_files
     from iad.engine import connected
 
-    params = load_params()
-    threads = params.compute.threads
-    manifest = read_manifest(RAW_MANIFEST)
+    params, manifest = load_params(), read_manifest(RAW_MANIFEST)
     size = prepared_size(manifest, params.preprocess)
-    how = {"white_16bit": params.preprocess.white_16bit, "threads": threads}
-    with connected(params.compute.engine, threads=threads) as engine:
+    how = {"white_16bit": params.preprocess.white_16bit, "threads": params.compute.threads}
+    with connected(params.compute.engine, threads=how["threads"]) as engine:
         manifest = build_arrays(ORIGINALS, manifest, IMAGES, MASKS, size=size, engine=engine, **how)
     write_manifest(MANIFEST, manifest)
     for finding in check_files(ORIGINALS, manifest, IMAGES, MASKS, DATA_REPORT, **how):
         say(f"warning: {finding.line()}")
-    masks = "with" if manifest["mask"].notna().any() else "no"
-    say(f"preprocess: {counted(len(manifest), 'picture')} at {size}, {masks} masks")
+    say(f"preprocess: {counted(len(manifest), 'picture')} and {counted(manifest['mask'].count(), 'mask')} at {size}")

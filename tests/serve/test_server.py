@@ -15,6 +15,7 @@ from PIL import Image
 
 from iad.bundles.verdict import Verdict
 from iad.data.given import read_pictures
+from iad.data.image_size import ImageSize
 from iad.errors import IadError
 from iad.serve.http.station import BusyError, Station, sent
 
@@ -34,7 +35,7 @@ class Inspector:
         self.go.set()
         self.bundle = SimpleNamespace(
             method="vit", threshold=SimpleNamespace(value=100.0, guarantee="at most 5 %"),
-            preprocess=SimpleNamespace(image_size=8), pictures=range(3),
+            preprocess=SimpleNamespace(image_size=ImageSize(8, 8)), pictures=range(3),
         )  # fmt: skip
 
     def predict(self, pictures, *, maps, errors, batch_size):

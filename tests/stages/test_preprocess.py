@@ -57,7 +57,7 @@ def test_rows_are_pictures_and_masks_in_the_order_of_the_manifest(capsys):
     capsys.readouterr()
     stage.preprocess()
     lines = capsys.readouterr().out.splitlines()
-    assert lines[-1] == "preprocess: 11 pictures at 32 x 32 px, with masks"
+    assert lines[-1] == "preprocess: 11 pictures and 3 masks at 32 x 32 px"
     assert any(line.startswith("warning: 4 good pictures (train) to set a threshold") for line in lines)
     manifest = read_manifest(paths.MANIFEST)
     images, masks = open_array(paths.IMAGES), open_array(paths.MASKS)
@@ -105,7 +105,7 @@ def test_pictures_of_every_kind_end_in_one_array(capsys):
     )
     capsys.readouterr()
     stage.preprocess()
-    assert capsys.readouterr().out.endswith("no masks\n")
+    assert capsys.readouterr().out.endswith("6 pictures and 0 masks at 42 x 32 px\n")
     images = open_array(paths.IMAGES).astype(int)
     assert images.shape == (6, SIZE, 42, 3)  # 48 x 40 px, to the nearest 14 px
     assert np.abs(images - images[-1]).max() <= 3
@@ -131,9 +131,9 @@ def test_only_its_own_parameters_and_the_place_of_the_work_are_read(monkeypatch)
 
 @pytest.mark.parametrize(("shape", "size"), [("pictures", (SIZE, 70)), ("square", (SIZE, SIZE))])
 def test_all_pictures_get_the_shape_of_most_training_pictures(shape, size):
-    wide, tall = np.full((10, 22), 50, np.uint8), np.full((22, 10), 50, np.uint8)
-    trained = {f"train/good/{row}.png": (tall if row == 2 else wide, {}) for row in range(5)}
-    use_folder(trained | {f"test/good/{row}.png": (tall, {}) for row in range(9)}, shape=shape)
+    wide, tall = np.zeros((10, 22), np.uint8), np.zeros((22, 10), np.uint8)
+    trained = {f"train/good/{row}.png": (row + (tall if row == 2 else wide), {}) for row in range(5)}
+    use_folder(trained | {f"test/good/{row}.png": (100 + row + tall, {}) for row in range(9)}, shape=shape)
     stage.preprocess()
     assert open_array(paths.IMAGES).shape[1:3] == size
 
@@ -206,7 +206,7 @@ def test_ctrl_c_ends_at_once_and_leaves_nothing(project):
         time.sleep(0.3)
         process.send_signal(signal.SIGINT)
         _, errors = process.communicate(timeout=20)
-    assert process.returncode == 130
+    assert process.returncode == 130, errors
     assert len(errors.splitlines()) == 1
     assert "interrupted" in errors
     assert not files_left()
