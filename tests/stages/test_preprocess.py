@@ -57,7 +57,7 @@ def test_rows_are_pictures_and_masks_in_the_order_of_the_manifest(capsys):
     capsys.readouterr()
     stage.preprocess()
     lines = capsys.readouterr().out.splitlines()
-    assert lines[-1] == "preprocess: 11 pictures and 3 masks at 32 x 32 px"
+    assert lines[-1] == "preprocess: 11 pictures and 5 masks at 32 x 32 px"
     assert any(line.startswith("warning: 4 good pictures (train) to set a threshold") for line in lines)
     manifest = read_manifest(paths.MANIFEST)
     images, masks = open_array(paths.IMAGES), open_array(paths.MASKS)
