@@ -32,13 +32,14 @@ from iad.stages.extract import extract
 from iad.stages.extract_resnet import extract_resnet
 from iad.stages.extract_vit import extract_vit
 from iad.stages.preprocess import preprocess
+from iad.stages.report import report
 from iad.stages.score import score
 from iad.stages.threshold import threshold
 from iad.stages.train_ae import train_ae
 from iad.words import printable
 
 STAGES = (
-    download, preprocess, train_ae, extract_resnet, extract_vit, extract, score, align, threshold, evaluate,
+    download, preprocess, train_ae, extract_resnet, extract_vit, extract, score, align, threshold, evaluate, report,
 )  # fmt: skip
 """In the order in which they run."""
 

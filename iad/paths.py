@@ -67,3 +67,5 @@ CONFUSION = PLOTS / "confusion"  # one PNG per method
 MISSES = PLOTS / "misses"  # one PNG per method
 FALSE_ALARMS = PLOTS / "false_alarms"  # one PNG per method
 GALLERIES = PLOTS / "galleries"  # one PNG per method with anomaly maps
+
+PAGE = STAGES / "report" / "report.html"

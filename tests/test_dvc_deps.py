@@ -42,7 +42,7 @@ def stages_of(folder):
     Before the last one few methods are left in the parameters, since drawing all of them shows no more.
     """
     full = (folder / "params.yaml").read_bytes()
-    methods, seen = load_params(folder / "params.yaml").methods, {"evaluate"}
+    methods, seen = load_params(folder / "params.yaml").methods, {"evaluate", "report"}
     for stage in load_pipeline(folder).values():
         kind = f"score by {methods[stage.arguments[0]].detector}" if stage.group == "score" else stage.group
         if kind not in seen:
@@ -50,6 +50,7 @@ def stages_of(folder):
         seen.add(kind)
     list_methods(folder / "params.yaml", ("ae", "vit"))
     yield load_pipeline(folder)["evaluate"]
+    yield load_pipeline(folder)["report"]
     (folder / "params.yaml").write_bytes(full)
 
 

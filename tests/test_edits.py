@@ -32,7 +32,7 @@ EDITS = {
     "a preset": ("presets/offline.yaml", set()),
     # what no stage computes with
     "the gate's rule": ("iad/gate/rule.py", set()),
-    "a table of results": ("iad/report/results_table.py", set()),
+    "a table of results": ("iad/report/results_table.py", {"report"}),
     "a command": ("iad/commands/predict.py", set()),
     "the predictor": ("iad/bundles/predictor.py", set()),
     "the bundle": ("iad/bundles/bundle.py", set()),
@@ -62,7 +62,7 @@ EDITS = {
     # verdicts and report
     "a quantile of extreme values": ("iad/decision/tail.py", {"every threshold", "evaluate"}),
     "what a wrong verdict costs": ("iad/decision/costs.py", {"evaluate"}),
-    "a figure's colour": ("iad/report/figures/style.py", {"evaluate"}),
+    "a figure's colour": ("iad/report/figures/style.py", {"evaluate", "report"}),
     "a metric": ("iad/metrics/image.py", {"evaluate"}),
 }  # fmt: skip
 
