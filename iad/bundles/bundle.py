@@ -42,7 +42,10 @@ if TYPE_CHECKING:
     from iad.bundles.fitted import Fitted
     from iad.compute import Runtime
 
-FORMAT, OLDEST = 3, 2  # what is written; what is read still: format 3 adds what a detector has decided itself
+FORMAT, OLDEST = 4, 2  # what is written; what is read still
+"""Format 3 added what a detector has decided itself, format 4 pictures that are no squares and `patch.top_share`."""
+BEFORE: Mapping[str, Mapping[str, float]] = {"patch": {"top_share": 0.0}}
+"""By detector, options that came with format 4, with the values that give what older bundles gave."""
 SUFFIX = ".iad"
 DETECTOR, CALIBRATION, WEIGHTS = "detector/", "calibration/", "weights/"  # before the names of arrays
 GRIDS = "pictures/grids"
@@ -153,7 +156,7 @@ def read_bundle(path: Path) -> tuple[Bundle, str]:
         older = isinstance(found, int) and found < OLDEST
         then = f"an older iad wrote it, so {REMEDY}" if older else "update iad"
         raise IadError(
-            f"{path}: a bundle of format {found}, and this version reads formats {OLDEST} and {FORMAT}; {then}"
+            f"{path}: a bundle of format {found}, and this version reads formats {OLDEST} to {FORMAT}; {then}"
         )
     with in_one_line(str(path)):
         return _bundle(content, arrays), digest
@@ -190,7 +193,8 @@ def locked(path: Path) -> Iterator[None]:
 
 def _bundle(content: Mapping[str, Any], arrays: Mapping[str, np.ndarray]) -> Bundle:
     given = dict(content)
-    del given["format"]
+    if given.pop("format") < FORMAT:
+        given["fitted"] = _brought_up(given["fitted"])
     calibration, own = given.pop("calibration"), _below(arrays, CALIBRATION)
     pictures, rows, apart = picture_set(given.pop("pictures"), arrays[GRIDS]), own["rows"], calibration["apart"]
     weights: dict[str, dict[str, np.ndarray]] = {}
@@ -205,6 +209,13 @@ def _bundle(content: Mapping[str, Any], arrays: Mapping[str, np.ndarray]) -> Bun
         ),
         weights=weights, **given,
     )  # fmt: skip
+
+
+def _brought_up(fitted: Mapping[str, Any]) -> dict[str, Any]:
+    """The values of a method in an older file, with the options that it had without saying so."""
+    members = {name: _brought_up(member) for name, member in fitted["members"].items()}
+    options = {**BEFORE.get(fitted["detector"], {}), **fitted["options"]}
+    return {**fitted, "members": members, "options": options}
 
 
 def _calibrating(pictures: PictureSet, rows: np.ndarray) -> PictureSet:

@@ -114,7 +114,7 @@ def test_every_method_of_a_project_has_a_bundle_that_is_read_again(bundle_at, me
 
 
 @pytest.mark.parametrize(
-    ("found", "remedy"), [(1, "an older iad wrote it, so make one with `iad bundle METHOD`"), (4, "update iad")]
+    ("found", "remedy"), [(1, "an older iad wrote it, so make one with `iad bundle METHOD`"), (5, "update iad")]
 )
 def test_a_bundle_of_another_format_is_refused_whatever_it_holds(bundle_at, tmp_path, found, remedy):
     def other(values, _):
@@ -122,9 +122,26 @@ def test_a_bundle_of_another_format_is_refused_whatever_it_holds(bundle_at, tmp_
         values["format"] = found
 
     file = reseal(bundle_at("vit"), other, tmp_path / "a.iad")
-    said = rf"^{file}: a bundle of format {found}, and this version reads formats 2 and 3; {remedy}$"
+    said = rf"^{file}: a bundle of format {found}, and this version reads formats 2 to 4; {remedy}$"
     with pytest.raises(IadError, match=said):
         read_bundle(file)
+
+
+@pytest.mark.parametrize("method", ["patch_vit", "hybrid"])
+def test_an_older_bundle_of_patches_counts_as_many_worst_ones_as_before(bundle_at, tmp_path, method):
+    def parts(values):
+        return [values["fitted"], *values["fitted"]["members"].values()]
+
+    def older(values, _):
+        values["format"] = 3
+        for part in parts(values):
+            part["options"].pop("top_share", None)
+
+    found, _ = read_bundle(reseal(bundle_at(method), older, tmp_path / "a.iad"))
+    shares = [
+        part["options"]["top_share"] for part in parts({"fitted": found.packed[0]}) if part["detector"] == "patch"
+    ]
+    assert shares == [0.0] * (1 if method == "patch_vit" else 2)
 
 
 def test_pictures_have_a_fingerprint_whatever_their_order_and_names():

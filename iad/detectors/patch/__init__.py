@@ -39,7 +39,10 @@ class Options(DetectorOptions):
         "top",
         description="max: the worst patch; top: mean of the worst patches; reweighted: max, as PatchCore weighs it",
     )
-    top_patches: Count = Field(3, description="top: how many patches count as worst")
+    top_patches: Count = Field(3, description="top: how many patches count as worst, at least")
+    top_share: Annotated[float, Field(ge=0, le=1)] = Field(
+        0.011, description="top: share of the patches that counts as worst, where that is more"
+    )
     subtract_median: Annotated[float, Field(ge=0, le=1)] = Field(
         0.25, description="share of the picture's median distance taken off: what is odd all over counts less"
     )

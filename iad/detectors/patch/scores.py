@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 
 from iad.detectors.aggregation import above_quantile, aggregate_maps
@@ -49,7 +51,8 @@ def patch_scores(
         bank: what the maps are distances to.
         pictures: float16 or float32 `(M, h, w, D)`; read by "reweighted" alone.
         maps: float32 `(M, h, w)`, from `bank.distance_maps`.
-        options: `aggregate` says which distances count; `top_patches` and `subtract_median` how many and how much.
+        options: `aggregate` says which distances count; `top_patches`, `top_share` and `subtract_median` how many and
+            how much.
         leave_out: as in `MemoryBank.distance_maps`.
 
     Returns:
@@ -63,8 +66,9 @@ def patch_scores(
     if options.aggregate == "reweighted":
         scores = bank.reweighted(pictures, maps, leave_out=leave_out)
     else:
-        share = options.top_patches / (maps.shape[1] * maps.shape[2])
-        scores = aggregate_maps(maps, aggregate=options.aggregate, top_share=min(share, 1.0))
+        patches = maps.shape[1] * maps.shape[2]
+        worst = max(options.top_patches, math.ceil(options.top_share * patches))
+        scores = aggregate_maps(maps, aggregate=options.aggregate, top_share=min(worst / patches, 1.0))
     medians = np.median(maps.reshape(len(maps), maps.shape[1] * maps.shape[2]), axis=1)
     return np.asarray(scores - options.subtract_median * medians)
 

@@ -22,6 +22,13 @@ def test_a_score_is_the_mean_of_the_worst_patches_less_a_share_of_the_median(agg
     np.testing.assert_allclose(patch_scores(BANK, OTHERS, MAPS, options), expected, rtol=1e-6)
 
 
+@pytest.mark.parametrize(("share", "counted"), [(0.0, 2), (0.1, 2), (0.2, 3), (0.25, 3), (1.0, 12)])
+def test_where_a_share_is_more_patches_than_the_least_number_it_counts(share, counted):
+    options = Options(aggregate="top", top_patches=2, top_share=share, subtract_median=0)
+    found = patch_scores(BANK, OTHERS, MAPS, options)
+    np.testing.assert_allclose(found, np.sort(MAPS.reshape(3, 12))[:, -counted:].mean(axis=1), rtol=1e-6)
+
+
 def test_reweighting_is_that_of_the_bank():
     found = patch_scores(BANK, OTHERS, MAPS, Options(aggregate="reweighted", subtract_median=0))
     np.testing.assert_array_equal(found, BANK.reweighted(OTHERS, MAPS))
