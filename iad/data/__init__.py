@@ -1,17 +1,30 @@
 """Sources, decoding, the manifest, arrays of pictures."""
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import Field
+from pydantic import BeforeValidator, Field
 
 from iad.options import Section
+
+
+def _side_or_auto(value: Any) -> Any:
+    side = 32 if value == "auto" else value
+    if isinstance(side, bool) or not isinstance(side, int) or not 32 <= side <= 2048:
+        raise ValueError("should be a whole number from 32 to 2048, or auto")
+    return value
+
+
+SideOrAuto = Annotated[int | Literal["auto"], BeforeValidator(_side_or_auto)]
 
 
 class Preprocess(Section):
     """How pictures become arrays."""
 
-    image_size: Annotated[int, Field(ge=32, le=2048)] = Field(
-        224, description="pixels on the short side, after resizing"
+    image_size: SideOrAuto = Field(
+        224, description="pixels on the short side, after resizing; auto: 224, 336 or 448, as the budget allows"
+    )
+    max_minutes: Annotated[float, Field(gt=0, allow_inf_nan=False)] = Field(
+        45.0, description="auto: what the six default methods may take on two cores, an estimate"
     )
     shape: Literal["pictures", "square"] = Field(
         "pictures", description="of prepared pictures: that of most training pictures, or a square"

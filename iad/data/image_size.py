@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 import numpy as np
 
 from iad.errors import IadError
+from iad.progress import say
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
 
 MOST = 4096  # pixels of a side: no file can ask for more memory than that
 MULTIPLE = 14  # of so many pixels is the long side, by default: the patch of DINOv2
+SHORTS = (224, 336, 448)  # short sides to choose from, in pixels: multiples of 14 and 16
 SQUARE = 1.05  # long side over short side up to which pictures become squares: less is no shape, but a cut
 
 
@@ -94,6 +96,9 @@ def size_in_shape(short: int, height: np.ndarray, width: np.ndarray, multiple: i
 def prepared_size(manifest: pd.DataFrame, chosen: Preprocess) -> ImageSize:
     """The size of all prepared pictures of a data set; the training pictures alone say which shape is usual.
 
+    With `auto` it is the largest of `SHORTS` that enlarges no picture and that the default methods take at most
+    `max_minutes` for, else the smallest; which one is told.
+
     Args:
         manifest: `split`, `height` and `width` of every picture.
         chosen: section `preprocess` of `params.yaml`.
@@ -104,11 +109,37 @@ def prepared_size(manifest: pd.DataFrame, chosen: Preprocess) -> ImageSize:
     >>> import pandas as pd
     >>> from iad.data import Preprocess
     >>> manifest = pd.DataFrame({"split": ["train", "test"], "height": [100, 900], "width": [200, 100]})
-    >>> prepared_size(manifest, Preprocess()), prepared_size(manifest, Preprocess(shape="square")).short
+    >>> given = Preprocess(image_size=224)
+    >>> prepared_size(manifest, given), prepared_size(manifest, given.model_copy(update={"shape": "square"})).short
     (ImageSize(height=224, width=448), 224)
     """
-    if chosen.shape == "square":
-        return ImageSize.of(chosen.image_size)
     training = manifest[np.asarray(manifest["split"]) == "train"]
     height, width = (training[side].to_numpy() for side in ("height", "width"))
-    return size_in_shape(chosen.image_size, height, width, chosen.multiple)
+
+    def of(short: int) -> ImageSize:
+        square = chosen.shape == "square"
+        return ImageSize.of(short) if square else size_in_shape(short, height, width, chosen.multiple)
+
+    if chosen.image_size != "auto":
+        return of(chosen.image_size)
+    own = float(np.median(np.minimum(height, width)))
+    fitting = [size for short in SHORTS[1:] if short <= own if max(size := of(short)) <= MOST]
+    sizes = [of(SHORTS[0]), *fitting]
+    taken = {size: minutes(size, len(manifest), len(training)) for size in sizes}
+    best = max((size for size in sizes if taken[size] <= chosen.max_minutes), default=sizes[0])
+    say(f"preprocess: {best}, of pictures of {own:,.0f} px: about {taken[best]:,.0f} of {chosen.max_minutes:g} minutes")
+    return best
+
+
+def minutes(size: ImageSize, pictures: int, training: int) -> float:
+    """What the six default methods take about on two cores with AVX2, from embeddings to scores, in minutes.
+
+    Embeddings take time in proportion to the pixels, a transformer's attention to their square; so does the comparison
+    of all pictures with a bank of the training pictures. The numbers are those of `docs/measurements.md`.
+
+    >>> round(minutes(ImageSize(224, 224), 901, 411)), round(minutes(ImageSize(448, 448), 901, 411))
+    (9, 82)
+    """
+    area = size.height * size.width / 224**2
+    embedding = 0.17 * (1 + 0.11 * (area - 1)) * area * pictures
+    return (embedding + 0.5 * area * training + 5.5e-4 * area**2 * pictures * training) / 60

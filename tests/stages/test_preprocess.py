@@ -129,6 +129,23 @@ def test_only_its_own_parameters_and_the_place_of_the_work_are_read(monkeypatch)
     assert found == own | {"compute.threads", "compute.engine"}
 
 
+@pytest.mark.parametrize(
+    ("sides", "budget", "short"),
+    [
+        ((300, 400), 60, 224), ((340, 400), 60, 336), ((900, 900), 60, 448), ((900, 900), 0.005, 224),
+        ((60, 80), 60, 224),
+    ],
+)  # fmt: skip
+def test_auto_takes_the_largest_size_that_the_pictures_have_and_the_budget_allows(capsys, sides, budget, short):
+    height, width = sides
+    named = ("train/good/1.png", "train/good/2.png", "test/good/1.png", "test/cut/1.png")
+    pictures = {name: (np.full((height, width), 40 * row, np.uint8), {}) for row, name in enumerate(named)}
+    use_folder(pictures, image_size="auto", max_minutes=budget)
+    stage.preprocess()
+    assert min(open_array(paths.IMAGES).shape[1:3]) == short
+    assert f"of pictures of {min(sides)} px: about 0 of {budget:g} minutes" in capsys.readouterr().out
+
+
 @pytest.mark.parametrize(("shape", "size"), [("pictures", (SIZE, 70)), ("square", (SIZE, SIZE))])
 def test_all_pictures_get_the_shape_of_most_training_pictures(shape, size):
     wide, tall = np.zeros((10, 22), np.uint8), np.zeros((22, 10), np.uint8)
