@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 SPLITS = ("train", "calibration", "test")
 GOOD = "good"
 COLUMNS = ("image_id", "split", "label", "defect", "mask", "width", "height", "sha256")
+GROUP = "group"  # a further column, where pictures have groups
 NUMBERS = ("label", "width", "height")
 
 
@@ -36,7 +37,7 @@ class Picture:
     """One picture as a source offers it: what is known of it, and how its bytes are read when they are needed.
 
     `image_id` is a relative posix path whose suffix tells the format; `mask` is another such path, or None. `defect` is
-    "good" for normal pictures only.
+    "good" for normal pictures only. Pictures of one `group` belong on one side of the split; empty: it has none.
     """
 
     image_id: str
@@ -46,6 +47,7 @@ class Picture:
     read: Callable[[], bytes]
     mask: str | None = None
     read_mask: Callable[[], bytes] | None = None
+    group: str = ""
 
 
 def sorted_pictures(pictures: Iterable[Picture]) -> list[Picture]:
@@ -93,7 +95,7 @@ def as_manifest(columns: Mapping[str, Any] | pd.DataFrame) -> pd.DataFrame:
     """A manifest from its columns, in their fixed order and with their types, as `read_manifest` describes them.
 
     Args:
-        columns: Those of `COLUMNS`, by name; a missing mask may be None.
+        columns: Those of `COLUMNS`, and `GROUP` where there are groups, by name; a missing mask may be None.
 
     Example:
         >>> names = {"image_id": ["a.png"], "split": ["test"], "defect": ["hole"], "mask": [None], "sha256": ["00"]}
@@ -103,8 +105,9 @@ def as_manifest(columns: Mapping[str, Any] | pd.DataFrame) -> pd.DataFrame:
     """
     import pandas as pd
 
-    frame = pd.DataFrame({name: getattr(columns[name], "array", columns[name]) for name in COLUMNS})
-    return frame.astype({name: np.int64 if name in NUMBERS else "str" for name in COLUMNS})
+    names = (*COLUMNS, GROUP) if GROUP in columns else COLUMNS
+    frame = pd.DataFrame({name: getattr(columns[name], "array", columns[name]) for name in names})
+    return frame.astype({name: np.int64 if name in NUMBERS else "str" for name in names})
 
 
 def write_manifest(path: Path, manifest: Mapping[str, Any] | pd.DataFrame) -> None:
@@ -118,7 +121,7 @@ def read_manifest(path: Path) -> pd.DataFrame:
     Returns:
         N rows, sorted by `image_id` and numbered from 0 as the rows of every array: `image_id`, `split`, `defect`,
         `sha256` and `mask` as pandas' `str`, where a missing mask is NaN (`manifest["mask"].isna()`); `label`, `width`
-        and `height` int64, the last two in pixels. `manifest["image_id"].to_numpy()` is an object array of str.
+        and `height` int64, the last two in pixels; `group`, str, where there are groups. `manifest["image_id"].to_numpy()` is an object array of str.
 
     Raises:
         IadError: if the file is missing, or is not a manifest.

@@ -18,7 +18,7 @@ from zipfile import ZIP_STORED, ZipFile
 
 from iad.data.ahead import read_ahead
 from iad.data.decode import masks_left_out, picture_size, read_header
-from iad.data.manifest import COLUMNS, Picture, as_manifest, sorted_pictures, write_manifest
+from iad.data.manifest import COLUMNS, GROUP, Picture, as_manifest, sorted_pictures, write_manifest
 from iad.data.record import Entry, store, write_record
 from iad.data.remote import THREADS, RemoteFile
 from iad.errors import IadError
@@ -85,7 +85,8 @@ def write_originals(
                 rows.append(seen.row)
                 bad_masks += [seen.bad_mask] if seen.bad_mask else []
         # inside the block: the archive appears only together with its manifest
-        manifest = as_manifest({name: [row[name] for row in rows] for name in COLUMNS})
+        columns = (*COLUMNS, GROUP) if any(row[GROUP] for row in rows) else COLUMNS
+        manifest = as_manifest({name: [row[name] for row in rows] for name in columns})
         write_manifest(manifest_path, manifest)
     if bad_masks:
         say(f"warning: {masks_left_out(bad_masks)}")
@@ -143,6 +144,7 @@ def _look(picture: Picture, max_megapixels: float) -> _Seen:
     row = {
         "image_id": picture.image_id, "split": picture.split, "label": int(picture.label), "defect": picture.defect,
         "mask": mask, "width": header.width, "height": header.height, "sha256": hashlib.sha256(data).hexdigest(),
+        "group": picture.group,
     }  # fmt: skip
     return _Seen(row, kept, bad_mask)
 

@@ -56,16 +56,37 @@ def pictures_among(files: Iterable[tuple[str, File]], folder: object) -> dict[st
     >>> list(pictures_among([("b.png", "s3://line/b.png"), ("a.png", "s3://line/a.png")], "s3://line"))
     ['a.png', 'b.png']
     """
+    found, others = tell_apart(files, folder)
+    if others:
+        strange = counted(len(others), "file that is not a picture", "files that are not pictures")
+        say(f"{folder}: {strange} passed over, such as {next(iter(others))}")
+    return found
+
+
+def tell_apart(files: Iterable[tuple[str, File]], folder: object) -> tuple[dict[str, File], dict[str, File]]:
+    """The pictures among the files of a data set, sorted by id, and the other files, as they come.
+
+    Args:
+        files: As in `pictures_among`.
+        folder: As in `pictures_among`.
+
+    Raises:
+        IadError: as `pictures_among`.
+
+    >>> tell_apart([("b.png", 1), ("labels.csv", 2), ("a.png", 3)], "data/x")
+    ({'a.png': 3, 'b.png': 1}, {'labels.csv': 2})
+    """
     found: dict[str, File] = {}
-    others: list[str] = []
+    others: dict[str, File] = {}
     for image_id, file in files:
         suffix = PurePosixPath(image_id).suffix.lower()
         if suffix in UNREAD_SUFFIXES:
             raise IadError(
-                f"{file}: pictures of kind '{suffix}' are not read; save it as one of {', '.join(FORMATS)} or delete it"
+                f"{folder}/{image_id}: pictures of kind '{suffix}' are not read; save it as one of "
+                f"{', '.join(FORMATS)} or delete it"
             )
         if suffix not in FORMAT_OF_SUFFIX:
-            others.append(image_id)
+            others[image_id] = file
         elif image_id in found:
             raise IadError(
                 f"{folder}: two files have the id '{image_id}' (their names differ only in how Unicode writes "
@@ -73,10 +94,7 @@ def pictures_among(files: Iterable[tuple[str, File]], folder: object) -> dict[st
             )
         else:
             found[image_id] = file
-    if others:
-        strange = counted(len(others), "file that is not a picture", "files that are not pictures")
-        say(f"{folder}: {strange} passed over, such as {others[0]}")
-    return dict(sorted(found.items()))
+    return dict(sorted(found.items())), others
 
 
 def list_files(folder: Path) -> Iterator[tuple[str, Path]]:

@@ -35,8 +35,8 @@ def source_names() -> list[str]:
 def source_options() -> dict[str, type[SourceOptions]]:
     """The model of each source's options.
 
-    >>> source_options()["folder"]()
-    Options(train_share=0.7, address=None)
+    >>> source_options()["mvtec"]()
+    Options(path=None)
     """
     return {name: importlib.import_module(f"{__name__}.{name}").Options for name in source_names()}
 

@@ -1,4 +1,4 @@
-"""A user's own pictures: `data/<category>` in MVTec layout, or with plain good/ and bad/ folders.
+"""A user's own pictures: `data/<category>`, in any of the layouts of `iad.data.layouts`.
 
 They may also lie in object storage: `<address>/<category>`, for an address that fsspec knows. They are read from there
 and never copied whole.
@@ -9,15 +9,16 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path, PurePath
-from typing import TYPE_CHECKING, Annotated, ClassVar
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
 from pydantic import AfterValidator, Field
 from pydantic_core import PydanticCustomError
 
 from iad.errors import IadError
-from iad.options import Share, SourceOptions
+from iad.options import Name, Share, SourceOptions
 
 if TYPE_CHECKING:
+    from iad.data.layouts.common.base import Tree
     from iad.data.manifest import Picture
 
 
@@ -43,34 +44,56 @@ def _in_words(line: str) -> PydanticCustomError:
 
 
 class Options(SourceOptions):
-    """How a plain `good/` + `bad/` folder is split; a folder in MVTec layout brings its own split."""
+    """How the folder is read; what is null follows from looking at it, or is refused where it may be two things."""
 
     categories: ClassVar[str] = "the name of its folder in data"
 
-    train_share: Share = Field(0.7, description="for a plain good/ + bad/ folder")
+    layout: Name = Field("auto", description="auto, or one of those in docs/data.md")
+    product: Name | None = Field(None, description="null: the only one; or which product of a folder of several")
+    table: Name | None = Field(None, description="null: the only one; or the table or list in the folder")
+    names: Name | None = Field(
+        None, description="or a pattern that tells pictures apart by their paths: (?P<good>ok)|(?P<bad>ng)"
+    )
+    groups: Name | None = Field(
+        None, description="what stays on one side of the split: column:NAME, folder:2, name:PATTERN or table:FILE"
+    )
+    train_share: Share = Field(0.7, description="of the good pictures, where the folder has no split of its own")
     address: Annotated[str, AfterValidator(_without_secrets)] | None = Field(
         None, description="null: the folder data; or object storage in its place, as s3://bucket/parts; docs/remote.md"
     )
 
 
-def load(category: str, *, seed: int, root: Path, train_share: float, address: str | None) -> list[Picture]:
-    """List the pictures of a folder.
+def load(category: str, *, seed: int, root: Path, address: str | None, **options: Any) -> list[Picture]:
+    """List the pictures of a folder, and tell how it was understood.
 
     Args:
         category: The name of the folder below `root`, or below `address`.
         seed: Of the split, where the folder has none.
         root: Where the folders of pictures lie.
-        train_share: Share of the pictures in good/ that trains, where the folder has no split; the rest is for testing.
         address: Where they lie instead of `root`, as fsspec understands it.
+        options: The other fields of `Options`.
 
     Raises:
-        IadError: if the folder is missing, a link leads to it, the network fails, and as `read_layout`.
+        IadError: if the folder is missing, a link leads to it, the network fails, and as `understand`.
     """
+    from iad.data.layouts import Choice, understand
+    from iad.progress import say
+    from iad.words import printable
+
     if PurePath(category).is_absolute() or ".." in PurePath(category).parts:
         raise IadError(f"data.category = '{category}' leaves {address or root}; give the name of a folder in it")
+    tree = _here(root, category) if address is None else _far_away(address, category)
+    found = understand(tree, Choice(seed=seed, **options))
+    say(printable(f"{tree.place}: read as {found.title}"))
+    for note in found.notes:
+        say(printable(f"{tree.place}: {note}"))
     if address is not None:
-        return _far_away(address, category, seed=seed, train_share=train_share)
-    from iad.data.layouts import read_layout
+        _refuse_made_masks(tree.place, found.pictures)
+    return found.pictures
+
+
+def _here(root: Path, category: str) -> Tree:
+    from iad.data.layouts import tree_of
 
     folder = root / category
     _refuse_links(folder, root)
@@ -79,17 +102,26 @@ def load(category: str, *, seed: int, root: Path, train_share: float, address: s
             f"{folder}: no such folder (data.category); put the pictures there and run `dvc add {folder.as_posix()}`"
             + _others(root)
         )
-    return read_layout(folder, train_share=train_share, seed=seed)
+    return tree_of(folder)
 
 
-def _far_away(address: str, category: str, *, seed: int, train_share: float) -> list[Picture]:
-    from iad.data.layouts import lay_out
+def _far_away(address: str, category: str) -> Tree:
+    from iad.data.layouts import make_tree
     from iad.data.remote import RemoteFolder
-    from iad.data.tree import pictures_among
 
     folder = RemoteFolder(f"{address.removesuffix('/')}/{category}")
-    files = pictures_among(((file.image_id, file) for file in folder.files()), folder.address)
-    return lay_out(folder.address, files, train_share=train_share, seed=seed)
+    return make_tree(folder.address, ((file.image_id, file) for file in folder.files()))
+
+
+def _refuse_made_masks(place: str, pictures: Sequence[Picture]) -> None:
+    """Of pictures that stay where they are, so must the masks: one that is made of others would lie nowhere."""
+    from iad.data.remote import RemoteFile
+
+    if made := [one for one in pictures if one.read_mask and not isinstance(one.read_mask, RemoteFile)]:
+        raise IadError(
+            f"{place}: the mask of {made[0].image_id} is made of several files, colours or shapes, which is done of "
+            "files on disk only; copy the folder, and set data.folder.address to null"
+        )
 
 
 def _refuse_links(folder: Path, root: Path) -> None:

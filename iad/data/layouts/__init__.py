@@ -1,0 +1,258 @@
+"""How pictures lie in a folder: one file per layout, which recognises its own and reads it. A new file needs no line elsewhere.
+
+A folder is looked at by names and by the first lines of tables. Where two layouts recognise it, and neither is a special
+form of the other, it is refused: nothing is guessed, and `data.folder.layout` names one. What was understood is told in
+words.
+"""
+
+from __future__ import annotations
+
+import importlib
+import pkgutil
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import cast
+
+from iad.data.groups import FORMS, OPTION, by_name, by_table, draw_split, in_folder
+from iad.data.layouts.common.base import Layout, Named, Read, Reading, Tree
+from iad.data.manifest import Picture
+from iad.data.tree import list_files, read_bytes, tell_apart
+from iad.errors import IadError, unknown
+from iad.words import counted, named
+
+AUTO = "auto"
+
+
+@dataclass(frozen=True)
+class Choice:
+    """What the options say of a folder; their meanings are in `iad.data.sources.folder`."""
+
+    layout: str = AUTO
+    product: str | None = None
+    table: str | None = None
+    names: str | None = None
+    groups: str | None = None
+    train_share: float = 0.7
+    seed: int = 0
+
+
+@dataclass(frozen=True)
+class Understood:
+    """A folder as it was read.
+
+    Attributes:
+        layout: Name of the layout.
+        title: What people call it.
+        pictures: Each with its split, label, kind, mask and group.
+        notes: What was understood, a sentence each.
+    """
+
+    layout: str
+    title: str
+    pictures: list[Picture]
+    notes: list[str]
+
+
+def layout_names() -> list[str]:
+    """Names of all layouts: the modules beside this file.
+
+    >>> layout_names()[:4]
+    ['datumaro', 'lookout', 'mvtec', 'mvtec_ad2']
+    """
+    return sorted(found.name for found in pkgutil.iter_modules(__path__) if not found.ispkg)
+
+
+def tree_of(folder: Path) -> Tree:
+    """The files of a folder on disk.
+
+    Raises:
+        IadError: as `iad.data.tree.tell_apart` and `list_files`.
+    """
+    return make_tree(str(folder), ((name, partial(read_bytes, path)) for name, path in list_files(folder)))
+
+
+def make_tree(place: str, files: Iterable[tuple[str, Read]]) -> Tree:
+    """A tree of files that are listed already.
+
+    Args:
+        place: What a refusal calls the folder.
+        files: Path of each below the folder, and what reads it.
+
+    Raises:
+        IadError: as `iad.data.tree.tell_apart`.
+    """
+    return Tree(place, *tell_apart(files, place))
+
+
+def understand(tree: Tree, choice: Choice) -> Understood:
+    """Read a folder in the layout that it has.
+
+    Args:
+        tree: The folder.
+        choice: What was named.
+
+    Raises:
+        IadError: naming what is out of place, or, where no layout or more than one fits, what to do.
+
+    Example:
+        >>> tree = Tree("data/x", {f"{name}/1.png": bytes for name in ("train/ok", "test/ok", "test/ko")})
+        >>> found = understand(tree, Choice())
+        >>> found.title, found.notes
+        ('MVTec AD', ['test/ok counts as good', 'train/ok counts as good'])
+        >>> [(one.image_id, one.split, one.defect) for one in found.pictures]
+        [('test/ko/1.png', 'test', 'ko'), ('test/ok/1.png', 'test', 'good'), ('train/ok/1.png', 'train', 'good')]
+    """
+    if not tree.pictures:
+        raise IadError(
+            f"{tree.place}: holds no pictures; put good ones into {tree.place}/good and defective ones into "
+            f"{tree.place}/bad"
+        )
+    kind, _, detail = (choice.groups or "").partition(":")
+    name = _recognised(tree, choice)
+    layout = _layout(name)
+    reading = layout.read(tree, _named(choice, detail if kind == "column" else None))
+    pictures = _grouped(tree, reading.pictures, kind, detail, name) if choice.groups else reading.pictures
+    pictures = draw_split(pictures, choice.train_share, choice.seed)
+    return Understood(
+        name, layout.TITLE, pictures, [*reading.notes, *_told_groups(pictures), *_passed_over(tree, reading)]
+    )
+
+
+def read_layout(folder: Path, *, train_share: float, seed: int) -> list[Picture]:
+    """List the pictures of a folder in the layout that it has, sorted by id; nothing is decoded yet.
+
+    Args:
+        folder: Where the pictures lie.
+        train_share: Share of the good pictures that trains, where the folder has no split of its own.
+        seed: Of that split.
+
+    Raises:
+        IadError: as `understand`.
+
+    Example:
+        >>> from tempfile import TemporaryDirectory
+        >>> with TemporaryDirectory() as name:
+        ...     for below in ("train/good", "test/good", "test/scratch"):
+        ...         (Path(name) / below).mkdir(parents=True)
+        ...         (Path(name) / below / "1.png").touch()
+        ...     for picture in read_layout(Path(name), train_share=0.7, seed=0):
+        ...         print(picture.image_id, picture.split, int(picture.label), picture.defect)
+        test/good/1.png test 0 good
+        test/scratch/1.png test 1 scratch
+        train/good/1.png train 0 good
+    """
+    return understand(tree_of(folder), Choice(train_share=train_share, seed=seed)).pictures
+
+
+def read_mvtec_layout(folder: Path) -> list[Picture]:
+    """List the pictures of a folder in the layout of MVTec AD.
+
+    Raises:
+        IadError: as `understand`.
+    """
+    return understand(tree_of(folder), Choice(layout="mvtec")).pictures
+
+
+def _layout(name: str) -> Layout:
+    return cast(Layout, importlib.import_module(f"{__name__}.{name}"))
+
+
+def _named(choice: Choice, column: str | None) -> Named:
+    return Named(choice.product, choice.table, choice.names, column)
+
+
+def _recognised(tree: Tree, choice: Choice) -> str:
+    """The layout that is named, or the only one that recognises the folder."""
+    if choice.layout != AUTO:
+        if choice.layout not in layout_names():
+            raise unknown("layout", choice.layout, [AUTO, *layout_names()])
+        return choice.layout
+    found = {
+        name: layout for name in layout_names() if (layout := _layout(name)).recognises(tree, _named(choice, None))
+    }
+    general = {other for layout in found.values() for other in layout.SPECIAL_OF}
+    left = [name for name in found if name not in general]
+    if len(left) > 1:
+        reads = " and as ".join(f"{found[name].TITLE} ({name})" for name in left)
+        raise IadError(f"{tree.place}: reads as {reads}; name one with data.folder.layout")
+    return left[0] if left else _nearest(tree, choice)
+
+
+def _nearest(tree: Tree, choice: Choice) -> str:
+    """The layout whose refusal says most, where none recognises the folder."""
+    from iad.data.layouts.table import tables
+
+    if choice.table or any("/" not in name for name in tables(tree)):
+        return "table"
+    if deeper := _data_sets_inside(tree, choice):
+        raise IadError(
+            f"{tree.place}: holds {counted(len(deeper), 'data set')} ({named(deeper)}); name one, as in "
+            f"data.category={Path(tree.place).name}/{deeper[0]}"
+        )
+    first = next(iter(tree.pictures))
+    allowed = "good, bad (or, as MVTec AD has it, train/good, test/<defect>)"
+    raise IadError(
+        f"{tree.place}/{first}: out of place; pictures belong into one of {allowed}, or a table lists them, or "
+        "data.folder.names tells them apart by their names"
+    )
+
+
+def _data_sets_inside(tree: Tree, choice: Choice) -> list[str]:
+    """Folders at the top that some layout recognises."""
+    found = []
+    for top in tree.tops():
+        inside = Tree(f"{tree.place}/{top}", _below(tree.pictures, top), _below(tree.others, top))
+        if any(_layout(name).recognises(inside, _named(choice, None)) for name in layout_names()):
+            found.append(top)
+    return found
+
+
+def _below(files: Mapping[str, Read], top: str) -> dict[str, Read]:
+    return {name.removeprefix(f"{top}/"): read for name, read in files.items() if name.startswith(f"{top}/")}
+
+
+def _grouped(tree: Tree, pictures: list[Picture], kind: str, detail: str, layout: str) -> list[Picture]:
+    if kind == "folder":
+        return in_folder(pictures, detail)
+    if kind == "name":
+        return by_name(pictures, detail)
+    if kind == "table":
+        return by_table(pictures, _group_table(tree, detail))
+    if kind == "column" and layout == "table":
+        return pictures
+    if kind == "column":
+        raise IadError(f"{OPTION} = column:{detail}: {tree.place} is read as {layout}, which has no table; use another")
+    raise IadError(f"{OPTION} = {kind}{':' if detail else ''}{detail}: none of {FORMS}; correct it")
+
+
+def _group_table(tree: Tree, name: str) -> dict[str, str]:
+    from iad.data.layouts.table import read_table_text
+
+    columns, rows = read_table_text(tree, name)
+    if missing := [column for column in ("path", "group") if column not in columns]:
+        raise IadError(f"{tree.place}/{name}: no column '{missing[0]}'; a table of groups has path and group")
+    return {row["path"]: row["group"] for _, row in rows}
+
+
+def _told_groups(pictures: Sequence[Picture]) -> list[str]:
+    groups: dict[str, int] = {}
+    for picture in pictures:
+        if picture.group:
+            groups[picture.group] = groups.get(picture.group, 0) + 1
+    if not groups:
+        return []
+    alone = sum(not picture.group for picture in pictures)
+    rest = f"; {counted(alone, 'picture')} in none" if alone else ""
+    return [
+        f"{counted(len(groups), 'group')} of up to {counted(max(groups.values()), 'picture')}, each on one side{rest}"
+    ]
+
+
+def _passed_over(tree: Tree, reading: Reading) -> list[str]:
+    others = [name for name in tree.others if name not in reading.used]
+    if not others:
+        return []
+    strange = counted(len(others), "file that is not a picture", "files that are not pictures")
+    return [f"{strange} passed over, such as {others[0]}"]
