@@ -73,24 +73,53 @@ def write_originals(
             `sorted_pictures` does.
     """
     ordered = sorted_pictures(pictures)
-    rows: list[dict[str, Any]] = []
-    first_by_hash: dict[str, dict[str, Any]] = {}
-    bad_masks: list[str] = []
+    found: list[_Seen] = []
     with replacing(archive_path) as part:
         with _store_of(ordered, part) as keep:
-            for seen in track(_looked_at(ordered, max_megapixels), "packing pictures", total=len(ordered)):
-                if not allow_shared:
-                    _check_shared(first_by_hash.setdefault(seen.row["sha256"], seen.row), seen.row)
+            for seen in _checked(ordered, "packing pictures", max_megapixels, allow_shared=allow_shared):
                 keep(seen.kept)
-                rows.append(seen.row)
-                bad_masks += [seen.bad_mask] if seen.bad_mask else []
+                found.append(seen._replace(kept=[]))
         # inside the block: the archive appears only together with its manifest
-        columns = (*COLUMNS, GROUP) if any(row[GROUP] for row in rows) else COLUMNS
-        manifest = as_manifest({name: [row[name] for row in rows] for name in columns})
+        manifest = _manifest_of(found)
         write_manifest(manifest_path, manifest)
-    if bad_masks:
+    if bad_masks := [seen.bad_mask for seen in found if seen.bad_mask]:
         say(f"warning: {masks_left_out(bad_masks)}")
     return manifest
+
+
+def check_originals(
+    pictures: Iterable[Picture], *, max_megapixels: float, allow_shared: bool
+) -> tuple[pd.DataFrame, list[str]]:
+    """Check the header of every picture as `write_originals` does, and write nothing.
+
+    Args:
+        pictures: As there.
+        max_megapixels: As there.
+        allow_shared: As there.
+
+    Returns:
+        The manifest, and why each mask that cannot be one of its picture is left out.
+
+    Raises:
+        IadError: as there.
+    """
+    ordered = sorted_pictures(pictures)
+    checked = _checked(ordered, "reading pictures", max_megapixels, allow_shared=allow_shared)
+    found = [seen._replace(kept=[]) for seen in checked]
+    return _manifest_of(found), [seen.bad_mask for seen in found if seen.bad_mask]
+
+
+def _checked(pictures: Sequence[Picture], title: str, max_megapixels: float, *, allow_shared: bool) -> Iterator[_Seen]:
+    first_by_hash: dict[str, dict[str, Any]] = {}
+    for seen in track(_looked_at(pictures, max_megapixels), title, total=len(pictures)):
+        if not allow_shared:
+            _check_shared(first_by_hash.setdefault(seen.row["sha256"], seen.row), seen.row)
+        yield seen
+
+
+def _manifest_of(found: Sequence[_Seen]) -> pd.DataFrame:
+    columns = (*COLUMNS, GROUP) if any(seen.row[GROUP] for seen in found) else COLUMNS
+    return as_manifest({name: [seen.row[name] for seen in found] for name in columns})
 
 
 def _far_away(pictures: Sequence[Picture]) -> RemoteFile | None:

@@ -1,4 +1,8 @@
-"""The pictures below a folder, by relative path; nothing outside the folder is ever read."""
+"""The pictures below a folder, by relative path.
+
+A link to a file is read in a data set, wherever it leads: DVC sees a change of that file too, and `dvc add` puts a copy in
+its place. A link to a folder is not: DVC does not look behind it.
+"""
 
 from __future__ import annotations
 
@@ -28,7 +32,7 @@ def find_pictures(folder: Path) -> dict[str, Path]:
 
     Raises:
         IadError: for a picture in a format that is not read, two files with one id, a name that is not Unicode, and a
-            link to a folder or to something outside of `folder`.
+            link to a folder or to nothing.
 
     >>> from tempfile import TemporaryDirectory
     >>> with TemporaryDirectory() as name:
@@ -104,8 +108,8 @@ def list_files(folder: Path) -> Iterator[tuple[str, Path]]:
     same files have the same ids everywhere.
 
     Raises:
-        IadError: for a name that is not Unicode, a link to a folder or to something outside of `folder`, and a pipe or
-            the like that is named as a picture.
+        IadError: for a name that is not Unicode, a link to a folder or to nothing, and a pipe or the like that is named
+            as a picture.
 
     Example:
         >>> from tempfile import TemporaryDirectory
@@ -116,16 +120,17 @@ def list_files(folder: Path) -> Iterator[tuple[str, Path]]:
         ...     [image_id for image_id, _ in list_files(Path(name))]
         ['camera 1/b.png']
     """
-    for image_id, path, problem in look_through(folder):
+    for image_id, path, problem in look_through(folder, outside=True):
         if problem:
             raise IadError(problem)
         yield image_id, path
 
 
-def look_through(folder: Path) -> Iterator[tuple[str, Path, str]]:
+def look_through(folder: Path, *, outside: bool = False) -> Iterator[tuple[str, Path, str]]:
     """As `list_files`, with the refusal of each entry that cannot be one of its files, or nothing; none is raised.
 
-    An entry whose name is not Unicode has one with escapes in place of the odd bytes, in its id and in its path.
+    A link to a file outside of the folder is refused unless `outside` is true: whoever may put pictures into a folder
+    that is watched may not have others read. An entry whose name is not Unicode has one with escapes in place of the odd bytes, in its id and in its path.
 
     >>> from tempfile import TemporaryDirectory
     >>> with TemporaryDirectory() as name:
@@ -133,7 +138,7 @@ def look_through(folder: Path) -> Iterator[tuple[str, Path, str]]:
     ...     [(image_id, bool(problem)) for image_id, _, problem in look_through(Path(name))]
     [('a.png', True)]
     """
-    for path, problem in _walk(folder, folder.resolve()):
+    for path, problem in _walk(folder, None if outside else folder.resolve()):
         try:
             yield image_id_of(path, folder), path, problem
         except IadError as refusal:
@@ -168,7 +173,7 @@ def read_bytes(path: Path) -> bytes:
         ) from None
 
 
-def _walk(folder: Path, base: Path) -> Iterator[tuple[Path, str]]:
+def _walk(folder: Path, base: Path | None) -> Iterator[tuple[Path, str]]:
     """Every file, and what is wrong with it."""
     with os.scandir(folder) as entries:
         ordered = sorted(entries, key=lambda entry: entry.name)
@@ -190,9 +195,9 @@ def _irregular(entry: os.DirEntry[str], path: Path) -> str:
     return f"{path}: not a regular file but a pipe, a socket or a device; delete it, or put a picture in its place"
 
 
-def _wrong_link(path: Path, base: Path) -> str:
-    target = path.resolve()
-    if not target.is_relative_to(base):
+def _wrong_link(path: Path, base: Path | None) -> str:
+    target = Path(os.path.realpath(path))  # Path.resolve fails on a link to itself
+    if base is not None and not target.is_relative_to(base):
         return f"{path}: a link that leaves the folder (to {target}); put a copy in its place"
     if not target.is_file():
         return f"{path}: a link to a folder or to nothing ({target}); put a copy in its place"

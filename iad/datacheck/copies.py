@@ -88,9 +88,61 @@ def near_copies(
         array([ 2, -1,  0])
     """
     partner = np.full((len(grids), groups), -1)
+    for left, right, alike in _alike_blocks(grids, usable, identity):
+        _keep_best(partner, left, right, alike, group)
+    return partner
+
+
+def copy_groups(grids: np.ndarray, usable: np.ndarray, identity: np.ndarray) -> np.ndarray:
+    """Pictures that are copies or near copies of each other, directly or by others between them.
+
+    Args:
+        grids: as in `near_copies`.
+        usable: as in `near_copies`.
+        identity: as in `near_copies`.
+
+    Returns:
+        int64 `(N,)`, the first row of the group that each picture is in; its own where it has no copy.
+
+    Example:
+        >>> grids = np.random.default_rng(0).integers(0, 200, (4, 32, 32), dtype=np.uint8)
+        >>> grids[2] = grids[0] + 20  # the same in brighter light
+        >>> copy_groups(grids, np.full(4, True), identity=np.array([0, 1, 2, 1]))
+        array([0, 1, 0, 1])
+    """
+    first = np.arange(len(grids))
+
+    def root(row: int) -> int:
+        while first[row] != row:
+            first[row] = first[first[row]]
+            row = int(first[row])
+        return row
+
+    def join(a: int, b: int) -> None:
+        low, high = sorted((root(a), root(b)))
+        first[high] = low
+
+    for left, right, alike in _alike_blocks(grids, usable, identity):
+        for a, b in zip(*np.nonzero(alike > 0), strict=True):
+            join(int(left[a]), int(right[b]))
+    for rows in _rows_of_each(identity):
+        for row in rows[1:]:
+            join(int(rows[0]), int(row))
+    return np.array([root(row) for row in range(len(first))], dtype=np.int64)
+
+
+def _rows_of_each(identity: np.ndarray) -> Iterator[np.ndarray]:
+    order = np.argsort(identity, kind="stable")
+    yield from np.split(order, np.flatnonzero(np.diff(identity[order])) + 1)
+
+
+def _alike_blocks(
+    grids: np.ndarray, usable: np.ndarray, identity: np.ndarray
+) -> Iterator[tuple[np.ndarray, np.ndarray, np.ndarray]]:
+    """Rows of some pictures, rows of others, and the correlation of each pair that is one of near copies, else 0."""
     rows = np.flatnonzero(usable)
     if len(rows) < 2:
-        return partner
+        return
     pictures = _standardized(grids[rows])
     mean = pictures.mean(axis=0)
     hashes = perceptual_hashes(pictures - mean)
@@ -100,8 +152,7 @@ def near_copies(
         candidate &= identity[rows[block], None] != identity[rows]  # a picture and itself too
         left, right = np.flatnonzero(candidate.any(axis=1)), np.flatnonzero(candidate.any(axis=0))
         alike = _alike(pictures[start + left], pictures[right], mean) * candidate[np.ix_(left, right)]
-        _keep_best(partner, rows[start + left], rows[right], alike, group)
-    return partner
+        yield rows[start + left], rows[right], alike
 
 
 def perceptual_hashes(pictures: np.ndarray) -> np.ndarray:

@@ -27,6 +27,7 @@ BLANK_CONTRAST = 2.0
 """Grey levels of standard deviation; a picture of a dark chamber holds noise of less than one after resizing."""
 STRETCHED = 3.0
 """From how many times as long as wide, in the picture as it was, a square patch shows something else."""
+TINY = 16  # pixels: a shorter side than one patch of a backbone shows nothing
 CLIPPED_MORE = 0.3
 """Share of black and white pixels above the median of the data set, since parts may be cut out on white."""
 
@@ -114,8 +115,19 @@ def check_pictures(manifest: pd.DataFrame, statistics: Statistics, explained: np
         )
         advice = "correct the exposure and take them again"
         yield Finding("saturated", what, ids[clipped].tolist(), "defects in these pixels are lost", advice)
-    yield from _odd_sizes(manifest, statistics.size)
-    yield from _stretched(manifest, statistics.size)
+    yield from check_sizes(manifest, statistics.size)
+
+
+def check_sizes(manifest: pd.DataFrame, size: ImageSize) -> Iterator[Finding]:
+    """Find pictures of an odd size, of an extreme shape, and of next to no pixels.
+
+    Args:
+        manifest: N rows, of which `image_id`, `width` and `height` are read.
+        size: of the prepared pictures.
+    """
+    yield from _odd_sizes(manifest, size)
+    yield from _stretched(manifest, size)
+    yield from _tiny(manifest)
 
 
 def _measured(pixels: np.ndarray) -> tuple[np.ndarray, tuple[float, ...]]:
@@ -158,3 +170,13 @@ def _stretched(manifest: pd.DataFrame, size: ImageSize) -> Iterator[Finding]:
         "pieces of one picture belong into one split"
     )
     yield Finding("stretched", what, manifest["image_id"].to_numpy()[long].tolist(), effect, advice)
+
+
+def _tiny(manifest: pd.DataFrame) -> Iterator[Finding]:
+    sides = manifest[["width", "height"]].to_numpy()
+    tiny = sides.min(axis=1) < TINY
+    if tiny.any():
+        width, height = sides[int(np.argmax(tiny))].tolist()
+        what = f"{counted(int(tiny.sum()), 'picture')} of next to no pixels, such as {width} x {height} px"
+        names = manifest["image_id"].to_numpy()[tiny].tolist()
+        yield Finding("tiny", what, names, "nothing can be seen on them", "delete them, or export them in full size")

@@ -188,8 +188,8 @@ def _nearest(tree: Tree, choice: Choice) -> str:
         return "table"
     if deeper := _data_sets_inside(tree, choice):
         raise IadError(
-            f"{tree.place}: holds {counted(len(deeper), 'data set')} ({named(deeper)}); name one, as in "
-            f"data.category={Path(tree.place).name}/{deeper[0]}"
+            f"{tree.place}: holds {counted(len(deeper), 'data set')} ({named(deeper)}); name one, as "
+            f"{tree.place}/{deeper[0]} (data.category)"
         )
     first = next(iter(tree.pictures))
     allowed = "good, bad (or, as MVTec AD has it, train/good, test/<defect>)"

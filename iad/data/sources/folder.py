@@ -82,7 +82,7 @@ def load(category: str, *, seed: int, root: Path, address: str | None, **options
 
     if PurePath(category).is_absolute() or ".." in PurePath(category).parts:
         raise IadError(f"data.category = '{category}' leaves {address or root}; give the name of a folder in it")
-    tree = _here(root, category) if address is None else _far_away(address, category)
+    tree = open_folder(root, category) if address is None else _far_away(address, category)
     found = understand(tree, Choice(seed=seed, **options))
     say(printable(f"{tree.place}: read as {found.title}"))
     for note in found.notes:
@@ -92,7 +92,12 @@ def load(category: str, *, seed: int, root: Path, address: str | None, **options
     return found.pictures
 
 
-def _here(root: Path, category: str) -> Tree:
+def open_folder(root: Path, category: str) -> Tree:
+    """The files of a folder below `root`.
+
+    Raises:
+        IadError: if it is missing, or a link leads to it.
+    """
     from iad.data.layouts import tree_of
 
     folder = root / category

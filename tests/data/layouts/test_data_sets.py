@@ -205,4 +205,4 @@ def test_a_list_of_real_iad_that_is_cut_or_names_what_is_not_there_is_refused():
 
 def test_a_folder_of_several_data_sets_is_refused_with_their_names():
     line = refusal(["bottle/train/good/1.png", "cable/good/1.png", "readme/1.png"])
-    assert line == ": holds 2 data sets (bottle, cable); name one, as in data.category=x/bottle"
+    assert line == ": holds 2 data sets (bottle, cable); name one, as data/x/bottle (data.category)"
