@@ -65,7 +65,7 @@ def look_at(
     yield ""
     yield from filter(None, [group_line(manifest)])
     yield from ([f"warning: {masks_left_out(bad_masks)}"] if bad_masks else [])
-    yield from (f"warning: {finding.line()}" for finding in check_listed(manifest))
+    yield from (f"warning: {finding.line()}" for finding in check_listed(manifest, params.threshold.alpha))
     how = {"max_megapixels": limit, "white_16bit": params.preprocess.white_16bit}
     if sheet is not None:
         _write_sheet(sheet, folder, pictures, manifest, how)

@@ -18,6 +18,7 @@ from iad.datacheck.findings import Finding
 from iad.datacheck.levels import check_levels
 from iad.datacheck.masks import check_masks
 from iad.datacheck.pictures import Statistics, check_pictures, is_blank, measure
+from iad.datacheck.series import check_series
 from iad.io import open_array, write_json
 
 if TYPE_CHECKING:
@@ -80,6 +81,7 @@ def check_data(
     findings = [
         *wrong_scale,
         *check_copies(manifest, statistics.grids, ~is_blank(statistics)),
+        *check_series(manifest, statistics.grids, ~is_blank(statistics)),
         *check_confounds(manifest, separated),
         *check_border(manifest, statistics.grids),
         *check_pictures(manifest, statistics, explained),

@@ -25,6 +25,7 @@ Pair = tuple[int, int]
 """Two rows of the manifest, the earlier split first."""
 TOO_GOOD = "results come out better than on pictures never seen"
 TOO_SURE = "they count as several parts: intervals come out too narrow, scores of calibration too low"
+APART = "delete one of each pair, or keep copies on one side: `iad data FOLDER --copies` writes them as groups"
 HASH_BITS = 64
 MOST_BITS = 12
 """Candidates differ in at most this many bits; JPEG copies at quality 50 differ in at most 9 on real pictures."""
@@ -143,7 +144,7 @@ def _alike_blocks(
     rows = np.flatnonzero(usable)
     if len(rows) < 2:
         return
-    pictures = _standardized(grids[rows])
+    pictures = standardized(grids[rows])
     mean = pictures.mean(axis=0)
     hashes = perceptual_hashes(pictures - mean)
     for start in range(0, len(rows), ROWS):
@@ -200,7 +201,7 @@ def _across_and_inside(manifest: pd.DataFrame, pairs: set[Pair], kind: str, word
     inside = [pair for pair in pairs if split[pair[0]] == split[pair[1]]]
     if across:
         what = f"{counted(len(across), 'pair')} of pictures across splits with {_article(kind)}{words}"
-        yield Finding(f"{kind}_across", what, _named(manifest, across), TOO_GOOD, "delete one of each pair")
+        yield Finding(f"{kind}_across", what, _named(manifest, across), TOO_GOOD, APART)
     if inside:
         what = f"{counted(len(inside), 'pair')} of pictures inside a split with {_article(kind)}{words}"
         advice = "look at them, and delete all but one of each part"
@@ -231,8 +232,16 @@ def _lowest_frequencies() -> np.ndarray:
     return np.array(pairs[1 : HASH_BITS + 1])
 
 
-def _standardized(grids: np.ndarray) -> np.ndarray:
-    """Zero mean and unit length, float32 `(N, G * G)`: a product of two is their correlation."""
+def standardized(grids: np.ndarray) -> np.ndarray:
+    """Zero mean and unit length, float32 `(N, G * G)`: a product of two is their correlation.
+
+    Args:
+        grids: uint8 or float `(N, G, G)`.
+
+    >>> ramp = np.arange(16).reshape(1, 4, 4)
+    >>> round((standardized(ramp) @ standardized(3 * ramp + 7).T).item(), 6)
+    1.0
+    """
     pictures = grids.reshape(len(grids), -1).astype(np.float32)
     pictures -= pictures.mean(axis=1, keepdims=True)
     pictures /= np.maximum(np.linalg.norm(pictures, axis=1, keepdims=True), np.float32(1e-6))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
@@ -61,9 +62,35 @@ def least_false_alarm_rate(calibrating: int) -> float:
     return 1 / (calibrating + 1)
 
 
-def _calibrating(split: np.ndarray) -> Iterator[Finding]:
+def check_promise(manifest: pd.DataFrame, alpha: float) -> Iterator[Finding]:
+    """Find out whether there are enough good pictures for a threshold that promises a false-alarm rate.
+
+    Args:
+        manifest: N rows, of which `split` is read.
+        alpha: the rate, in (0, 1).
+
+    >>> import pandas as pd
+    >>> [found] = check_promise(pd.DataFrame({"split": ["train"] * 18}), alpha=0.05)
+    >>> found.what
+    '18 good pictures (train) to set a threshold, and 5 % false alarms take 19'
+    >>> list(check_promise(pd.DataFrame({"split": ["train"] * 19}), alpha=0.05))
+    []
+    """
+    used, count = _calibrating_pictures(manifest["split"].to_numpy())
+    if least_false_alarm_rate(count) <= alpha:
+        return
+    needed = math.ceil(round(1 / alpha, 6)) - 1
+    what = f"{counted(count, 'good picture')} ({used}) to set a threshold, and {percent(alpha)} false alarms take {needed}"
+    yield Finding("no_promise", what, [], "no threshold can promise this rate", "add good pictures, or raise the rate")
+
+
+def _calibrating_pictures(split: np.ndarray) -> tuple[str, int]:
     used = "calibration" if (split == "calibration").any() else "train"
-    count = int((split == used).sum())
+    return used, int((split == used).sum())
+
+
+def _calibrating(split: np.ndarray) -> Iterator[Finding]:
+    used, count = _calibrating_pictures(split)
     if count < FEWEST_CALIBRATING:
         what = f"{counted(count, 'good picture')} ({used}) to set a threshold, fewer than {FEWEST_CALIBRATING}"
         least = percent(round(least_false_alarm_rate(count), 3))

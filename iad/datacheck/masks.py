@@ -1,4 +1,4 @@
-"""Masks that cannot mean what they say: nothing is marked, or nearly everything is."""
+"""Masks that cannot mean what they say: nothing is marked, or everything, or nearly everything."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ MOST = 0.5
 
 
 def check_masks(manifest: pd.DataFrame, masks: np.ndarray) -> Iterator[Finding]:
-    """Find masks of defective pictures that mark nothing, and those that look like black and white exchanged.
+    """Find masks of defective pictures that mark nothing or everything, and those that look like black and white exchanged.
 
     Args:
         manifest: N rows, of which `label` and `mask` are read.
@@ -37,7 +37,13 @@ def check_masks(manifest: pd.DataFrame, masks: np.ndarray) -> Iterator[Finding]:
     if empty := names[rows[marked == 0]].tolist():
         what = f"{counted(len(empty), 'mask')} of {counted(len(rows), 'defective test picture')} with one mark nothing"
         yield Finding("empty_masks", what, empty, "pixel metrics leave them out", "draw the defect, or delete the mask")
-    large = np.array([share > MOST and _border(masks[row]) > MOST for row, share in zip(rows, marked, strict=True)])
+    if full := names[rows[marked == 1]].tolist():
+        what = f"{counted(len(full), 'mask')} of {counted(len(rows), 'defective test picture')} with one mark everything"
+        effect = "any map finds such a defect, so that pixel metrics tell nothing of these pictures"
+        yield Finding("full_masks", what, full, effect, "draw the defect, or delete the mask")
+    large = np.array([
+        MOST < share < 1 and _border(masks[row]) > MOST for row, share in zip(rows, marked, strict=True)
+    ])  # fmt: skip
     if large.any():
         what = (
             f"{int(large.sum())} of {counted(len(rows), 'mask')} mark most of the picture and of its border "

@@ -10,7 +10,7 @@ import numpy as np
 
 from iad.data.formats import Depth, depth_of, open_picture
 from iad.data.manifest import GOOD, GROUP, SPLITS, Picture
-from iad.datacheck.counts import check_counts
+from iad.datacheck.counts import check_counts, check_promise
 from iad.datacheck.findings import Finding
 from iad.datacheck.pictures import check_sizes
 from iad.progress import track
@@ -96,13 +96,14 @@ def group_line(manifest: pd.DataFrame) -> str:
     return "groups: " + ", ".join(f"{count:,} {split}" for split, count in counts.items() if count)
 
 
-def check_listed(manifest: pd.DataFrame) -> list[Finding]:
+def check_listed(manifest: pd.DataFrame, alpha: float) -> list[Finding]:
     """The checks that need no pixels.
 
     Args:
         manifest: N rows, as `read_manifest` gives them.
+        alpha: the rate of false alarms that a threshold shall promise, in (0, 1).
     """
-    return [*check_counts(manifest), *check_sizes(manifest)]
+    return [*check_promise(manifest, alpha), *check_counts(manifest), *check_sizes(manifest)]
 
 
 def examples(manifest: pd.DataFrame, most: int) -> Iterator[tuple[str, str, np.ndarray]]:
