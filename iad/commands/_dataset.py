@@ -153,7 +153,10 @@ def _sample(picture: Picture, *, masked: bool, max_megapixels: float, white_16bi
 def _write_copies(
     path: Path, folder: Path, pictures: list[Picture], manifest: pd.DataFrame, how: Mapping[str, Any]
 ) -> Iterator[str]:
-    images = [decode(one.read(), one.image_id, GRID_SIDE, **how) for one in track(pictures, "comparing pictures", total=len(pictures))]
+    images = [
+        decode(one.read(), one.image_id, GRID_SIDE, **how)
+        for one in track(pictures, "comparing pictures", total=len(pictures))
+    ]
     statistics = measure(np.stack(images))
     first = copy_groups(statistics.grids, ~is_blank(statistics), manifest["sha256"].factorize()[0])
     rows = [(pictures[row].image_id, pictures[one].image_id) for row, one in enumerate(first.tolist())]
@@ -165,4 +168,5 @@ def _write_copies(
     write_csv(path, ["path", "group"], grouped)
     inside = path.resolve().relative_to(folder.resolve()).as_posix()
     many = counted(int((sizes > 1).sum()), "group")
-    yield f"{path}: {counted(len(grouped), 'picture')} in {many} of near copies; use it with data.folder.groups=table:{inside}"
+    what = f"{counted(len(grouped), 'picture')} in {many} of near copies"
+    yield f"{path}: {what}; use it with data.folder.groups=table:{inside}"

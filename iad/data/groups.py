@@ -1,7 +1,8 @@
 """Groups: pictures of one part, serial number, batch or series, which belong on one side of a split.
 
-Two pictures of one part, one learnt from and one for testing, make a method look better than it is. `data.folder.groups`
-says what a group is; the split draws whole groups, and a group with a defective picture is for testing.
+Two pictures of one part, one learnt from and one for testing, make a method look better than it is.
+`data.folder.groups` says what a group is; the split draws whole groups, and a group with a defective picture is for
+testing.
 """
 
 from __future__ import annotations
@@ -45,8 +46,8 @@ def in_folder(pictures: Sequence[Picture], number: str) -> list[Picture]:
         folders = PurePosixPath(picture.image_id).parts[:-1]
         if not level or abs(level) > len(folders):
             raise IadError(
-                f"{picture.image_id}: lies in {counted(len(folders), 'folder')}, and {OPTION} = folder:{number} asks for "
-                "another; correct one of the two"
+                f"{picture.image_id}: lies in {counted(len(folders), 'folder')}, and {OPTION} = folder:{number} asks "
+                "for another; correct one of the two"
             )
         last = level if level > 0 else len(folders) + level + 1
         found.append(replace(picture, group="/".join(folders[:last])))
@@ -73,8 +74,8 @@ def by_name(pictures: Sequence[Picture], pattern: str) -> list[Picture]:
     matches = [(picture, compiled.search(picture.image_id)) for picture in pictures]
     if bare := [picture.image_id for picture, match in matches if not match or not match[1]]:
         raise IadError(
-            f"{OPTION} = name:{pattern} matches nothing in {counted(len(bare), 'path')} ({named(bare, most=2)}); correct "
-            "the pattern or the names"
+            f"{OPTION} = name:{pattern} matches nothing in {counted(len(bare), 'path')} ({named(bare, most=2)}); "
+            "correct the pattern or the names"
         )
     return [replace(picture, group=match[1]) for picture, match in matches if match]
 
@@ -104,9 +105,9 @@ def by_table(pictures: Sequence[Picture], groups: Mapping[str, str]) -> list[Pic
 def draw_split(pictures: Sequence[Picture], train_share: float, seed: int) -> list[Picture]:
     """Draw the split of those pictures that have none, by whole groups.
 
-    A good picture whose group is on a side already, by a defective picture or by a split of its own, joins that side. Of
-    the others a share trains and the rest is for testing: pictures where there are no groups, groups otherwise, taken in
-    a drawn order while another one brings the share of the pictures nearer to `train_share`.
+    A good picture whose group is on a side already, by a defective picture or by a split of its own, joins that side.
+    Of the others a share trains and the rest is for testing: pictures where there are no groups, groups otherwise,
+    taken in a drawn order while another one brings the share of the pictures nearer to `train_share`.
 
     Args:
         pictures: Any; `split` is empty where it has to be drawn.
@@ -171,6 +172,6 @@ def _check_sides(pictures: Sequence[Picture]) -> None:
     if missing := [side for side in ("train", "test") if side not in sides]:
         groups = {picture.group for picture in pictures}
         raise IadError(
-            f"{OPTION}: {counted(len(groups), 'group')} leave nothing to {missing[0]}, since a group stays whole and one "
-            "with a defective picture is for testing; make groups smaller, or add good parts"
+            f"{OPTION}: {counted(len(groups), 'group leaves', 'groups leave')} nothing to {missing[0]}, since a group "
+            "stays whole and one with a defective picture is for testing; make groups smaller, or add good parts"
         )

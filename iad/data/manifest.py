@@ -121,7 +121,8 @@ def read_manifest(path: Path) -> pd.DataFrame:
     Returns:
         N rows, sorted by `image_id` and numbered from 0 as the rows of every array: `image_id`, `split`, `defect`,
         `sha256` and `mask` as pandas' `str`, where a missing mask is NaN (`manifest["mask"].isna()`); `label`, `width`
-        and `height` int64, the last two in pixels; `group`, str, where there are groups. `manifest["image_id"].to_numpy()` is an object array of str.
+        and `height` int64, the last two in pixels; `group`, str, where there are groups.
+        `manifest["image_id"].to_numpy()` is an object array of str.
 
     Raises:
         IadError: if the file is missing, or is not a manifest.

@@ -1,7 +1,7 @@
 """The pictures below a folder, by relative path.
 
-A link to a file is read in a data set, wherever it leads: DVC sees a change of that file too, and `dvc add` puts a copy in
-its place. A link to a folder is not: DVC does not look behind it.
+A link to a file is read in a data set, wherever it leads: DVC sees a change of that file too, and `dvc add` puts a copy
+in its place. A link to a folder is not: DVC does not look behind it.
 """
 
 from __future__ import annotations
@@ -130,7 +130,8 @@ def look_through(folder: Path, *, outside: bool = False) -> Iterator[tuple[str, 
     """As `list_files`, with the refusal of each entry that cannot be one of its files, or nothing; none is raised.
 
     A link to a file outside of the folder is refused unless `outside` is true: whoever may put pictures into a folder
-    that is watched may not have others read. An entry whose name is not Unicode has one with escapes in place of the odd bytes, in its id and in its path.
+    that is watched may not have others read. An entry whose name is not Unicode has one with escapes in place of the
+    odd bytes, in its id and in its path.
 
     >>> from tempfile import TemporaryDirectory
     >>> with TemporaryDirectory() as name:

@@ -80,7 +80,9 @@ def check_promise(manifest: pd.DataFrame, alpha: float) -> Iterator[Finding]:
     if least_false_alarm_rate(count) <= alpha:
         return
     needed = math.ceil(round(1 / alpha, 6)) - 1
-    what = f"{counted(count, 'good picture')} ({used}) to set a threshold, and {percent(alpha)} false alarms take {needed}"
+    what = (
+        f"{counted(count, 'good picture')} ({used}) to set a threshold, and {percent(alpha)} false alarms take {needed}"
+    )
     yield Finding("no_promise", what, [], "no threshold can promise this rate", "add good pictures, or raise the rate")
 
 

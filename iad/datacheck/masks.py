@@ -18,7 +18,7 @@ MOST = 0.5
 
 
 def check_masks(manifest: pd.DataFrame, masks: np.ndarray) -> Iterator[Finding]:
-    """Find masks of defective pictures that mark nothing or everything, and those that look like black and white exchanged.
+    """Find masks of defective pictures that mark nothing or everything, or look like black and white exchanged.
 
     Args:
         manifest: N rows, of which `label` and `mask` are read.
@@ -38,7 +38,9 @@ def check_masks(manifest: pd.DataFrame, masks: np.ndarray) -> Iterator[Finding]:
         what = f"{counted(len(empty), 'mask')} of {counted(len(rows), 'defective test picture')} with one mark nothing"
         yield Finding("empty_masks", what, empty, "pixel metrics leave them out", "draw the defect, or delete the mask")
     if full := names[rows[marked == 1]].tolist():
-        what = f"{counted(len(full), 'mask')} of {counted(len(rows), 'defective test picture')} with one mark everything"
+        what = (
+            f"{counted(len(full), 'mask')} of {counted(len(rows), 'defective test picture')} with one mark everything"
+        )
         effect = "any map finds such a defect, so that pixel metrics tell nothing of these pictures"
         yield Finding("full_masks", what, full, effect, "draw the defect, or delete the mask")
     large = np.array([

@@ -71,7 +71,7 @@ def overview(manifest: pd.DataFrame, pixels: Sequence[str]) -> str:
         masked = int(part["mask"].notna().sum())
         sizes = [f"{width} x {height}" for width, height in zip(part["width"], part["height"], strict=True)]
         row = (
-            kind,
+            printable(kind),
             f"{len(part):,}",
             "-" if kind == GOOD else f"{masked:,}",
             _some(sizes),

@@ -48,7 +48,9 @@ def check_series(manifest: pd.DataFrame, grids: np.ndarray, usable: np.ndarray) 
         f"{percent(round(share, 3))} of the good pictures resemble most the one before or after them in the order of "
         f"names, where chance has {percent(round(chance, 3))}: they follow a series"
     )
-    effect = "neighbours on both sides of the split make results better than on parts never seen, and thresholds too low"
+    effect = (
+        "neighbours on both sides of the split make results better than on parts never seen, and thresholds too low"
+    )
     advice = "if a part, batch or series has several pictures, name it with data.folder.groups; docs/data.md"
     yield Finding("series", what, [], effect, advice)
 

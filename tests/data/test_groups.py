@@ -61,7 +61,9 @@ def test_a_picture_in_no_group_is_alone():
 
 def test_a_group_on_two_sides_of_a_split_that_is_given_is_refused():
     pictures = [good("1.png", "A", "train"), good("2.png", "A", "test"), good("3.png", "B", "train")]
-    with pytest.raises(IadError, match=r"group 'A' lies in train \(1\.png\) and in test \(2\.png\); move all of it to one"):
+    with pytest.raises(
+        IadError, match=r"group 'A' lies in train \(1\.png\) and in test \(2\.png\); move all of it to one"
+    ):
         draw_split(pictures, 0.7, seed=0)
     with pytest.raises(IadError, match="calibration"):
         draw_split([replace(pictures[0], split="calibration"), *pictures[1:]], 0.7, seed=0)
@@ -70,7 +72,7 @@ def test_a_group_on_two_sides_of_a_split_that_is_given_is_refused():
 @pytest.mark.parametrize("side", ["train", "test"])
 def test_groups_that_leave_a_side_empty_are_refused(side):
     pictures = [good("1.png", "A"), good("2.png", "A")] + ([bad("3.png", "A")] if side == "train" else [])
-    with pytest.raises(IadError, match=f"1 group leave nothing to {side}"):
+    with pytest.raises(IadError, match=f"1 group leaves nothing to {side}"):
         draw_split(pictures, 0.7, seed=0)
 
 

@@ -10,8 +10,8 @@ from PIL import Image
 
 from iad.datacheck import pictures
 from iad.datacheck.confounds import auroc
-from iad.datacheck.copies import near_copies, perceptual_hashes
-from iad.datacheck.counts import check_counts, half_width, least_false_alarm_rate
+from iad.datacheck.copies import copy_groups, near_copies, perceptual_hashes
+from iad.datacheck.counts import check_counts, check_promise, half_width, least_false_alarm_rate
 from iad.io import read_json
 from iad.metrics import image as metrics
 from tests.concurrency import started_workers
@@ -259,3 +259,32 @@ def test_pictures_of_films_and_phones_are_not_called_extreme(tmp_path):
         for row, name in enumerate(["train/good/1.png", "test/good/8.png"])
     }
     assert "stretched" not in findings_of(files, tmp_path)
+
+
+def test_pictures_of_next_to_no_pixels_are_told_by_name(tmp_path):
+    found = findings_of(CLEAN | {"train/good/x.png": odd(1, 1), "test/spot/y.png": odd(200, 15)}, tmp_path)
+    assert found["tiny"].pictures == ["test/spot/y.png", "train/good/x.png"]
+    assert found["tiny"].what == "2 pictures of next to no pixels, such as 200 x 15 px"
+
+
+@pytest.mark.parametrize(
+    ("alpha", "count", "enough"), [(0.05, 19, True), (0.05, 18, False), (0.01, 98, False), (0.1, 9, True)]
+)
+def test_a_promise_takes_one_over_alpha_pictures_less_one(alpha, count, enough):
+    manifest = pd.DataFrame({"split": ["train"] * count + ["test"] * 5})
+    assert [one.check for one in check_promise(manifest, alpha)] == ([] if enough else ["no_promise"])
+
+
+def test_pictures_for_calibration_are_those_that_promise():
+    manifest = pd.DataFrame({"split": ["train"] * 100 + ["calibration"] * 5})
+    [found] = check_promise(manifest, 0.05)
+    assert found.what == "5 good pictures (calibration) to set a threshold, and 5 % false alarms take 19"
+
+
+def test_copies_of_copies_are_one_group_whatever_lies_between():
+    grids = np.random.default_rng(0).integers(40, 200, (9, 32, 32), dtype=np.uint8)
+    grids[3], grids[5], grids[8] = grids[1] + 20, grids[1] - 20, grids[2]
+    identity = np.arange(9)
+    identity[7] = 6  # the same bytes, so that their pixels are not compared
+    assert copy_groups(grids, np.full(9, True), identity).tolist() == [0, 1, 2, 1, 4, 1, 6, 6, 2]
+    assert copy_groups(grids, np.full(9, False), np.arange(9)).tolist() == list(range(9))

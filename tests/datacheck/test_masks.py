@@ -43,3 +43,10 @@ def test_masks_that_mark_nothing_are_told_by_name_but_for_good_pictures():
     told = found([nothing, square(5), nothing], labels=[1, 1, 0])
     assert [*told] == ["empty_masks"]
     assert told["empty_masks"].pictures == ["m/0.png"]
+
+
+def test_a_mask_that_marks_everything_has_no_complement_to_propose():
+    told = found([np.ones((SIDE, SIDE), np.uint8), square(5)])
+    assert [*told] == ["full_masks"]
+    assert told["full_masks"].pictures == ["m/0.png"]
+    assert told["full_masks"].what == "1 mask of 2 defective test pictures with one mark everything"

@@ -1,8 +1,8 @@
-"""How pictures lie in a folder: one file per layout, which recognises its own and reads it. A new file needs no line elsewhere.
+"""How pictures lie in a folder: one file per layout, which recognises its own and reads it; a new one is one file.
 
-A folder is looked at by names and by the first lines of tables. Where two layouts recognise it, and neither is a special
-form of the other, it is refused: nothing is guessed, and `data.folder.layout` names one. What was understood is told in
-words.
+A folder is looked at by names and by the first lines of tables. Where two layouts recognise it, and neither is a
+special form of the other, it is refused: nothing is guessed, and `data.folder.layout` names one. What was understood is
+told in words.
 """
 
 from __future__ import annotations

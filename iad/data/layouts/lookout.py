@@ -50,7 +50,8 @@ def read(tree: Tree, named: Named) -> Reading:
     """Read the pictures of all manifests, or of the one that is named.
 
     Raises:
-        IadError: naming the line that is no JSON, has no label or an unknown one, or whose picture is not in the folder.
+        IadError: naming the line that is no JSON, has no label or an unknown one, or whose picture is not in the
+        folder.
     """
     files = [named.table] if named.table else _manifests(tree)
     entries = [entry for name in files for entry in _entries(tree, name, alone=len(files) == 1)]

@@ -1,9 +1,9 @@
 """MVTec AD, and what is laid out like it, as BTAD: train/good, test/good, test/<defect>, ground_truth/<defect>/.
 
 P. Bergmann et al., "MVTec AD", CVPR 2019; P. Mishra et al., "VT-ADL: A Vision Transformer Network for Image Anomaly
-Detection and Localization", ISIE 2021 (BTAD: `ok`, `ko`). A mask is ground_truth/<defect>/<name>_mask.png; the
-ending `_mask` may be missing, and the format be any that is read. Deeper folders are allowed everywhere. The folder of
-good pictures may have any name that reads so, splits and masks their usual other names, in any case. An addition of this
+Detection and Localization", ISIE 2021 (BTAD: `ok`, `ko`). A mask is ground_truth/<defect>/<name>_mask.png; the ending
+`_mask` may be missing, and the format be any that is read. Deeper folders are allowed everywhere. The folder of good
+pictures may have any name that reads so, splits and masks their usual other names, in any case. An addition of this
 project is calibration/good, the validation of others: good pictures that set thresholds and are not learnt from.
 """
 

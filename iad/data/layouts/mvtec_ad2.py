@@ -1,4 +1,4 @@
-"""MVTec AD 2: train/good, validation/good, test_public/good|bad, test_public/ground_truth/bad, and tests without labels.
+"""MVTec AD 2: train/good, validation/good, test_public/good|bad, test_public/ground_truth/bad, and unlabelled tests.
 
 L. Heckler-Kram et al., "The MVTec AD 2 Dataset: Advanced Scenarios for Unsupervised Anomaly Detection", 2025
 (arXiv:2503.21622). The pictures of test_private and test_private_mixed have no public labels; they are left out.

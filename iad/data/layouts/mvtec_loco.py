@@ -3,8 +3,8 @@
 P. Bergmann et al., "Beyond Dents and Scratches: Logical Constraints in Unsupervised Anomaly Detection and
 Localization", IJCV 130 (2022). A region saturates: a logical anomaly, such as a missing screw, is found when enough
 pixels of the region where it could lie are. `defects_config.json` says how many, by the value of a mask's pixels. Each
-joined mask keeps the number for each of its regions (`iad.data.layouts.common.masks.regions_of`), for a metric that saturates
-(sPRO, section 5 there).
+joined mask keeps the number for each of its regions (`iad.data.layouts.common.masks.regions_of`), for a metric that
+saturates (sPRO, section 5 there).
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """Plain folders: good, and bad or bad/<kind of defect>, by any names that read so; the split is drawn.
 
-Masks may lie in ground_truth/<kind>/<name>_mask.png, where <kind> is the folder's own name, such as "bad", for a picture
-straight in it; the path below ground_truth may also be the one that the picture has below bad/. Deeper folders are
-allowed everywhere.
+Masks may lie in ground_truth/<kind>/<name>_mask.png, where <kind> is the folder's own name, such as "bad", for a
+picture straight in it; the path below ground_truth may also be the one that the picture has below bad/. Deeper folders
+are allowed everywhere.
 """
 
 from __future__ import annotations

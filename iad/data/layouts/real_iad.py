@@ -1,8 +1,8 @@
 """Real-IAD: one JSON per product with its split, and pictures of five views of each specimen.
 
-C. Wang et al., "Real-IAD: A Real-World Multi-View Dataset for Benchmarking Versatile Industrial Anomaly Detection", CVPR
-2024. `realiad_jsons/.../<product>.json` holds `meta` (with `normal_class` and `prefix`), `train` and `test`; an entry has
-`image_path`, `anomaly_class` and `mask_path`. All views of a specimen (the folder `S0001`) are one group.
+C. Wang et al., "Real-IAD: A Real-World Multi-View Dataset for Benchmarking Versatile Industrial Anomaly Detection",
+CVPR 2024. `realiad_jsons/.../<product>.json` holds `meta` (with `normal_class` and `prefix`), `train` and `test`; an
+entry has `image_path`, `anomaly_class` and `mask_path`. All views of a specimen (the folder `S0001`) are one group.
 """
 
 from __future__ import annotations

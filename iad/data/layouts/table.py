@@ -1,8 +1,9 @@
 """A table of pictures, CSV or Parquet: path, label, split, mask and group, by the names that such columns usually have.
 
 A column `label` holds words, such as good and bad, ok and NG. Numbers stand in a column whose name says what 1 means:
-`defective` or `good`. A column `defect` holds kinds of defect, and nothing or "good" for good pictures; it may do without
-a label. Where there is no split, it is drawn. Paths are relative to the table's folder, or to that of the pictures.
+`defective` or `good`. A column `defect` holds kinds of defect, and nothing or "good" for good pictures; it may do
+without a label. Where there is no split, it is drawn. Paths are relative to the table's folder, or to that of the
+pictures.
 """
 
 from __future__ import annotations
@@ -111,7 +112,7 @@ def find_columns(tree: Tree, name: str, columns: Sequence[str], named: Named) ->
     verdicts = [found[role] for role in VERDICTS if role in found]
     if len(verdicts) > 1:
         raise IadError(
-            f"{tree.place}/{name}: columns '{verdicts[0]}' and '{verdicts[1]}' both tell good from defective; rename one"
+            f"{tree.place}/{name}: columns '{verdicts[0]}' and '{verdicts[1]}' both tell the class; rename one"
         )
     if "path" not in found:
         raise IadError(f"{tree.place}/{name}: no column of paths; looked for {_looked_for('path')}")
@@ -125,7 +126,8 @@ def _column(tree: Tree, name: str, columns: Sequence[str], role: str, named: Nam
     if role == "group" and named.group_column:
         if named.group_column not in columns:
             raise IadError(
-                f"{tree.place}/{name}: no column '{named.group_column}' (data.folder.groups); it has {', '.join(columns)}"
+                f"{tree.place}/{name}: no column '{named.group_column}' (data.folder.groups); it has "
+                f"{', '.join(columns)}"
             )
         return named.group_column
     known = COLUMNS[role].split()
@@ -170,8 +172,8 @@ def _refuse_number(where: str, column: str, label: str) -> None:
         raise IadError(f"{where}: {column} is empty; write good or bad")
     if label.replace(".", "", 1).isdigit():
         raise IadError(
-            f"{where}: {column} = {label} may mean good or defective; call the column 'defective' where 1 is defective, "
-            "or 'good' where 1 is good"
+            f"{where}: {column} = {label} may mean good or defective; call the column 'defective' where 1 is "
+            "defective, or 'good' where 1 is good"
         )
 
 

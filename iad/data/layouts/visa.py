@@ -1,8 +1,8 @@
-"""VisA: <product>/Data/Images/Normal and Anomaly, Data/Masks/Anomaly, and splits in split_csv at the top of all products.
+"""VisA: <product>/Data/Images/Normal and Anomaly, Data/Masks/Anomaly, and tables of splits for all products.
 
-Y. Zou et al., "SPot-the-Difference Self-Supervised Pre-training for Anomaly Detection and Segmentation", ECCV 2022. Of its
-three splits, `1cls.csv` is the one that trains on good pictures alone. A folder of one product has none; then the split is
-drawn. Kinds of defect stand in a product's `image_anno.csv`; a picture of several kinds counts as "combined".
+Y. Zou et al., "SPot-the-Difference Self-Supervised Pre-training for Anomaly Detection and Segmentation", ECCV 2022. Of
+its three splits, `1cls.csv` is the one that trains on good pictures alone. A folder of one product has none; then the
+split is drawn. Kinds of defect stand in a product's `image_anno.csv`; a picture of several kinds counts as "combined".
 """
 
 from __future__ import annotations

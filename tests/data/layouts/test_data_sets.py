@@ -1,4 +1,4 @@
-"""Public data sets are read as they come: their folders and lists, by hand, with the split, kind, mask and group of each."""
+"""Public data sets are read as they come: their folders and lists, with split, kind, mask and group of each picture."""
 
 import numpy as np
 import pytest
@@ -26,7 +26,7 @@ def loco():
         "ground_truth/logical_anomalies/000/001.png": region(200, (3, 0), (3, 1)),
         "ground_truth/structural_anomalies/0/000.png": region(255, 1),
     }
-    return {name: None for name in [*names, "test/logical_anomalies/000.png"]} | masks | {
+    return dict.fromkeys([*names, "test/logical_anomalies/000.png"]) | masks | {
         "defects_config.json": LOCO_CONFIG
     }  # fmt: skip
 

@@ -1,4 +1,4 @@
-"""Lists of pictures are read: tables, manifests of Lookout for Vision, Datumaro; and each bad row is refused by its line."""
+"""Tables, manifests of Lookout for Vision and Datumaro are read, and each bad row is refused by its line."""
 
 import io
 import json
@@ -95,7 +95,7 @@ BAD_TABLES = {
     "path,label\na.png,ok\nb.png\n": "/labels.csv, line 3: 1 values for 2 columns",
     "path,label\n": "/labels.csv: lists no pictures",
     "path,image,label\na.png,a.png,ok\n": "/labels.csv: columns 'path' and 'image' may both be the path",
-    "path,label,good\na.png,ok,1\n": "/labels.csv: columns 'label' and 'good' both tell good from defective",
+    "path,label,good\na.png,ok,1\n": "/labels.csv: columns 'label' and 'good' both tell the class",
     "path,label,serial,batch\na.png,ok,1,1\n": "/labels.csv: columns 'serial' and 'batch' may both be the group",
     "where,label\na.png,ok\n": "/labels.csv: no column of paths; looked for path, image, image_path",
     "path,width\na.png,3\n": "/labels.csv: no column that tells good from defective; looked for label, verdict",
@@ -160,10 +160,12 @@ def coloured():
 
 def lookout(train=None, test=None):
     names = dict.fromkeys(["train/normal/1.jpg", "train/anomaly/2.jpg", "test/normal/3.jpg", "test/anomaly/4.jpg"])
+    usual = [line("train/normal/1.jpg", "normal"), line("train/anomaly/2.jpg", "anomaly")]
+    masks = [line("test/normal/3.jpg", "normal"), masked("test/anomaly/4.jpg", "masks/4.png")]
     manifests = {
-        "manifests/train.manifest": train or "\n".join([line("train/normal/1.jpg", "normal"), line("train/anomaly/2.jpg", "anomaly")]),
-        "manifests/test.manifest": test or "\n".join([line("test/normal/3.jpg", "normal"), masked("test/anomaly/4.jpg", "masks/4.png")]),
-    }  # fmt: skip
+        "manifests/train.manifest": train or "\n".join(usual),
+        "manifests/test.manifest": test or "\n".join(masks),
+    }
     return names | {"masks/4.png": coloured()} | manifests
 
 
@@ -191,21 +193,28 @@ def test_addresses_are_met_however_much_of_them_is_here():
     assert sorted(fact[0] for fact in facts(found).values()) == ["test", "train"]
 
 
+FIRST, ADDRESS = "train/normal/1.jpg", "s3://bucket/project"
+MISSING = (
+    "line 1: there is no data/x/train/normal/9.jpg (s3://bucket/project/train/normal/9.jpg); copy the pictures there, "
+    "`aws s3 sync s3://bucket/project/ data/x`"
+)
+
+
 @pytest.mark.parametrize(
     ("train", "told"),
     [
-        (line("train/normal/9.jpg", "normal"), "/manifests/train.manifest, line 1: there is no data/x/train/normal/9.jpg (s3://bucket/project/train/normal/9.jpg); copy the pictures there, `aws s3 sync s3://bucket/project/ data/x`"),
-        (line("train/normal/1.jpg", "weird"), "/manifests/train.manifest, line 1: 'weird' says neither good nor defective"),
-        (line("train/normal/1.jpg", "normal")[:-9], "/manifests/train.manifest, line 1: cut short or not JSON"),
-        ('{"source-ref": "s3://bucket/project/train/normal/1.jpg"}', "/manifests/train.manifest, line 1: no label with a class-name"),
-        ("[]", "/manifests/train.manifest, line 1: cut short or not JSON"),
-        ("{}", "/manifests/train.manifest, line 1: no source-ref"),
-        (line("train/normal/1.jpg", "normal") + "\n" + line("train/normal/1.jpg", "normal"), "/manifests/train.manifest, line 2: train/normal/1.jpg again"),
-        (line("../../1.jpg", "normal"), "/manifests/train.manifest, line 1: s3://bucket/project/../../1.jpg leads out"),
+        (line("train/normal/9.jpg", "normal"), MISSING),
+        (line(FIRST, "weird"), "line 1: 'weird' says neither good nor defective"),
+        (line(FIRST, "normal")[:-9], "line 1: cut short or not JSON"),
+        (f'{{"source-ref": "{ADDRESS}/{FIRST}"}}', "line 1: no label with a class-name"),
+        ("[]", "line 1: cut short or not JSON"),
+        ("{}", "line 1: no source-ref"),
+        (f"{line(FIRST, 'normal')}\n{line(FIRST, 'normal')}", "line 2: train/normal/1.jpg again"),
+        (line("../../1.jpg", "normal"), f"line 1: {ADDRESS}/../../1.jpg leads out"),
     ],
-)  # fmt: skip
+)
 def test_what_is_wrong_with_a_manifest_is_told_with_its_line(train, told):
-    assert refusal(lookout(train=train)).startswith(told)
+    assert refusal(lookout(train=train)).startswith(f"/manifests/train.manifest, {told}")
 
 
 def datumaro(items, name="default"):

@@ -180,7 +180,7 @@ def chosen(tree: Tree, what: str, known: Iterable[str], wanted: str | None, opti
         return one_of(tree, what, names, option)
     if wanted not in names:
         raise IadError(
-            f"{tree.place}: data.folder.{option} = {wanted} is none of its {what} ({named(names) or 'there are none'}); "
-            "correct it"
+            f"{tree.place}: data.folder.{option} = {wanted} is none of its {what} "
+            f"({named(names) or 'there are none'}); correct it"
         )
     return wanted

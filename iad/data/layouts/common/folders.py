@@ -213,10 +213,8 @@ def told_masks(pictures: Iterable[Picture], masks: Mapping[str, object]) -> list
     bare = [picture.image_id for picture in defective if picture.mask is None]
     if not masks or not bare:
         return []
-    return [
-        f"{len(bare)} of {counted(len(defective), 'defective picture')} have no mask, such as {bare[0]}; "
-        "pixel metrics leave them out"
-    ]
+    many = f"{len(bare)} of {counted(len(defective), 'defective picture')} have no mask"
+    return [f"{many}, such as {bare[0]}; pixel metrics leave them out"]
 
 
 def below_top(name: str) -> str:
