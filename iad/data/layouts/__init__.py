@@ -112,6 +112,7 @@ def understand(tree: Tree, choice: Choice) -> Understood:
     kind, _, detail = (choice.groups or "").partition(":")
     name = _recognised(tree, choice)
     layout = _layout(name)
+    _refuse_unread(tree, choice, name, layout)
     reading = layout.read(tree, _named(choice, detail if kind == "column" else None))
     pictures = _grouped(tree, reading.pictures, kind, detail, name) if choice.groups else reading.pictures
     pictures = draw_split(pictures, choice.train_share, choice.seed)
@@ -163,15 +164,25 @@ def _named(choice: Choice, column: str | None) -> Named:
     return Named(choice.product, choice.table, choice.names, column)
 
 
+def _refuse_unread(tree: Tree, choice: Choice, name: str, layout: Layout) -> None:
+    """Refuse what is named and would not be looked at, as left over from another folder."""
+    for option in ("product", "table", "names"):
+        value = getattr(choice, option)
+        if value is not None and option not in layout.USES:
+            raise IadError(
+                f"data.folder.{option} = {value}: {tree.place} is read as {layout.TITLE} ({name}), which has no use "
+                "for it; set it to null, or name another layout with data.folder.layout"
+            )
+
+
 def _recognised(tree: Tree, choice: Choice) -> str:
     """The layout that is named, or the only one that recognises the folder."""
     if choice.layout != AUTO:
         if choice.layout not in layout_names():
             raise unknown("layout", choice.layout, [AUTO, *layout_names()])
         return choice.layout
-    found = {
-        name: layout for name in layout_names() if (layout := _layout(name)).recognises(tree, _named(choice, None))
-    }
+    known = {name: _layout(name) for name in layout_names()}
+    found = {name: layout for name, layout in known.items() if layout.recognises(tree, _named(choice, None))}
     general = {other for layout in found.values() for other in layout.SPECIAL_OF}
     left = [name for name in found if name not in general]
     if len(left) > 1:
@@ -201,16 +212,19 @@ def _nearest(tree: Tree, choice: Choice) -> str:
 
 def _data_sets_inside(tree: Tree, choice: Choice) -> list[str]:
     """Folders at the top that some layout recognises."""
-    found = []
-    for top in tree.tops():
-        inside = Tree(f"{tree.place}/{top}", _below(tree.pictures, top), _below(tree.others, top))
-        if any(_layout(name).recognises(inside, _named(choice, None)) for name in layout_names()):
-            found.append(top)
+    pictures, others = _by_top(tree.pictures), _by_top(tree.others)
+    inside = {top: Tree(f"{tree.place}/{top}", files, others.get(top, {})) for top, files in pictures.items()}
+    layouts = [_layout(name) for name in layout_names()]
+    return [top for top, one in inside.items() if any(each.recognises(one, _named(choice, None)) for each in layouts)]
+
+
+def _by_top(files: Mapping[str, Read]) -> dict[str, dict[str, Read]]:
+    found: dict[str, dict[str, Read]] = {}
+    for name, read in files.items():
+        top, below, rest = name.partition("/")
+        if below:
+            found.setdefault(top, {})[rest] = read
     return found
-
-
-def _below(files: Mapping[str, Read], top: str) -> dict[str, Read]:
-    return {name.removeprefix(f"{top}/"): read for name, read in files.items() if name.startswith(f"{top}/")}
 
 
 def _grouped(tree: Tree, pictures: list[Picture], kind: str, detail: str, layout: str) -> list[Picture]:

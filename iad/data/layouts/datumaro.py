@@ -24,14 +24,15 @@ from iad.words import named
 
 TITLE = "Datumaro"
 SPECIAL_OF = ()
+USES = ("table",)
 ANNOTATIONS, IMAGES = "annotations/", "images"
 COMBINED = "combined"
 
 
 def recognises(tree: Tree, named: Named) -> bool:  # noqa: ARG001
-    """Whether there are annotations as JSON.
+    """Whether there are annotations as JSON, with items.
 
-    >>> recognises(Tree("data/x", {"images/1.png": bytes}, {"annotations/default.json": bytes}), Named())
+    >>> recognises(Tree("data/x", {}, {"annotations/default.json": lambda: b'{"items": []}'}), Named())
     True
     """
     return bool(_subsets(tree))
@@ -52,15 +53,15 @@ def _rows(tree: Tree, name: str) -> list[Row]:
     content = tree.json(name)
     subset = PurePosixPath(name).stem
     try:
-        labels = [str(one["name"]) for one in content["categories"]["label"]["labels"]]
+        labels = dict(enumerate(str(one["name"]) for one in content["categories"]["label"]["labels"]))
         return [_row(tree, f"{name}, {item['id']}", item, labels, subset) for item in content["items"]]
-    except (KeyError, TypeError, IndexError, ValueError) as error:
+    except (KeyError, TypeError, AttributeError) as error:
         raise IadError(
             f"{tree.place}/{name}: not as Datumaro writes it ({type(error).__name__}: {error}); export it again"
         ) from None
 
 
-def _row(tree: Tree, where: str, item: Mapping[str, Any], labels: Sequence[str], subset: str) -> Row:
+def _row(tree: Tree, where: str, item: Mapping[str, Any], labels: Mapping[int, str], subset: str) -> Row:
     line = f"{tree.place}/{where}"
     path = str(item.get("image", item.get("media", {})).get("path") or f"{item['id']}.jpg")
     base = f"{IMAGES}/{subset}"
@@ -98,11 +99,12 @@ def _drawn(where: str, picture: str, read: Read, shapes: Sequence[Mapping[str, A
         return drawn(picture_size(read(), picture, max_megapixels=MAX_MEGAPIXELS), polygons, runs)
     except IadError as refusal:
         raise IadError(f"{where}: {refusal}") from None
-    except (KeyError, TypeError, ValueError) as error:
+    except (KeyError, TypeError, ValueError, OverflowError) as error:
         raise IadError(
             f"{where}: a shape that cannot be drawn ({type(error).__name__}: {error}); export it again"
         ) from None
 
 
 def _subsets(tree: Tree) -> list[str]:
-    return [name for name in tree.others if name.startswith(ANNOTATIONS) and name.endswith(".json")]
+    files = [name for name in tree.others if name.startswith(ANNOTATIONS) and name.endswith(".json")]
+    return [name for name in files if b'"items"' in tree.others[name]()]  # COCO's have images instead

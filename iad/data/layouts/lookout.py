@@ -24,7 +24,8 @@ from iad.errors import IadError
 
 TITLE = "Amazon Lookout for Vision"
 SPECIAL_OF: tuple[str, ...] = ("plain", "mvtec")  # its pictures often lie in normal and anomaly
-SUFFIX = ".manifest"
+USES = ("table",)
+SUFFIXES = (".manifest", ".jsonl")
 SOURCE, METADATA, CLASSIFICATION = "source-ref", "-metadata", "groundtruth/image-classification"
 MASK, BACKGROUND = "anomaly-mask-ref", "background"
 
@@ -38,12 +39,12 @@ class Entry(NamedTuple):
 
 
 def recognises(tree: Tree, named: Named) -> bool:  # noqa: ARG001
-    """Whether there is a manifest.
+    """Whether there is a manifest whose lines have sources.
 
-    >>> recognises(Tree("data/x", {}, {"train.manifest": bytes}), Named())
+    >>> recognises(Tree("data/x", {}, {"train.manifest": lambda: b'{"source-ref": "s3://b/1.png"}'}), Named())
     True
     """
-    return bool(_manifests(tree))
+    return any(f'"{SOURCE}"'.encode() in tree.others[name]() for name in _manifests(tree))
 
 
 def read(tree: Tree, named: Named) -> Reading:
@@ -56,7 +57,7 @@ def read(tree: Tree, named: Named) -> Reading:
     files = [named.table] if named.table else _manifests(tree)
     entries = [entry for name in files for entry in _entries(tree, name, alone=len(files) == 1)]
     here = _Addresses(tree, [_text(tree, entry, SOURCE) for entry in entries])
-    masks = _Addresses(tree, [entry.content[MASK] for entry in entries if entry.content.get(MASK)])
+    masks = _Addresses(tree, [str(entry.content[MASK]) for entry in entries if entry.content.get(MASK)])
     return read_rows(tree, [_row(tree, entry, here, masks) for entry in entries], files)
 
 
@@ -112,8 +113,8 @@ def _label(where: str, content: Mapping[str, Any]) -> str:
 
 
 def _colours(where: str, content: Mapping[str, Any]) -> dict[str, str]:
-    key = content.get(f"{MASK}{METADATA}", {}).get("internal-color-map", {})
     try:
+        key = content.get(f"{MASK}{METADATA}", {}).get("internal-color-map", {})
         return {str(one["class-name"]): str(one["hex-color"]) for one in key.values()}
     except (KeyError, TypeError, AttributeError):
         raise IadError(f"{where}: colours of its mask without class-name and hex-color; export it again") from None
@@ -157,4 +158,4 @@ def _parts(address: str) -> list[str]:
 
 
 def _manifests(tree: Tree) -> list[str]:
-    return [name for name in tree.others if name.lower().endswith(SUFFIX)]
+    return [name for name in tree.others if name.lower().endswith(SUFFIXES)]

@@ -14,6 +14,7 @@ from iad.data.layouts.common.folders import mask_folder, read_split_folders, spl
 
 TITLE = "MVTec AD"
 SPECIAL_OF: tuple[str, ...] = ("plain",)  # a good/ beside train/ is out of place
+USES: tuple[str, ...] = ()
 
 
 def recognises(tree: Tree, named: Named) -> bool:  # noqa: ARG001  # nothing has to be named

@@ -12,6 +12,7 @@ from iad.words import counted
 
 TITLE = "MVTec AD 2"
 SPECIAL_OF = ("mvtec", "plain")
+USES: tuple[str, ...] = ()
 TEST, MASKS = "test_public", "test_public/ground_truth"
 PRIVATE = ("test_private", "test_private_mixed")
 

@@ -20,6 +20,7 @@ from iad.errors import IadError
 
 TITLE = "MVTec LOCO AD"
 SPECIAL_OF = ("mvtec", "plain")
+USES: tuple[str, ...] = ()
 CONFIG = "defects_config.json"
 
 
@@ -46,7 +47,7 @@ def _thresholds(tree: Tree) -> Mapping[int, Saturation]:
     try:
         return {
             int(one["pixel_value"]): Saturation(
-                str(one["defect_name"]), float(one["saturation_threshold"]), bool(one["relative_saturation"])
+                str(one["defect_name"]), _positive(one["saturation_threshold"]), bool(one["relative_saturation"])
             )
             for one in entries
         }
@@ -55,3 +56,10 @@ def _thresholds(tree: Tree) -> Mapping[int, Saturation]:
             f"{tree.place}/{CONFIG}: not a list of defects with pixel_value, defect_name, saturation_threshold and "
             f"relative_saturation ({type(error).__name__}: {error}); copy it again"
         ) from None
+
+
+def _positive(value: Any) -> float:
+    number = float(value)
+    if not 0 < number < float("inf"):
+        raise ValueError(f"a threshold of {number}")
+    return number

@@ -23,6 +23,7 @@ from iad.errors import IadError
 
 TITLE = "names by a pattern"
 SPECIAL_OF: tuple[str, ...] = ("plain", "mvtec")
+USES = ("names",)
 OPTION = "data.folder.names"
 
 
@@ -59,7 +60,7 @@ def read(tree: Tree, named: Named) -> Reading:
         mask, read_mask = mask_of(tree, masks.get(name, ()))
         split = TO_BE_DRAWN if kind == GOOD else "test"
         pictures.append(picture_of(tree, name, split, kind, mask=mask, read_mask=read_mask))
-    check_complete(tree, pictures, "names of good pictures", "names of defective ones")
+    check_complete(tree, pictures, f"correct {OPTION}, or add some", "add good ones (two or more), or defective ones")
     return Reading(pictures, told_masks(pictures, masks))
 
 

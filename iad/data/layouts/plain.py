@@ -29,6 +29,7 @@ from iad.errors import IadError
 
 TITLE = "plain folders of good and bad"
 SPECIAL_OF: tuple[str, ...] = ()
+USES: tuple[str, ...] = ()
 BAD = "bad"
 
 
@@ -58,7 +59,8 @@ def read(tree: Tree, named: Named) -> Reading:  # noqa: ARG001
             stems.setdefault(stem, []).append(name)
     masks = find_masks(tree, folder, stems, [good])
     pictures = [_picture(tree, name, good, bad, masks.get(name, ())) for name in names]
-    check_complete(tree, pictures, good, f"{good} (two or more) or {bad}")
+    place = f"put some into {tree.place}"
+    check_complete(tree, pictures, f"{place}/{good}", f"{place}/{good} (two or more) or {bad}")
     told = [f"{good} counts as good"] * (good != GOOD) + [f"{bad} counts as defective"] * (bad != BAD)
     return Reading(pictures, [*told, *told_masks(pictures, masks)])
 

@@ -19,6 +19,7 @@ from iad.errors import IadError
 
 TITLE = "Real-IAD"
 SPECIAL_OF = ("plain",)
+USES = ("product", "table")
 LISTS = "realiad_jsons"
 SPECIMEN = re.compile(r"^S\d+$")
 
@@ -55,7 +56,7 @@ def read(tree: Tree, named: Named) -> Reading:
             for split in ("train", "test")
             for number, entry in enumerate(content[split])
         ]
-    except (KeyError, TypeError) as error:
+    except (KeyError, TypeError, AttributeError) as error:
         raise IadError(
             f"{tree.place}/{name}: no list of Real-IAD ({type(error).__name__}: {error}); copy it again"
         ) from None

@@ -20,6 +20,7 @@ from iad.errors import IadError
 
 TITLE = "a table of pictures"
 SPECIAL_OF: tuple[str, ...] = ()
+USES = ("product", "table", "group_column")
 
 SUFFIXES = (".csv", ".tsv", ".parquet")
 COLUMNS = {

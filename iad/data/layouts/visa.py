@@ -17,6 +17,7 @@ from iad.errors import IadError
 
 TITLE = "VisA"
 SPECIAL_OF = ("table",)
+USES = ("product",)
 SPLIT = "split_csv/1cls.csv"
 GOOD_PLACE, BAD_PLACE, MASK_PLACE = "Data/Images/Normal/", "Data/Images/Anomaly/", "Data/Masks/Anomaly/"
 KINDS = "image_anno.csv"

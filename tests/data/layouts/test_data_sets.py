@@ -206,3 +206,51 @@ def test_a_list_of_real_iad_that_is_cut_or_names_what_is_not_there_is_refused():
 def test_a_folder_of_several_data_sets_is_refused_with_their_names():
     line = refusal(["bottle/train/good/1.png", "cable/good/1.png", "readme/1.png"])
     assert line == ": holds 2 data sets (bottle, cable); name one, as data/x/bottle (data.category)"
+
+
+def test_folders_of_good_and_bad_in_both_splits_test_on_all_that_read_as_defective():
+    names = ["train/ok/1.png", "train/defective/2.png", "test/ok/3.png", "test/defective/4.png"]
+    found = read([*names, "masks/defective/2.png"])
+    assert facts(found)["train/defective/2.png"] == ("test", 1, "defective", "masks/defective/2.png", "")
+    assert "1 defective picture of train count as test: only good ones are learnt from" in found.notes
+
+
+NAMED = [("plain", "product"), ("plain", "table"), ("plain", "names"), ("mvtec", "product"), ("mvtec", "table")]
+
+
+@pytest.mark.parametrize(("layout", "option"), NAMED)
+def test_an_option_that_a_layout_has_no_use_for_is_refused(layout, option):
+    names = ["good/1.png", "good/2.png"] if layout == "plain" else ["train/good/1.png", "test/good/2.png"]
+    line = refusal(names, layout=layout, **{option: "x"})
+    assert line.startswith(f"data.folder.{option} = x: ")
+    assert f"({layout}), which has no use for it; set it to null" in line
+
+
+FORCED = {
+    "datumaro": ": nothing in it lists pictures",
+    "lookout": ": nothing in it lists pictures",
+    "mvtec": "/good/1.png: out of place",
+    "mvtec_ad2": "/good/1.png: out of place",
+    "mvtec_loco": "/defects_config.json: there is no such file",
+    "names": "data.folder.names = : has no group (?P<bad>...)",
+    "real_iad": ": holds no products; correct data.folder.layout",
+    "table": ": holds no tables; correct data.folder.layout",
+    "visa": ": nothing in it lists pictures",
+}
+
+
+@pytest.mark.parametrize(("layout", "told"), FORCED.items(), ids=FORCED)
+def test_a_layout_that_is_named_and_not_there_is_one_line(layout, told):
+    assert refusal(["good/1.png", "good/2.png"], layout=layout).startswith(told)
+
+
+@pytest.mark.parametrize("other", ["annotations/instances.json", "app.manifest", "notes.jsonl"])
+def test_files_of_other_programs_beside_folders_are_passed_over(other):
+    found = read(dict.fromkeys(["good/1.png", "good/2.png", "bad/3.png"]) | {other: '{"images": []}'})
+    assert found.layout == "plain"
+    assert found.notes == [f"1 file that is not a picture passed over, such as {other}"]
+
+
+def test_a_kind_that_cannot_be_shown_is_refused():
+    files = {"a.png": None, "b.png": None, "t.csv": 'path,defect\na.png,\nb.png,"x\x1b[2J"\n'}
+    assert "its kind of defect, 'x\\x1b[2J', has characters that cannot be shown" in refusal(files)

@@ -93,7 +93,7 @@ BAD_TABLES = {
     "path,label,mask\na.png,ok,\nc.png,ng,m.png\n": "/labels.csv, line 3: there is no mask data/x/m.png",
     "path,label,defect\na.png,ok,hole\n": "/labels.csv, line 2: called good ('ok') and defective ('hole')",
     "path,label\na.png,ok\nb.png\n": "/labels.csv, line 3: 1 values for 2 columns",
-    "path,label\n": "/labels.csv: lists no pictures",
+    "path,label\n": ": labels.csv lists no pictures",
     "path,image,label\na.png,a.png,ok\n": "/labels.csv: columns 'path' and 'image' may both be the path",
     "path,label,good\na.png,ok,1\n": "/labels.csv: columns 'label' and 'good' both tell the class",
     "path,label,serial,batch\na.png,ok,1,1\n": "/labels.csv: columns 'serial' and 'batch' may both be the group",
@@ -259,7 +259,7 @@ def test_subsets_of_datumaro_are_splits():
         (item("c"), "/annotations/default.json, c: labelled nothing, which says neither good nor defective"),
         (item("c", 2), "/annotations/default.json, c: labelled crack, which says neither"),
         (item("c", 0, 1), "/annotations/default.json, c: labelled 'Anomalous' and 'Normal'; keep one"),
-        (item("c", 7), "/annotations/default.json: not as Datumaro writes it (IndexError"),
+        (item("c", 7), "/annotations/default.json: not as Datumaro writes it (KeyError: 7)"),
         ({"id": "c", "image": {"path": "c.png"}}, "/annotations/default.json: not as Datumaro writes it (KeyError"),
     ],
 )

@@ -49,11 +49,15 @@ class Tree:
         """The text of one of the other files.
 
         Raises:
-            IadError: if it is not UTF-8.
+            IadError: if it is not there, or not UTF-8.
 
         >>> Tree("data/x", {}, {"labels.csv": lambda: b"path,label"}).text("labels.csv")
         'path,label'
         """
+        if name not in self.others:
+            raise IadError(
+                f"{self.place}/{name}: there is no such file; correct data.folder.table or data.folder.layout"
+            )
         try:
             return self.others[name]().decode("utf-8-sig")
         except UnicodeDecodeError:
@@ -116,10 +120,12 @@ class Layout(Protocol):
     Attributes:
         TITLE: What people call the layout.
         SPECIAL_OF: Layouts that also recognise such a folder, since this one is a special form of theirs.
+        USES: The fields of `Named` that it reads.
     """
 
     TITLE: str
     SPECIAL_OF: tuple[str, ...]
+    USES: tuple[str, ...]
 
     def recognises(self, tree: Tree, named: Named) -> bool:
         """Whether the folder looks like this, by names and the first lines of tables."""
@@ -142,7 +148,14 @@ def picture_of(
         mask: Name of its mask.
         read_mask: What reads the mask, where it is no file of the folder.
         group: What it has in common with others that must stay on its side of the split; empty: nothing.
+
+    Raises:
+        IadError: if the kind cannot be shown.
     """
+    if not kind.isprintable():
+        raise IadError(
+            f"{tree.place}/{name}: its kind of defect, {kind!r}, has characters that cannot be shown; rename it"
+        )
     good = kind == GOOD
     mask = None if good else mask
     return Picture(
@@ -161,11 +174,13 @@ def one_of(tree: Tree, what: str, found: Iterable[str], option: str) -> str:
     """The only one of several names.
 
     Raises:
-        IadError: if there are more, naming the option that decides.
+        IadError: if there is none, or there are more, naming the option that decides.
     """
     names = sorted(found)
     if len(names) == 1:
         return names[0]
+    if not names:
+        raise IadError(f"{tree.place}: holds no {what}; correct data.folder.layout, or set it to auto")
     raise IadError(f"{tree.place}: holds {len(names)} {what} ({named(names)}); name one with data.folder.{option}")
 
 

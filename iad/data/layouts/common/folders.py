@@ -127,12 +127,14 @@ def read_split_folders(
     refuse_masks_beside(tree, names)
     stems: dict[str, list[str]] = {}
     for name in names:
-        if splits.get(name.partition("/")[0]) == "test":
+        if name.partition("/")[0] in splits:
             stems.setdefault(below_top(name), []).append(name)
     found = find_masks(tree, masks, stems, goods.values())
     pictures = [_in_split(tree, name, splits, goods, found, join) for name in names]
-    check_complete(tree, pictures, _train_place(splits, goods), "test/good or test/<defect>")
-    return Reading(pictures, [*_told(splits, goods, pictures), *told_masks(pictures, found)])
+    place = f"put some into {tree.place}"
+    check_complete(tree, pictures, f"{place}/{_train_place(splits, goods)}", f"{place}/test/good or test/<defect>")
+    notes = [*_told(splits, goods, pictures), *_told_moved(splits, pictures), *told_masks(pictures, found)]
+    return Reading(pictures, notes)
 
 
 def find_masks(
@@ -194,17 +196,21 @@ def refuse_masks_beside(tree: Tree, names: Iterable[str]) -> None:
 def check_complete(tree: Tree, pictures: Sequence[Picture], good: str, test: str) -> None:
     """Refuse a folder without pictures to train on, or without any to test.
 
+    Args:
+        tree: The folder.
+        pictures: Of the folder.
+        good: What to do where none trains.
+        test: What to do where none tests.
+
     Raises:
-        IadError: naming where they belong.
+        IadError: saying what to do.
     """
     drawn = [picture for picture in pictures if not picture.split]
     splits = {picture.split for picture in pictures}
     if "train" not in splits and not drawn:
-        raise IadError(f"{tree.place}: no good pictures to train on; put some into {tree.place}/{good}")
+        raise IadError(f"{tree.place}: no good pictures to train on; {good}")
     if "test" not in splits and len(drawn) < 2:
-        raise IadError(
-            f"{tree.place}: no test pictures, so nothing could be evaluated; put some into {tree.place}/{test}"
-        )
+        raise IadError(f"{tree.place}: no test pictures, so nothing could be evaluated; {test}")
 
 
 def told_masks(pictures: Iterable[Picture], masks: Mapping[str, object]) -> list[str]:
@@ -245,13 +251,14 @@ def _in_split(
     good = goods[top] or GOOD
     test = next((other for other, split in splits.items() if split == "test"), "test")
     check_names(tree, name, below, f"{top}/{good}", test, is_good=folder == good)
-    if splits[top] != "test" and folder != good:
+    split = "test" if folder != good and reads_as_bad(folder) else splits[top]
+    if split != "test" and folder != good:
         raise IadError(
             f"{tree.place}/{name}: {top} may hold good pictures only; move it to {test}/{folder} or {top}/{good}"
         )
     mask, read_mask = mask_of(tree, masks.get(name, ()), join)
     return picture_of(
-        tree, name, splits[top], GOOD if folder == good else folder, mask=mask, read_mask=read_mask
+        tree, name, split, GOOD if folder == good else folder, mask=mask, read_mask=read_mask
     )  # fmt: skip
 
 
@@ -284,6 +291,13 @@ def _kinds(names: Iterable[str], top: str) -> set[str]:
 def _train_place(splits: Mapping[str, str], goods: Mapping[str, str | None]) -> str:
     top = next((top for top, split in splits.items() if split == "train"), "train")
     return f"{top}/{goods.get(top) or GOOD}"
+
+
+def _told_moved(splits: Mapping[str, str], pictures: Iterable[Picture]) -> list[str]:
+    tops = [one.image_id.partition("/")[0] for one in pictures if one.label == Label.ANOMALOUS]
+    moved = [top for top in tops if splits[top] != "test"]
+    many = counted(len(moved), "defective picture", "defective pictures")
+    return [f"{many} of {moved[0]} count as test: only good ones are learnt from"] if moved else []
 
 
 def _told(splits: Mapping[str, str], goods: Mapping[str, str | None], pictures: Sequence[Picture]) -> list[str]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import PurePosixPath, PureWindowsPath
 from typing import TYPE_CHECKING
@@ -43,7 +43,7 @@ class Row:
     group: str = ""
 
 
-def read_rows(tree: Tree, rows: Sequence[Row], used: Iterable[str], *, unlisted: bool = True) -> Reading:
+def read_rows(tree: Tree, rows: Sequence[Row], used: Sequence[str], *, unlisted: bool = True) -> Reading:
     """The pictures of a list, checked.
 
     Defective pictures of training or validation count as test, since only good ones are learnt from; a note says so.
@@ -58,11 +58,17 @@ def read_rows(tree: Tree, rows: Sequence[Row], used: Iterable[str], *, unlisted:
         IadError: if two rows name one picture, or only some have a split.
     """
     if not rows:
-        raise IadError(f"{tree.place}/{next(iter(used))}: lists no pictures; correct it")
+        raise IadError(
+            f"{tree.place}: {' and '.join(used)} lists no pictures; correct it"
+            if used
+            else f"{tree.place}: nothing in it lists pictures; correct data.folder.layout, or set it to auto"
+        )
     _check_rows(tree, rows)
     moved = [row for row in rows if row.kind != GOOD and row.split not in ("test", TO_BE_DRAWN)]
     pictures = [_picture(tree, row) for row in rows]
-    check_complete(tree, pictures, "a row of the list that trains", "a row of the list that tests")
+    check_complete(
+        tree, pictures, "list good ones for train", "list good ones (two or more) or defective ones for test"
+    )
     notes = []
     if moved:
         many = counted(len(moved), "defective picture is", "defective pictures are")
