@@ -11,7 +11,7 @@ Named = Annotated[str, typer.Option(help="As in params.yaml, section data.folder
 
 
 def data(
-    folder: Annotated[Path, typer.Argument(help="A folder of pictures, such as data/bolts.", show_default=False)],
+    folder: Annotated[Path, typer.Argument(help="A folder of pictures, such as one below data.", show_default=False)],
     sheet: Annotated[Path | None, typer.Option(help="A PNG with five pictures of each kind and their masks.")] = None,
     copies: Annotated[
         Path | None, typer.Option(help="A CSV in the folder: near copies as groups, for data.folder.groups=table:FILE.")

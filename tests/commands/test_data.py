@@ -1,7 +1,6 @@
 """`iad data` on small folders with real pictures: what it prints, what it writes, and what it refuses."""
 
 import io
-import json
 import shutil
 
 import numpy as np
@@ -159,21 +158,6 @@ def test_wrong_arguments_are_one_line(project, arguments, told):
 def test_masks_of_another_size_are_told(project):
     (project / "data/bolts/ground_truth/ko/0.png").write_bytes(mask(20, 20))
     assert any("ground_truth/ko/0.png: 20 x 20 px, but its picture" in line for line in shown("data/bolts"))
-
-
-def test_a_name_that_steers_a_terminal_is_shown_as_a_question_mark(project):
-    content = {"categories": {"label": {"labels": [{"name": "Normal"}, {"name": "bad\x1b[2J"}]}}, "items": []}
-    for row in range(4):
-        (project / f"data/odd/images/{row}.png").parent.mkdir(parents=True, exist_ok=True)
-        (project / f"data/odd/images/{row}.png").write_bytes(picture(row))
-        label = {"type": "label", "label_id": int(row == 3)}
-        shape = {"type": "polygon", "label_id": 1, "points": [1, 1, 5, 1, 5, 5]}
-        content["items"].append(
-            {"id": str(row), "annotations": [label, shape][: 1 + (row == 3)], "image": {"path": f"{row}.png"}}
-        )
-    (project / "data/odd/annotations").mkdir()
-    (project / "data/odd/annotations/default.json").write_text(json.dumps(content))
-    assert not any("\x1b" in line for line in shown("data/odd"))
 
 
 def test_the_category_may_be_a_folder_in_a_folder():

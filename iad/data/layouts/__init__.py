@@ -9,14 +9,14 @@ from __future__ import annotations
 
 import importlib
 import pkgutil
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import cast
 
 from iad.data.groups import FORMS, OPTION, by_name, by_table, draw_split, in_folder
-from iad.data.layouts.common.base import Layout, Named, Read, Reading, Tree
+from iad.data.layouts.common.base import Layout, Named, Read, Tree
 from iad.data.manifest import Picture
 from iad.data.tree import list_files, read_bytes, tell_apart
 from iad.errors import IadError, unknown
@@ -116,9 +116,8 @@ def understand(tree: Tree, choice: Choice) -> Understood:
     reading = layout.read(tree, _named(choice, detail if kind == "column" else None))
     pictures = _grouped(tree, reading.pictures, kind, detail, name) if choice.groups else reading.pictures
     pictures = draw_split(pictures, choice.train_share, choice.seed)
-    return Understood(
-        name, layout.TITLE, pictures, [*reading.notes, *_told_groups(pictures), *_passed_over(tree, reading)]
-    )
+    notes = [*reading.notes, *_told_groups(pictures), *_passed_over(tree, {*reading.used, detail})]
+    return Understood(name, layout.TITLE, pictures, notes)
 
 
 def read_layout(folder: Path, *, train_share: float, seed: int) -> list[Picture]:
@@ -264,8 +263,8 @@ def _told_groups(pictures: Sequence[Picture]) -> list[str]:
     ]
 
 
-def _passed_over(tree: Tree, reading: Reading) -> list[str]:
-    others = [name for name in tree.others if name not in reading.used]
+def _passed_over(tree: Tree, used: Collection[str]) -> list[str]:
+    others = [name for name in tree.others if name not in used]
     if not others:
         return []
     strange = counted(len(others), "file that is not a picture", "files that are not pictures")

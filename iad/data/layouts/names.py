@@ -10,14 +10,8 @@ import re
 from pathlib import PurePosixPath
 
 from iad.data.layouts.common.base import TO_BE_DRAWN, Named, Reading, Tree, picture_of
-from iad.data.layouts.common.folders import (
-    check_complete,
-    find_masks,
-    mask_folder,
-    mask_of,
-    refuse_masks_beside,
-    told_masks,
-)
+from iad.data.layouts.common.folders import check_complete, mask_folder
+from iad.data.layouts.common.matching import find_masks, mask_of, refuse_masks_beside, told_masks
 from iad.data.manifest import GOOD
 from iad.errors import IadError
 

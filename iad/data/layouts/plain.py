@@ -12,18 +12,8 @@ from pathlib import PurePosixPath
 
 from iad.data.labels import reads_as_bad, reads_as_good
 from iad.data.layouts.common.base import TO_BE_DRAWN, Named, Reading, Tree, picture_of
-from iad.data.layouts.common.folders import (
-    below_top,
-    check_complete,
-    check_names,
-    find_masks,
-    good_folder,
-    mask_folder,
-    mask_of,
-    out_of_place,
-    refuse_masks_beside,
-    told_masks,
-)
+from iad.data.layouts.common.folders import check_complete, check_names, good_folder, mask_folder, out_of_place
+from iad.data.layouts.common.matching import below_top, find_masks, mask_of, refuse_masks_beside, told_masks
 from iad.data.manifest import GOOD, Picture
 from iad.errors import IadError
 

@@ -10,7 +10,8 @@ from unicodedata import normalize
 
 from iad.data.labels import reads_as_bad, reads_as_good
 from iad.data.layouts.common.base import TO_BE_DRAWN, Reading, Tree, picture_of
-from iad.data.layouts.common.folders import MASK_FOLDERS, SPLIT_WORDS, check_complete, told_masks
+from iad.data.layouts.common.folders import SPLIT_WORDS, check_complete
+from iad.data.layouts.common.matching import MASK_FOLDERS, told_masks
 from iad.data.manifest import GOOD
 from iad.errors import IadError
 from iad.words import counted, named
