@@ -10,6 +10,7 @@ import lzma
 import tarfile
 import time
 import zlib
+from collections.abc import Iterable
 from http import HTTPStatus
 from http.client import HTTPException
 from pathlib import Path, PurePosixPath
@@ -91,7 +92,7 @@ def unpack_category(archive: Path, category: str, folder: Path) -> None:
             tarfile.open(fileobj=_Watched(file, shown), mode="r|*", bufsize=CHUNK_BYTES) as tar,  # type: ignore[call-overload]
         ):
             if not sum(_unpack(tar, member, category, part, archive) for member in tar):
-                raise IadError(f"{archive}: holds no category '{category}'; correct data.mvtec.path or data.category")
+                raise IadError(f"{archive}: holds no category '{category}'; correct data.category, or its path")
     except (tarfile.TarError, lzma.LZMAError, zlib.error, EOFError) as error:
         raise IadError(f"{archive}: cut short or not a tar archive ({error}); download it again") from None
 
@@ -166,15 +167,31 @@ class _Watched:
         return data
 
 
+def place_below(member: str, names: Iterable[str], category: str, archive: Path) -> tuple[str, ...]:
+    """The path of an archive's member below a category at the top or in the one top folder; empty where it is not.
+
+    Args:
+        member: Its name.
+        names: That, and what it links to.
+        category: The folder.
+        archive: Where it is in.
+
+    Raises:
+        IadError: if a name is absolute or climbs out of its folder.
+
+    >>> place_below("set/01/train/1.png", [], "01", Path("all.zip"))
+    ('train', '1.png')
+    """
+    for name in names:
+        if name.startswith("/") or ".." in PurePosixPath(name).parts or "\\" in name or ":" in name:
+            raise IadError(f"{archive}: member '{member}' climbs out of its folder ({name}); do not use this archive")
+    parts = PurePosixPath(member).parts
+    return next((parts[depth + 1 :] for depth in (0, 1) if parts[depth : depth + 1] == (category,)), ())
+
+
 def _unpack(tar: tarfile.TarFile, member: tarfile.TarInfo, category: str, part: Path, archive: Path) -> bool:
     links = [member.linkname] if member.issym() or member.islnk() else []
-    for name in (member.name, *links):
-        if name.startswith("/") or ".." in PurePosixPath(name).parts or "\\" in name or ":" in name:
-            raise IadError(
-                f"{archive}: member '{member.name}' climbs out of its folder ({name}); do not use this archive"
-            )
-    parts = PurePosixPath(member.name).parts
-    below = next((parts[depth + 1 :] for depth in (0, 1) if parts[depth : depth + 1] == (category,)), ())
+    below = place_below(member.name, [member.name, *links], category, archive)
     if not below or member.isdir():
         return False
     if not member.isreg():

@@ -5,7 +5,7 @@ Files hold their own path, so that reading one shows which file it was. Nothing 
 
 import pytest
 
-from iad.data.layouts import Choice, read_layout, read_mvtec_layout, tree_of, understand
+from iad.data.layouts import Choice, read_layout, tree_of, understand
 from iad.errors import IadError
 
 MVTEC = ["train/good/1.png", "test/good/2.png", "test/hole/3.png"]
@@ -50,7 +50,7 @@ def test_mvtec_layout_brings_its_own_split(tmp_path):
 
 def test_the_mvtec_reader_gives_the_same_pictures(tmp_path):
     expected = facts(read(tmp_path, MVTEC))
-    assert facts({p.image_id: p for p in read_mvtec_layout(tmp_path)}) == expected
+    assert facts({p.image_id: p for p in understand(tree_of(tmp_path), Choice(layout="mvtec")).pictures}) == expected
 
 
 def test_a_plain_folder_is_split_by_seed_and_names_defects_after_folders(tmp_path):

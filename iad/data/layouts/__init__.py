@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import importlib
 import pkgutil
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -70,7 +70,16 @@ def tree_of(folder: Path) -> Tree:
     Raises:
         IadError: as `iad.data.tree.tell_apart` and `list_files`.
     """
-    return make_tree(str(folder), ((name, partial(read_bytes, path)) for name, path in list_files(folder)))
+    return make_tree(str(folder), files_of(folder))
+
+
+def files_of(folder: Path) -> Iterator[tuple[str, Read]]:
+    """Path of each file of a folder on disk below it, and what reads it.
+
+    Raises:
+        IadError: as `list_files`.
+    """
+    return ((name, partial(read_bytes, path)) for name, path in list_files(folder))
 
 
 def make_tree(place: str, files: Iterable[tuple[str, Read]]) -> Tree:
@@ -144,15 +153,6 @@ def read_layout(folder: Path, *, train_share: float, seed: int) -> list[Picture]
         train/good/1.png train 0 good
     """
     return understand(tree_of(folder), Choice(train_share=train_share, seed=seed)).pictures
-
-
-def read_mvtec_layout(folder: Path) -> list[Picture]:
-    """List the pictures of a folder in the layout of MVTec AD.
-
-    Raises:
-        IadError: as `understand`.
-    """
-    return understand(tree_of(folder), Choice(layout="mvtec")).pictures
 
 
 def _layout(name: str) -> Layout:

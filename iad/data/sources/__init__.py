@@ -27,7 +27,7 @@ def source_names() -> list[str]:
     """Names of all sources: the modules beside this file.
 
     >>> source_names()
-    ['elpv', 'folder', 'mvtec', 'synthetic']
+    ['btad', 'elpv', 'folder', 'mvtec', 'mvtec_ad2', 'mvtec_loco', 'synthetic', 'visa']
     """
     return sorted(found.name for found in pkgutil.iter_modules(__path__))
 

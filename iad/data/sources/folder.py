@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path, PurePath
-from typing import TYPE_CHECKING, Annotated, Any, ClassVar
+from typing import TYPE_CHECKING, Annotated, ClassVar
 
 from pydantic import AfterValidator, Field
 from pydantic_core import PydanticCustomError
@@ -63,15 +63,23 @@ class Options(SourceOptions):
     )
 
 
-def load(category: str, *, seed: int, root: Path, address: str | None, **options: Any) -> list[Picture]:
+def load(
+    category: str, *, seed: int, root: Path, layout: str, product: str | None, table: str | None, names: str | None,
+    groups: str | None, train_share: float, address: str | None,
+) -> list[Picture]:  # fmt: skip
     """List the pictures of a folder, and tell how it was understood.
 
     Args:
         category: The name of the folder below `root`, or below `address`.
         seed: Of the split, where the folder has none.
         root: Where the folders of pictures lie.
+        layout: "auto", or the name of a layout.
+        product: Which product of a folder of several.
+        table: The table or list that names the pictures.
+        names: A pattern with the groups `good` and `bad` that tells pictures apart by their paths.
+        groups: What stays on one side of the split, as `iad.data.groups` understands it.
+        train_share: Share of the good pictures that trains, where the folder has no split; the rest is for testing.
         address: Where they lie instead of `root`, as fsspec understands it.
-        options: The other fields of `Options`.
 
     Raises:
         IadError: if the folder is missing, a link leads to it, the network fails, and as `understand`.
@@ -83,7 +91,7 @@ def load(category: str, *, seed: int, root: Path, address: str | None, **options
     if PurePath(category).is_absolute() or ".." in PurePath(category).parts:
         raise IadError(f"data.category = '{category}' leaves {address or root}; give the name of a folder in it")
     tree = open_folder(root, category) if address is None else _far_away(address, category)
-    found = understand(tree, Choice(seed=seed, **options))
+    found = understand(tree, Choice(layout, product, table, names, groups, train_share, seed))
     say(printable(f"{tree.place}: read as {found.title}"))
     for note in found.notes:
         say(printable(f"{tree.place}: {note}"))

@@ -3,11 +3,13 @@
 import pytest
 
 from iad.data.sources import load_pictures
+from iad.data.sources.folder import Options
 from iad.errors import IadError
 
 
 def load(root, category):
-    return load_pictures("folder", category, seed=0, options={"train_share": 0.5, "address": None}, root=root)
+    options = dict(Options(train_share=0.5))
+    return load_pictures("folder", category, seed=0, options=options, root=root)
 
 
 def lay_out(folder, *names):
@@ -71,3 +73,14 @@ def test_a_link_that_leads_nowhere_is_told_as_a_link(tmp_path):
     (tmp_path / "parts").symlink_to(tmp_path / "gone")
     with pytest.raises(IadError, match="a link"):
         load(tmp_path, "parts")
+
+
+def test_what_was_understood_is_told(tmp_path, capsys):
+    lay_out(tmp_path / "parts", "OK/1.png", "OK/2.png", "NG/3.png", "notes.txt")
+    load(tmp_path, "parts")
+    assert capsys.readouterr().out.splitlines() == [
+        f"{tmp_path}/parts: read as plain folders of good and bad",
+        f"{tmp_path}/parts: OK counts as good",
+        f"{tmp_path}/parts: NG counts as defective",
+        f"{tmp_path}/parts: 1 file that is not a picture passed over, such as notes.txt",
+    ]
