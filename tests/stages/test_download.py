@@ -20,6 +20,7 @@ from tests.conftest import environment, set_params
 from tests.helpers import ROOT, record_reads
 
 RNG = np.random.default_rng(0)
+FOLDER = ("layout", "product", "table", "names", "groups", "train_share", "address")
 MVTEC = ["train/good/0.png", "train/good/1.png", "test/good/2.png", "test/hole/3.png"]
 
 
@@ -74,7 +75,10 @@ def test_every_picture_and_mask_is_packed_and_listed(capsys):
     manifest = read_manifest(paths.RAW_MANIFEST)
     assert manifest["image_id"].tolist() == sorted(MVTEC)
     assert manifest["label"].tolist() == [0, 1, 0, 0]
-    assert capsys.readouterr().out == "download: 4 pictures (2 train, 2 test of which 1 defective) from folder/parts\n"
+    assert capsys.readouterr().out.splitlines() == [
+        "data/parts: read as MVTec AD",
+        "download: 4 pictures (2 train, 2 test of which 1 defective) from folder/parts",
+    ]
     assert len(files_left()) == 2
 
 
@@ -96,7 +100,7 @@ def test_generated_pictures_need_no_folder(capsys):
 @pytest.mark.parametrize(
     ("source", "own", "category"),
     [
-        ("folder", {"folder.train_share", "folder.address"}, "parts"),
+        ("folder", {f"folder.{name}" for name in FOLDER}, "parts"),
         ("synthetic", {f"synthetic.{name}" for name in ("train", "good", "defective", "size")}, "carpet"),
         ("mvtec", {"mvtec.path"}, "carpet"),
         ("elpv", {"elpv.train_share", "elpv.doubtful"}, "mono"),
