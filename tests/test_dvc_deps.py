@@ -88,7 +88,10 @@ def source_file(source):
 
 
 def reached(file):
-    """The files of `iad` that a file imports, at its top or inside a function, and those that these import."""
+    """The files of `iad` that a file imports, at its top or inside a function, and those that these import.
+
+    A folder whose modules are found by listing it, as that of layouts, is imported as a whole.
+    """
     found, waiting = set(), [file]
     while waiting:
         here = waiting.pop()
@@ -99,6 +102,7 @@ def reached(file):
             names = {f"{node.module}.{alias.name}" for node in nodes for alias in node.names}
             places = [Path(*name.split(".")) for name in names | {node.module for node in nodes}]
             waiting += [f"{place}.py" for place in places if (ROOT / f"{place}.py").is_file()]
+            waiting += [file for place in places for file in listed(place)]
     return found
 
 
@@ -110,6 +114,14 @@ def test_a_download_depends_on_the_chosen_source_and_on_what_it_computes_with(so
     assert {dep for dep in deps if "/sources/" in dep} == {source_file(source)}
     own = {file for file in reached(source_file(source)) if file != "iad/compute.py"}
     assert undeclared(own - PLUMBING, deps) == set()
+
+
+def listed(folder):
+    """The modules of a folder that lists them, and its own; nothing of any other folder."""
+    own = ROOT / folder / "__init__.py"
+    if not own.is_file() or "pkgutil" not in own.read_text(encoding="utf-8"):
+        return []
+    return [path.relative_to(ROOT).as_posix() for path in (ROOT / folder).glob("*.py")]
 
 
 def choices(group):

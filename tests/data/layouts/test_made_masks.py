@@ -33,9 +33,10 @@ def test_run_lengths_that_do_not_fill_the_picture_are_refused(counts):
         drawn((7, 5), [], [{"size": [5, 7], "counts": counts}])
 
 
-def test_a_polygon_needs_three_points():
-    with pytest.raises(IadError, match="fewer than three points"):
-        drawn((7, 5), [[1, 1, 2, 2]], [])
+@pytest.mark.parametrize("points", [[1, 1, 2, 2], [1, 1, 2, 2, 3], [1, 1, 2, 2, float("inf"), 3]])
+def test_a_polygon_needs_three_points(points):
+    with pytest.raises(IadError, match="fewer than three points, or of points nowhere"):
+        drawn((7, 5), [points], [])
 
 
 def test_parts_are_told_apart_and_a_later_one_lies_above():

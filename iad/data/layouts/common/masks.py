@@ -142,8 +142,8 @@ def drawn(size: tuple[int, int], polygons: Iterable[Sequence[float]], runs: Iter
     image = Image.new("L", size)
     draw = ImageDraw.Draw(image)
     for polygon in polygons:
-        if len(polygon) < 6 or len(polygon) % 2:
-            raise IadError("a polygon of fewer than three points; draw it again")
+        if len(polygon) < 6 or len(polygon) % 2 or not np.isfinite(np.asarray(polygon, dtype=np.float64)).all():
+            raise IadError("a polygon of fewer than three points, or of points nowhere; draw it again")
         draw.polygon(list(polygon), fill=MARKED, outline=MARKED)
     pixels = np.array(image)
     for run in runs:

@@ -122,8 +122,7 @@ def kind_of(where: str, label: str, kind: str = "") -> str:
     good = reads_as_good(label) if label else not kind or reads_as_good(kind)
     if label and not good and not reads_as_bad(label):
         raise IadError(
-            f"{where}: '{label}' says neither good nor defective; write good or bad, and kinds of defect into a column "
-            "'defect'"
+            f"{where}: '{label}' says neither good nor defective; write good or bad, and a kind of defect apart from it"
         )
     if good and kind and not reads_as_good(kind):
         raise IadError(f"{where}: called good ('{label}') and defective ('{kind}'); correct one of them")
