@@ -42,6 +42,7 @@ EDITS = {
     "another source": ("iad/data/sources/mvtec.py", set()),
     "a new source": ("iad/data/sources/camera.py", set()),
     "the user's own pictures": ("data/bolts/good/1.png", {"download"}),
+    "how a folder is laid out": ("iad/data/layouts/plain.py", {"download"}),
     "a check of the data": ("iad/datacheck/copies.py", {"preprocess"}),
     "how pictures are decoded": ("iad/data/decode.py", {"download", "preprocess"}),
     # features
