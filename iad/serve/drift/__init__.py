@@ -1,0 +1,1 @@
+"""Whether a threshold's promise still holds: a test of the parts as they come, what changed, and what operators say."""

@@ -1,0 +1,151 @@
+"""A test that never ends: are the parts that come still like the calibration pictures?
+
+**The hypothesis.** Each part is defective with a probability of at most `defects`, whatever came before; a defective
+part scores at least the edge; good parts and calibration pictures are exchangeable, as draws of one continuous law are.
+The edge is the largest calibration score below the threshold. The test has two halves of half a unit of wealth each.
+
+**Parts below the edge** ("usual" ones) are ranked among the calibration scores and all parts before them. Given the
+edge, an order statistic, good scores below it are draws of one law, so the n - 1 ranks between them are equally likely
+for each. Among k places between and below calibration scores, of which place i was met `m_i` times, the next part
+comes to place j with a probability of exactly `(1 + m_j) / (k + m_1 + ... + m_k)`: Polya's urn. Spread at random over the
+share of its place, its rank p is exactly uniform and independent of all before: a smoothed conformal p-value (Vovk,
+Gammerman and Shafer 2005) among calibration and earlier parts, where those of one place count as equal. So all that is
+remembered is a number per place: n + 1 of them, however many parts come. Against the calibration scores alone p would
+not be uniform, given these, and a martingale would end in a false alarm on a long good run.
+The bets are densities of the Beta distribution: on higher scores, on lower ones, on wider and on narrower ones (the
+mixture of power martingales of Vovk et al. 2003, and Fedorova et al. 2012, with its mirror).
+
+**Parts from the edge on** ("high" ones) are counted. Were all good, the next part would be one with the probability
+`h = (1 + met there) / (n + 1 + parts)`, summed over the places there; with defective ones among them with `q = h + defects (1 - h)`
+at most. (Each defective part that is taken for a good one makes h larger, since the posterior of the law's share above
+the edge has a likelihood that falls less steeply.) Bets are on a share above q, so this half is a supermartingale whatever
+share of at most `defects` comes when.
+
+Ties are broken at random, also between calibration scores. Source of the draws: a seeded generator.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any, Self
+
+import numpy as np
+from scipy.special import betaln
+
+from iad.serve.drift.wealth import Wealth
+
+HIGHER, LOWER, WIDER, NARROWER, MORE = "higher", "lower", "wider", "narrower", "more"
+"""What a bet is on: scores higher, lower, farther apart or closer together than before; more high parts."""
+
+BETS = (  # (a, b) of the Beta density of p, where a small p is a high score
+    (0.25, 1.0, HIGHER), (0.5, 1.0, HIGHER), (1.0, 2.0, HIGHER), (1.0, 4.0, HIGHER),
+    (1.0, 0.25, LOWER), (1.0, 0.5, LOWER), (2.0, 1.0, LOWER), (4.0, 1.0, LOWER),
+    (0.5, 0.5, WIDER), (2.0, 2.0, NARROWER),
+)  # fmt: skip
+ODD_SHARES = np.array([0.05, 0.2, 0.6])  # of parts, beyond those that the hypothesis allows to be high
+_A, _B = (np.array([bet[place] for bet in BETS]) for place in range(2))
+_NORM = betaln(_A, _B)
+TINY = 1e-12  # a rank of exactly 0 would win everything
+
+
+class ExchangeTest:
+    """The test in R runs side by side, as a simulation has them; on a line R is 1.
+
+    A part takes about 0.1 ms, however many came before, and the whole test `n + 1` numbers and a few more.
+
+    Args:
+        calibration: float64 `(R, n)`, scores of good pictures, out of sample, higher = more anomalous.
+        threshold: float64 `(R,)`, above at least one of them.
+        defects: share of parts that may be defective, in [0, 1).
+        seed: of the draws.
+
+    Attributes:
+        parts: how many were seen.
+        highest: float64 `(R,)`, the largest logarithm of the wealth so far.
+
+    >>> test = ExchangeTest(np.arange(99.0)[None], np.array([94.5]), defects=0.02, seed=0)
+    >>> for score in np.random.default_rng(1).uniform(50, 94, size=60):
+    ...     _ = test.see(np.array([score]))
+    >>> bool(test.log[0] > np.log(1000)), test.change()[0][0]
+    (True, 'higher')
+    """
+
+    def __init__(self, calibration: np.ndarray, threshold: np.ndarray, *, defects: float, seed: int) -> None:
+        runs, n = calibration.shape
+        self._rng, self._defects = np.random.default_rng(seed), defects
+        ties = self._rng.random((runs, n))
+        order = np.lexsort((ties, calibration), axis=1)
+        self._scores, self._ties = (np.take_along_axis(one, order, axis=1) for one in (calibration, ties))
+        self._edge = (calibration < threshold[:, None]).sum(axis=1)  # places below the edge
+        self._below = np.arange(n + 1) < self._edge[:, None]
+        self._counts = np.ones((runs, n + 1))  # parts met in each place, and one
+        self._usual, self._high = Wealth(runs, len(BETS)), Wealth(runs, len(ODD_SHARES))
+        self.parts, self.highest = 0, np.zeros(runs)
+
+    @property
+    def log(self) -> np.ndarray:
+        """Logarithm of the wealth, float64 `(R,)`, 0 at the start: how badly the hypothesis fits."""
+        return np.asarray(np.logaddexp(self._usual.log, self._high.log) - math.log(2))
+
+    def change(self) -> list[tuple[str, int]]:
+        """Of each run, what the bet that won most is on, and with which part the change seems to begin, from 1."""
+        usual, high = self._usual, self._high
+        names = [BETS[best][2] for best in usual.best.tolist()]
+        found = zip(usual.log, high.log, names, usual.began.tolist(), high.began.tolist(), strict=True)
+        return [(MORE, last) if more > other else (name, first) for other, more, name, first, last in found]
+
+    def see(self, scores: np.ndarray) -> np.ndarray:
+        """Take in the next part of each run.
+
+        Args:
+            scores: float64 `(R,)`, finite.
+
+        Returns:
+            float64 `(R,)`, ranks p of usual parts, uniform on (0, 1) under the hypothesis; NaN of high ones.
+        """
+        ties, spread = self._rng.random((len(scores), 2)).T
+        place = self._places(scores, ties)
+        usual = place < self._edge
+        p = self._ranks(place, spread)
+        factors = (_A - 1) * np.log(p)[:, None] + (_B - 1) * np.log1p(-p)[:, None] - _NORM
+        self._usual.step(np.where(usual[:, None], factors, 0.0))
+        self._high.step(self._high_factors(usual))
+        self._counts[np.arange(len(scores)), place] += 1
+        self.parts += 1
+        self.highest = np.maximum(self.highest, self.log)
+        return np.where(usual, p, np.nan)
+
+    def state(self) -> dict[str, Any]:
+        """Everything that parts have changed, as values for JSON."""
+        return {
+            "parts": self.parts, "counts": self._counts.tolist(), "highest": self.highest.tolist(),
+            "usual": self._usual.state(), "high": self._high.state(),
+        }  # fmt: skip
+
+    def restore(self, state: dict[str, Any]) -> Self:
+        """Go on from what `state` gave, in a test that was made with the same arguments; returns itself."""
+        self.parts, runs = state["parts"], len(self._counts)
+        self._rng.bit_generator.advance(2 * runs * self.parts)
+        self._counts, self.highest = np.array(state["counts"]), np.array(state["highest"])
+        self._usual, self._high = Wealth.load(state["usual"]), Wealth.load(state["high"])
+        return self
+
+    def _places(self, scores: np.ndarray, ties: np.ndarray) -> np.ndarray:
+        """How many calibration scores are below each, int64 `(R,)`."""
+        equal = (self._scores == scores[:, None]) & (self._ties < ties[:, None])
+        return np.asarray(((self._scores < scores[:, None]) | equal).sum(axis=1))
+
+    def _ranks(self, place: np.ndarray, spread: np.ndarray) -> np.ndarray:
+        """Share of usual calibration scores and parts that are higher, float64 `(R,)` in (0, 1)."""
+        counts = np.where(self._below, self._counts, 0.0)
+        own = counts[np.arange(len(place)), place]
+        up_to = np.where(np.arange(counts.shape[1]) <= place[:, None], counts, 0.0).sum(axis=1)
+        total = counts.sum(axis=1)
+        return np.asarray(np.clip((total - up_to + spread * own) / np.maximum(total, 1), TINY, 1 - TINY))
+
+    def _high_factors(self, usual: np.ndarray) -> np.ndarray:
+        """What bets on more high parts are multiplied with, as logarithms, float64 `(R, K)`."""
+        share = np.where(self._below, 0.0, self._counts).sum(axis=1) / self._counts.sum(axis=1)
+        most = (share + self._defects * (1 - share))[:, None]
+        bet = most + ODD_SHARES * (1 - most)
+        return np.asarray(np.where(usual[:, None], np.log1p(-ODD_SHARES), np.log(bet / most)))
