@@ -86,6 +86,26 @@ def judge(
         show_lines(judged_lines(kept.entries(_choice(since, until, None, bundle, name)), threshold, log))
 
 
+@app.command()
+def drift(
+    log: Log = Path("verdicts.db"), bundle: Of = "",
+    again: Annotated[str, typer.Option(help="Begin a new test, and say why: what was mended, for example.")] = "",
+) -> None:  # fmt: skip
+    """Say whether parts are still like the good pictures of their bundle, so that its promise holds.
+
+    An alarm stays until a new test is begun.
+    """
+    from iad.commands._shown import show_lines
+    from iad.serve.drift.monitor import followed
+    from iad.serve.drift.report import standing_lines
+    from iad.serve.log import VerdictLog
+
+    with VerdictLog(log, create=False) as kept:
+        for monitor in followed(kept, bundle, again=again):
+            monitor.catch_up()
+            show_lines(standing_lines(monitor))
+
+
 @app.command("say")
 def speak(
     number: Annotated[

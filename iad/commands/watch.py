@@ -8,8 +8,10 @@ from typing import Annotated
 
 import typer
 
+from iad.commands._drift import AlarmRate, Defects
 from iad.commands.bundle import Device, Weights
 from iad.errors import IadError
+from iad.serve.drift import ALARM_RATE, DEFECTS
 
 Log = Annotated[Path, typer.Option(help="The verdict log, an SQLite file; made if it is not there.")]
 
@@ -27,6 +29,8 @@ def watch(
     most_rejected: Annotated[
         float, typer.Option(min=0, max=1, help="Stop if more than this share of the last 50 is rejected; 1: never.")
     ] = 0.5,
+    alarm_rate: AlarmRate = ALARM_RATE,
+    defects: Defects = DEFECTS,
     once: Annotated[bool, typer.Option("--once", help="End when all that is there was inspected.")] = False,
     json: Annotated[bool, typer.Option("--json", help="Print verdicts as JSON, one per line.")] = False,
     weights: Weights = "",
@@ -34,7 +38,8 @@ def watch(
 ) -> None:
     """Inspect pictures as they come into a folder, until Ctrl-C; after a restart it goes on where it was.
 
-    Each picture gets one verdict, which is in the log before it is printed, sent, or the picture is moved.
+    Each picture gets one verdict, which is in the log before it is printed, sent, or the picture is moved. A line says when
+    parts are no longer like the good pictures of the bundle, so that its promise does not hold: see `iad log drift`.
 
     Exit code:
     0 - ended by Ctrl-C or a signal, or with --once when all was inspected
@@ -45,6 +50,8 @@ def watch(
     from iad.bundles.predictor import Predictor
     from iad.commands._shown import entry_line
     from iad.progress import say, tell
+    from iad.serve.drift.keeping import reference_of
+    from iad.serve.drift.monitor import Monitor
     from iad.serve.folder.guard import Guard
     from iad.serve.folder.inbox import Inbox
     from iad.serve.folder.running import alone, run
@@ -65,6 +72,7 @@ def watch(
     with VerdictLog(log) as kept, alone(log, folder):
         watcher = Watcher(inspector, digest, inbox, kept, sorting, Guard(most=most_rejected))
         tell(f"watching {folder} with {inspector.method}: rejected from {inspector.threshold:.4f} on; log {log}")
+        monitor = Monitor.begin(kept, digest, reference_of(inspector), alarm_rate=alarm_rate, defects=defects)
         show = partial(entry_line, json=json)
-        done = run(watcher, lambda entry: say(show(entry)), tell, webhook=webhook, once=once)
+        done = run(watcher, lambda entry: say(show(entry)), tell, monitor=monitor, webhook=webhook, once=once)
     tell(f"{counted(done, 'picture')} inspected")

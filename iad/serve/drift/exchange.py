@@ -1,27 +1,27 @@
 """A test that never ends: are the parts that come still like the calibration pictures?
 
 **The hypothesis.** Each part is defective with a probability of at most `defects`, whatever came before; a defective
-part scores at least the edge; good parts and calibration pictures are exchangeable, as draws of one continuous law are.
-The edge is the largest calibration score below the threshold. The test has two halves of half a unit of wealth each.
+part scores at least the edge; good parts and calibration pictures are exchangeable, as draws of one continuous law
+are. The edge is the largest calibration score below the threshold. The test has two halves, of half a unit of wealth
+each.
 
-**Parts below the edge** ("usual" ones) are ranked among the calibration scores and all parts before them. Given the
-edge, an order statistic, good scores below it are draws of one law, so the n - 1 ranks between them are equally likely
-for each. Among k places between and below calibration scores, of which place i was met `m_i` times, the next part
-comes to place j with a probability of exactly `(1 + m_j) / (k + m_1 + ... + m_k)`: Polya's urn. Spread at random over the
-share of its place, its rank p is exactly uniform and independent of all before: a smoothed conformal p-value (Vovk,
-Gammerman and Shafer 2005) among calibration and earlier parts, where those of one place count as equal. So all that is
-remembered is a number per place: n + 1 of them, however many parts come. Against the calibration scores alone p would
-not be uniform, given these, and a martingale would end in a false alarm on a long good run.
-The bets are densities of the Beta distribution: on higher scores, on lower ones, on wider and on narrower ones (the
-mixture of power martingales of Vovk et al. 2003, and Fedorova et al. 2012, with its mirror).
+**Parts below the edge**, the usual ones, are ranked among the calibration scores and all parts before them. Given the
+edge, which is an order statistic, good scores below it are draws of one law. The calibration scores up to the edge
+divide it into k places; where place i was met `m_i` times, the next usual part comes to place j with a probability of
+exactly `(1 + m_j) / (k + m_1 + ... + m_k)`: Polya's urn. Spread at random over the share of its place, the rank p of a
+part is exactly uniform and independent of all before. It is a smoothed conformal p-value (Vovk, Gammerman and Shafer
+2005) among calibration and earlier parts, where parts of one place count as equal, so that a number per place is all
+that is remembered, however many parts come. Ranks among the calibration scores alone would not be uniform, given
+these, and a martingale on them would end in a false alarm on a long good run. The bets are densities of the Beta
+distribution: on higher scores, on lower, on wider and on narrower ones (the mixture of power martingales of Vovk,
+Nouretdinov and Gammerman 2003, with its mirror).
 
-**Parts from the edge on** ("high" ones) are counted. Were all good, the next part would be one with the probability
-`h = (1 + met there) / (n + 1 + parts)`, summed over the places there; with defective ones among them with `q = h + defects (1 - h)`
-at most. (Each defective part that is taken for a good one makes h larger, since the posterior of the law's share above
-the edge has a likelihood that falls less steeply.) Bets are on a share above q, so this half is a supermartingale whatever
-share of at most `defects` comes when.
+**Parts from the edge on**, the high ones, are counted. Were no part defective, the next one would be high with the
+probability `h = (their places and how often these were met) / (n + 1 + parts)`. With defective ones it is at most
+`q = h + defects (1 - h)`, whenever they come: high parts that are defective speak less for a large share of high good
+parts than h takes them to. Bets are on more than q, so that this half is a supermartingale.
 
-Ties are broken at random, also between calibration scores. Source of the draws: a seeded generator.
+Ties are broken at random, also between calibration scores, by a seeded generator.
 """
 
 from __future__ import annotations

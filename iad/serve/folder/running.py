@@ -14,6 +14,8 @@ from types import FrameType
 from filelock import FileLock, Timeout
 
 from iad.errors import IadError
+from iad.serve.drift.lookout import alarm_line
+from iad.serve.drift.monitor import Monitor
 from iad.serve.entries import Entry
 from iad.serve.folder.watcher import Watcher
 from iad.serve.folder.webhook import Webhook
@@ -25,8 +27,8 @@ SIGNALS = tuple(getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP"
 
 
 def run(
-    watcher: Watcher, show: Callable[[Entry], None], tell: Callable[[str], None], *, webhook: str = "",
-    once: bool = False,
+    watcher: Watcher, show: Callable[[Entry], None], tell: Callable[[str], None], *, monitor: Monitor | None = None,
+    webhook: str = "", once: bool = False,
 ) -> int:  # fmt: skip
     """Inspect what comes until a signal asks to end; the picture in hand is finished.
 
@@ -34,6 +36,7 @@ def run(
         watcher: what inspects.
         show: called with each verdict.
         tell: called with a line for the person who runs it.
+        monitor: the test of the parts; its alarm is told, and nothing stops.
         webhook: an address that verdicts are sent to.
         once: end when all that was there is inspected.
 
@@ -48,7 +51,7 @@ def run(
         try:
             if sender is not None:
                 sender.start()
-            return _until(end, watcher, show, tell, once=once)
+            return _until(end, watcher, _followed(show, tell, monitor), tell, once=once)
         finally:
             if sender is not None:
                 sender.stop()
@@ -74,6 +77,27 @@ def _until(
             break
         end.wait(AWAY_SECONDS if away else EVERY_SECONDS)
     return inspected
+
+
+def _followed(
+    show: Callable[[Entry], None], tell: Callable[[str], None], monitor: Monitor | None
+) -> Callable[[Entry], None]:
+    """Shows a verdict, then tells an alarm that came with it; one that stands from before is told at once."""
+    if monitor is None:
+        return show
+
+    def look() -> None:
+        if monitor.catch_up():
+            tell(alarm_line(monitor.run.bundle[:12], monitor))
+
+    def both(entry: Entry) -> None:
+        show(entry)
+        look()
+
+    if monitor.alarm:
+        tell(alarm_line(monitor.run.bundle[:12], monitor))
+    look()
+    return both
 
 
 @contextmanager

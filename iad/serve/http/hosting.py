@@ -13,6 +13,9 @@ from iad.bundles.bundle import read_bundle
 from iad.bundles.predictor import Predictor
 from iad.errors import IadError
 from iad.progress import tell
+from iad.serve.drift.keeping import reference_of
+from iad.serve.drift.lookout import Lookout
+from iad.serve.drift.monitor import Monitor
 from iad.serve.folder.running import asked_to_end
 from iad.serve.http.app import build_app
 from iad.serve.http.limits import Limits
@@ -26,8 +29,9 @@ GRACE_SECONDS = 30  # for what was accepted, after a signal to end
 
 
 def host_bundles(
-    bundles: Sequence[Path], log: Path, *, host: str, port: int, key: str, most_waiting: int, weights: str, device: str
-) -> None:
+    bundles: Sequence[Path], log: Path, *, host: str, port: int, key: str, most_waiting: int, alarm_rate: float,
+    defects: float, weights: str, device: str,
+) -> None:  # fmt: skip
     """Serve bundles until a signal.
 
     Args:
@@ -37,6 +41,8 @@ def host_bundles(
         port: where to listen; 0: a free one.
         key: that senders have to show; empty: none.
         most_waiting: pictures of a bundle that may wait.
+        alarm_rate: as in `iad.serve.drift.keeping.Run`.
+        defects: as in `iad.serve.drift.keeping.Run`.
         weights: as in `iad.bundles.predictor.Predictor`.
         device: as in `iad.bundles.predictor.Predictor`.
 
@@ -56,8 +62,15 @@ def host_bundles(
             inspector.warn = lambda line: tell(f"warning: {line}")
             stations[path.stem] = Station(path.stem, inspector, digest, kept, most=most_waiting)
             stack.callback(stations[path.stem].close)  # before the log is closed
+        monitors = {
+            name: Monitor.begin(kept, one.sha256, reference_of(one.inspector), alarm_rate=alarm_rate, defects=defects)
+            for name, one in stations.items()
+        }
+        lookout = Lookout(monitors, tell)
+        stack.callback(lookout.stop)
+        lookout.start()
         config = uvicorn.Config(
-            build_app(stations, Limits(key=key)), log_config=None, access_log=False, server_header=False,
+            build_app(stations, Limits(key=key), lookout), log_config=None, access_log=False, server_header=False,
             timeout_graceful_shutdown=GRACE_SECONDS, limit_concurrency=MOST_CONNECTIONS,
         )  # fmt: skip
         listening.listen(BACKLOG)  # before it is told, so that nobody who hears of it comes too early

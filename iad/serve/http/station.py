@@ -127,8 +127,10 @@ class Station:
 
     def _inspected(self, jobs: Sequence[Job]) -> list[Entry]:
         pictures = [job.picture for job in jobs]
-        verdicts = self.inspector.predict(pictures, maps=False, errors="return", batch_size=len(jobs))
-        return self._log.append_all([self._entry(job, one) for job, one in zip(jobs, verdicts, strict=True)])
+        found = self.inspector.predict(pictures, maps=False, errors="return", batch_size=len(jobs))
+        verdicts = list(found)
+        entries = [self._entry(job, one) for job, one in zip(jobs, verdicts, strict=True)]
+        return self._log.append_all(entries, [one.sight for one in verdicts])
 
     def _batches(self) -> Iterator[list[Job]]:
         """What is waiting, as many at once as the backbone takes; a picture that comes alone waits for no other."""
