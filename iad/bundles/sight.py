@@ -48,13 +48,14 @@ class Sights:
     """
 
     def __init__(self, pictures: PictureSet) -> None:
-        shown = pictures.take(pictures.grid_array().any(axis=(1, 2)))
+        shown = pictures.take(np.flatnonzero(pictures.grid_array().any(axis=(1, 2))))
         grids = shown.grid_array().astype(np.float64)
         self._mean = grids.mean(axis=0) if len(grids) else np.zeros((GRID, GRID))
         self._basis = _basis(self._mean)
         self._solve = np.linalg.pinv(self._basis)
         sharpness = np.array([np.nan if one is None else one for one in shown.sharpness])
-        self.usual = _usual(np.array([self._traits(*one) for one in zip(grids, sharpness, strict=True)]))
+        traits = [self._traits(*one) for one in zip(grids, sharpness, strict=True)]
+        self.usual = _usual(np.array(traits).reshape(-1, len(TRAITS)))
 
     def of(self, pixels: np.ndarray) -> tuple[float, ...]:
         """The traits of a prepared picture, in the order of `TRAITS`.
@@ -68,17 +69,16 @@ class Sights:
 
     def _traits(self, grid: np.ndarray, sharpness: float) -> tuple[float, ...]:
         away = (grid - self._mean).reshape(-1)
-        level, more, across, down, turn, size = found = self._solve @ away
+        _, more, across, down, turn, size = found = self._solve @ away
         contrast = 1 + more
         rest = float(np.sqrt(np.mean((away - self._basis @ found) ** 2)))
-        moved = (
-            one / max(contrast, 0.1) for one in (across, down, np.degrees(turn), size)
-        )  # less contrast, less change
-        return (float(grid.mean()), float(contrast), *map(float, moved), rest, float(sharpness))
+        # with less contrast the same movement changes less
+        moved = (one / max(contrast, 0.1) for one in (across, down, np.degrees(turn), size))
+        return float(grid.mean()), float(contrast), *map(float, moved), rest, float(sharpness)
 
 
 def _basis(mean: np.ndarray) -> np.ndarray:
-    """What a small change of each kind adds to the mean, as columns `(1024, 6)`: those of 0 where it changes nothing."""
+    """What a small change of each kind adds to the mean, columns `(1024, 6)`; zeros where it changes nothing."""
     down, across = (one * GRID for one in np.gradient(mean))  # per side
     kinds: Sequence[np.ndarray] = (
         np.ones_like(mean), mean - mean.mean(), -across, -down, across * _DOWN - down * _ACROSS,

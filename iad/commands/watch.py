@@ -38,8 +38,8 @@ def watch(
 ) -> None:
     """Inspect pictures as they come into a folder, until Ctrl-C; after a restart it goes on where it was.
 
-    Each picture gets one verdict, which is in the log before it is printed, sent, or the picture is moved. A line says when
-    parts are no longer like the good pictures of the bundle, so that its promise does not hold: see `iad log drift`.
+    Each picture gets one verdict, which is in the log before it is printed, sent, or the picture is moved. A line says
+    when parts are no longer like the good pictures of the bundle, so that its promise does not hold.
 
     Exit code:
     0 - ended by Ctrl-C or a signal, or with --once when all was inspected

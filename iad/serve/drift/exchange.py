@@ -72,7 +72,8 @@ class ExchangeTest:
 
     def __init__(self, calibration: np.ndarray, threshold: np.ndarray, *, defects: float, seed: int) -> None:
         runs, n = calibration.shape
-        self._rng, self._defects = np.random.default_rng(seed), defects
+        self._bits, self._defects = np.random.PCG64(seed), defects
+        self._rng = np.random.Generator(self._bits)
         ties = self._rng.random((runs, n))
         order = np.lexsort((ties, calibration), axis=1)
         self._scores, self._ties = (np.take_along_axis(one, order, axis=1) for one in (calibration, ties))
@@ -125,7 +126,7 @@ class ExchangeTest:
     def restore(self, state: dict[str, Any]) -> Self:
         """Go on from what `state` gave, in a test that was made with the same arguments; returns itself."""
         self.parts, runs = state["parts"], len(self._counts)
-        self._rng.bit_generator.advance(2 * runs * self.parts)
+        self._bits.advance(2 * runs * self.parts)
         self._counts, self.highest = np.array(state["counts"]), np.array(state["highest"])
         self._usual, self._high = Wealth.load(state["usual"]), Wealth.load(state["high"])
         return self

@@ -7,11 +7,14 @@ same numbers after a restart, and in every program that reads the log.
 from __future__ import annotations
 
 import json
+import math
 import secrets
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
+
+import numpy as np
 
 from iad.bundles.sight import TRAITS
 from iad.serve.entries import LAST_WORD, in_utc
@@ -88,10 +91,8 @@ class Alarm:
 def reference_of(predictor: Predictor) -> Reference:
     """What parts are compared with that this bundle judges."""
     bundle, usual = predictor.bundle, predictor.sights.usual
-    middle, spread = (
-        tuple(None if x != x else x for x in some.tolist()) for some in (usual.middle, usual.spread)
-    )  # NaN
-    return Reference(tuple(sorted(bundle.calibration.scores.tolist())), bundle.threshold.value, middle, spread)
+    scores = tuple(sorted(bundle.calibration.scores.tolist()))
+    return Reference(scores, bundle.threshold.value, _known(usual.middle), _known(usual.spread))
 
 
 def begin(
@@ -127,8 +128,10 @@ def latest(log: VerdictLog, bundle: str) -> Run | None:
     """The last test of a bundle, by its SHA-256."""
     rows = log.rows("SELECT * FROM tests WHERE bundle = ? ORDER BY number DESC LIMIT 1", [bundle])
     for number, time, name, after, seed, alarm_rate, defects, reference, reason in rows:
-        read = {key: tuple(one) if isinstance(one, list) else one for key, one in json.loads(reference).items()}
-        return Run(number, time, name, after, int(seed), alarm_rate, defects, Reference(**read), reason)
+        read = json.loads(reference)
+        scores, middle, spread = (tuple(read[key]) for key in ("scores", "middle", "spread"))
+        kept = Reference(scores, read["threshold"], middle, spread)
+        return Run(number, time, name, after, int(seed), alarm_rate, defects, kept, reason)
     return None
 
 
@@ -207,6 +210,10 @@ def _insert(log: VerdictLog, table: str, values: dict[str, Any]) -> None:
     names: Sequence[str] = tuple(values)
     text = f"INSERT INTO {table} ({', '.join(names)}) VALUES ({', '.join('?' * len(names))})"  # noqa: S608  # our own names
     log.rows(text, list(values.values()))
+
+
+def _known(values: np.ndarray) -> tuple[float | None, ...]:
+    return tuple(None if math.isnan(value) else value for value in values.tolist())
 
 
 def _now() -> str:

@@ -109,9 +109,7 @@ class Monitor:
         [(change, part)] = self.test.change()
         since = number_of_part(self.log, self.run, part)
         causes = self.causes(since, number)
-        why = (
-            f"likely cause: {'; '.join(causes)}" if causes else "the pictures' light, place and sharpness tell no cause"
-        )
+        why = f"likely cause: {'; '.join(causes)}" if causes else "light, place and sharpness tell no cause"
         text = f"{CHANGES[change]} than those of the bundle's good pictures and of earlier parts; {why}"
         return raise_alarm(self.log, self.run, number, since, text)
 

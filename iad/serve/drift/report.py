@@ -56,7 +56,7 @@ class Standing:
         rejected: share of them that was rejected.
         distance: largest difference between the distributions of their scores and of calibration (Kolmogorov and
             Smirnov), in [0, 1].
-        chance: of at least such a distance between so many parts of one distribution; at any one look, not in the long run.
+        chance: of at least such a distance if all were of one distribution; holds for one look, not for many.
         false_alarms: rejected parts that operators call good.
         escapes: passed parts that operators call bad.
     """
