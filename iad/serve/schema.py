@@ -22,8 +22,9 @@ TABLES = {
         seed TEXT NOT NULL, alarm_rate REAL NOT NULL, defects REAL NOT NULL, reference TEXT NOT NULL,
         reason TEXT NOT NULL""",
     "alarms": """
-        number INTEGER PRIMARY KEY AUTOINCREMENT, test INTEGER NOT NULL UNIQUE REFERENCES tests (number),
-        time TEXT NOT NULL, verdict INTEGER NOT NULL, since INTEGER NOT NULL, text TEXT NOT NULL""",
+        number INTEGER PRIMARY KEY AUTOINCREMENT, test INTEGER NOT NULL REFERENCES tests (number),
+        kind TEXT NOT NULL, time TEXT NOT NULL, verdict INTEGER NOT NULL, since INTEGER NOT NULL, text TEXT NOT NULL,
+        UNIQUE (test, kind)""",
     "snapshots": """
         number INTEGER PRIMARY KEY AUTOINCREMENT, test INTEGER NOT NULL REFERENCES tests (number),
         verdict INTEGER NOT NULL, state TEXT NOT NULL""",

@@ -10,36 +10,34 @@ from collections.abc import Callable, Sequence
 import numpy as np
 
 from iad.bundles.sight import TRAITS
-from iad.serve.drift.keeping import Reference
 from iad.words import percent
 
 FAR = 1.0  # spreads of the bundle's pictures by which the median of the last ones has to be off
 ODD = 6.0  # spreads by which a single picture is unlike the others
 FEW_ODD = 0.03  # share of pictures that may be
+LEAST = np.array([1.0, 0.01, 0.002, 0.002, 0.1, 0.002, 0.5, 0.001])  # spreads; a smaller change is not worth a word
 FEWEST = 8  # pictures of which something is said
 Worded = Callable[[float, float], str]  # of the value now and the usual one
 
 
-def likely_causes(sights: Sequence[Sequence[float]], reference: Reference) -> list[str]:
-    """In what the last pictures differ from those of the bundle, the largest difference first.
+def likely_causes(sights: np.ndarray, usual: np.ndarray) -> list[str]:
+    """In what pictures differ from those of a bundle, the largest difference first.
 
     Args:
-        sights: traits of M pictures, in the order of `TRAITS`.
-        reference: of the bundle.
+        sights: float64 `(M, 8)`, their traits, in the order of `TRAITS`; NaN where one is not known.
+        usual: float64 `(n, 8)`, the same of the bundle's.
 
-    >>> usual = Reference((), 1.0, (100.0, 1.0, 0, 0, 0, 0, 5.0, None), (5.0, 0.1, 0.01, 0.01, 1.0, 0.01, 1.0, None))
-    >>> likely_causes([(80.0, 0.8, 0, 0, 0, 0, 4.0, 0.1)] * 20, usual)
+    >>> usual = np.linspace([95, 0.9, 0, 0, 0, 0, 5, 0.2], [105, 1.1, 0, 0, 0, 0, 6, 0.3], 41)
+    >>> likely_causes(usual * [0.8, 0.8, 1, 1, 1, 1, 0.8, 1], usual)
     ['darker by 20 % (mean grey level 80, usually 100)']
     """
-    if len(sights) < FEWEST:
+    if min(len(sights), len(usual)) < FEWEST:
         return []
-    found = np.array(sights, dtype=np.float64)
-    middle, spread = (np.array(one, dtype=np.float64) for one in (reference.middle, reference.spread))
-    with np.errstate(divide="ignore", invalid="ignore"):
-        away = (found - middle) / spread  # (M, 8)
+    low, middle, high = np.quantile(usual, [0.25, 0.5, 0.75], axis=0)
+    away = (sights - middle) / np.maximum((high - low) / 1.349, LEAST)  # in standard deviations of a normal law, (M, 8)
     shift = np.nan_to_num(np.median(away, axis=0))
     shift[TRAITS.index("rest")] = max(0.0, shift[TRAITS.index("rest")])  # less of it explains nothing
-    now = np.median(found, axis=0)
+    now = np.median(sights, axis=0)
     told = {name: (float(now[row]), float(middle[row])) for row, name in enumerate(TRAITS)}
     far = [TRAITS[row] for row in np.argsort(-np.abs(shift)) if abs(shift[row]) >= FAR]
     lines = [WORDS[name](*told[name]) for name in _explaining(far)]

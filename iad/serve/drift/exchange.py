@@ -78,8 +78,8 @@ class ExchangeTest:
         order = np.lexsort((ties, calibration), axis=1)
         self._scores, self._ties = (np.take_along_axis(one, order, axis=1) for one in (calibration, ties))
         self._edge = (calibration < threshold[:, None]).sum(axis=1)  # places below the edge
-        self._below = np.arange(n + 1) < self._edge[:, None]
         self._counts = np.ones((runs, n + 1))  # parts met in each place, and one
+        self._usual_count = self._edge.astype(np.float64)  # of these, below the edge
         self._usual, self._high = Wealth(runs, len(BETS)), Wealth(runs, len(ODD_SHARES))
         self.parts, self.highest = 0, np.zeros(runs)
 
@@ -112,6 +112,7 @@ class ExchangeTest:
         self._usual.step(np.where(usual[:, None], factors, 0.0))
         self._high.step(self._high_factors(usual))
         self._counts[np.arange(len(scores)), place] += 1
+        self._usual_count = self._usual_count + usual
         self.parts += 1
         self.highest = np.maximum(self.highest, self.log)
         return np.where(usual, p, np.nan)
@@ -128,25 +129,28 @@ class ExchangeTest:
         self.parts, runs = state["parts"], len(self._counts)
         self._bits.advance(2 * runs * self.parts)
         self._counts, self.highest = np.array(state["counts"]), np.array(state["highest"])
+        below = np.arange(self._counts.shape[1]) < self._edge[:, None]
+        self._usual_count = np.where(below, self._counts, 0.0).sum(axis=1)
         self._usual, self._high = Wealth.load(state["usual"]), Wealth.load(state["high"])
         return self
 
     def _places(self, scores: np.ndarray, ties: np.ndarray) -> np.ndarray:
         """How many calibration scores are below each, int64 `(R,)`."""
-        equal = (self._scores == scores[:, None]) & (self._ties < ties[:, None])
-        return np.asarray(((self._scores < scores[:, None]) | equal).sum(axis=1))
+        lower = self._scores < scores[:, None]
+        equal = self._scores == scores[:, None]
+        if equal.any():
+            lower |= equal & (self._ties < ties[:, None])
+        return np.asarray(lower.sum(axis=1))
 
     def _ranks(self, place: np.ndarray, spread: np.ndarray) -> np.ndarray:
         """Share of usual calibration scores and parts that are higher, float64 `(R,)` in (0, 1)."""
-        counts = np.where(self._below, self._counts, 0.0)
-        own = counts[np.arange(len(place)), place]
-        up_to = np.where(np.arange(counts.shape[1]) <= place[:, None], counts, 0.0).sum(axis=1)
-        total = counts.sum(axis=1)
-        return np.asarray(np.clip((total - up_to + spread * own) / np.maximum(total, 1), TINY, 1 - TINY))
+        own = self._counts[np.arange(len(place)), place]
+        up_to = np.where(np.arange(self._counts.shape[1]) <= place[:, None], self._counts, 0.0).sum(axis=1)
+        return np.asarray(np.clip((self._usual_count - up_to + spread * own) / self._usual_count, TINY, 1 - TINY))
 
     def _high_factors(self, usual: np.ndarray) -> np.ndarray:
         """What bets on more high parts are multiplied with, as logarithms, float64 `(R, K)`."""
-        share = np.where(self._below, 0.0, self._counts).sum(axis=1) / self._counts.sum(axis=1)
+        share = 1 - self._usual_count / (self._scores.shape[1] + 1 + self.parts)
         most = (share + self._defects * (1 - share))[:, None]
         bet = most + ODD_SHARES * (1 - most)
         return np.asarray(np.where(usual[:, None], np.log1p(-ODD_SHARES), np.log(bet / most)))

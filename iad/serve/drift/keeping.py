@@ -12,36 +12,20 @@ import secrets
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any
-
-import numpy as np
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from iad.bundles.sight import TRAITS
+from iad.serve.drift.parts import Kind, Reference
 from iad.serve.entries import LAST_WORD, in_utc
 from iad.serve.log import VerdictLog
 
 if TYPE_CHECKING:
     from iad.bundles.predictor import Predictor
 
+Part: TypeAlias = tuple[int, float, tuple[float | None, ...] | None]
+
 COUNTED = "bundle = ? AND verdicts.number > ? AND score IS NOT NULL AND known = 0"
 """Verdicts that a test looks at: of new pictures that could be read."""
-
-
-@dataclass(frozen=True)
-class Reference:
-    """What parts are compared with, of a bundle.
-
-    Attributes:
-        scores: of its calibration pictures.
-        threshold: of the bundle.
-        middle: of each trait of its pictures, in the order of `iad.bundles.sight.TRAITS`; None where it is not known.
-        spread: the same of how much they differ.
-    """
-
-    scores: tuple[float, ...]
-    threshold: float
-    middle: tuple[float | None, ...]
-    spread: tuple[float | None, ...]
 
 
 @dataclass(frozen=True)
@@ -54,7 +38,7 @@ class Run:
         bundle: SHA-256.
         after: number of the last verdict before it.
         seed: of its draws.
-        alarm_rate: probability of a false alarm, ever.
+        alarm_rate: probability of a false alarm, of either kind, ever.
         defects: share of parts that may be defective.
         reference: what parts are compared with.
         reason: why it was begun.
@@ -76,12 +60,14 @@ class Alarm:
     """What a test has found.
 
     Attributes:
+        kind: of what: scores or pictures.
         time: when.
         verdict: number of the verdict at which it was raised.
         since: number of the verdict with which the change seems to have begun.
         text: what changed, in words.
     """
 
+    kind: Kind
     time: str
     verdict: int
     since: int
@@ -90,9 +76,11 @@ class Alarm:
 
 def reference_of(predictor: Predictor) -> Reference:
     """What parts are compared with that this bundle judges."""
-    bundle, usual = predictor.bundle, predictor.sights.usual
-    scores = tuple(sorted(bundle.calibration.scores.tolist()))
-    return Reference(scores, bundle.threshold.value, _known(usual.middle), _known(usual.spread))
+    bundle = predictor.bundle
+    calibration = bundle.calibration
+    sights = predictor.sights.of_known(calibration.pictures).tolist()
+    known = tuple(tuple(None if math.isnan(value) else value for value in row) for row in sights)
+    return Reference(tuple(calibration.scores.tolist()), bundle.threshold.value, known)
 
 
 def begin(
@@ -129,8 +117,7 @@ def latest(log: VerdictLog, bundle: str) -> Run | None:
     rows = log.rows("SELECT * FROM tests WHERE bundle = ? ORDER BY number DESC LIMIT 1", [bundle])
     for number, time, name, after, seed, alarm_rate, defects, reference, reason in rows:
         read = json.loads(reference)
-        scores, middle, spread = (tuple(read[key]) for key in ("scores", "middle", "spread"))
-        kept = Reference(scores, read["threshold"], middle, spread)
+        kept = Reference(tuple(read["scores"]), read["threshold"], tuple(map(tuple, read["sights"])))
         return Run(number, time, name, after, int(seed), alarm_rate, defects, kept, reason)
     return None
 
@@ -140,10 +127,14 @@ def tested_bundles(log: VerdictLog) -> list[str]:
     return [name for (name,) in log.rows("SELECT bundle FROM tests GROUP BY bundle ORDER BY max(number)", [])]
 
 
-def scores_after(log: VerdictLog, bundle: str, number: int, most: int) -> list[tuple[int, float]]:
-    """Numbers and scores of the next verdicts that a test looks at."""
-    text = f"SELECT verdicts.number, score FROM verdicts WHERE {COUNTED} ORDER BY verdicts.number LIMIT ?"  # noqa: S608
-    return log.rows(text, [bundle, number, most])
+def parts_after(log: VerdictLog, bundle: str, number: int, most: int) -> list[Part]:
+    """The next verdicts that a test looks at: number, score, and what the picture shows, or None."""
+    text = (
+        f"SELECT verdicts.number, score, sights.verdict, {', '.join(TRAITS)} FROM verdicts "  # noqa: S608
+        f"LEFT JOIN sights ON sights.verdict = verdicts.number WHERE {COUNTED} ORDER BY verdicts.number LIMIT ?"
+    )
+    rows = log.rows(text, [bundle, number, most])
+    return [(number, score, None if shown is None else tuple(sight)) for number, score, shown, *sight in rows]
 
 
 def last_scores(log: VerdictLog, run: Run, most: int) -> list[tuple[float, bool]]:
@@ -152,11 +143,22 @@ def last_scores(log: VerdictLog, run: Run, most: int) -> list[tuple[float, bool]
     return [(score, bool(rejected)) for score, rejected in log.rows(text, [run.bundle, run.after, most])]
 
 
-def number_of_part(log: VerdictLog, run: Run, part: int) -> int:
-    """Number of the verdict on a test's part, counted from 1."""
-    text = f"SELECT verdicts.number FROM verdicts WHERE {COUNTED} ORDER BY verdicts.number LIMIT 1 OFFSET ?"  # noqa: S608
-    found = log.rows(text, [run.bundle, run.after, part - 1])
-    return int(found[0][0]) if found else 0
+def number_of_part(log: VerdictLog, run: Run, last: int, ago: int, *, below: float = math.inf) -> int:
+    """Number of a verdict that a test looked at, so many before a later one.
+
+    Args:
+        log: the log.
+        run: the test.
+        last: number of the later one.
+        ago: how many.
+        below: only parts that score lower are counted.
+    """
+    text = (
+        f"SELECT verdicts.number FROM verdicts WHERE {COUNTED} AND verdicts.number <= ? AND score < ? "  # noqa: S608
+        "ORDER BY verdicts.number DESC LIMIT 1 OFFSET ?"
+    )
+    found = log.rows(text, [run.bundle, run.after, last, below, ago])
+    return int(found[0][0]) if found else run.after + 1
 
 
 def sights_between(log: VerdictLog, bundle: str, first: int, last: int, most: int) -> list[tuple[float, ...]]:
@@ -177,17 +179,17 @@ def words_said(log: VerdictLog, run: Run) -> dict[tuple[bool, str], int]:
     return {(bool(rejected), word): count for rejected, word, count in log.rows(text, [run.bundle, run.after])}
 
 
-def alarm_of(log: VerdictLog, run: Run) -> Alarm | None:
-    """The alarm of a test, if there was one."""
-    rows = log.rows("SELECT time, verdict, since, text FROM alarms WHERE test = ?", [run.number])
-    return Alarm(*rows[0]) if rows else None
+def alarms_of(log: VerdictLog, run: Run) -> dict[Kind, Alarm]:
+    """The alarms of a test, at most one of each kind."""
+    rows = log.rows("SELECT kind, time, verdict, since, text FROM alarms WHERE test = ? ORDER BY number", [run.number])
+    return {kind: Alarm(kind, *rest) for kind, *rest in rows}
 
 
-def raise_alarm(log: VerdictLog, run: Run, verdict: int, since: int, text: str) -> Alarm:
+def raise_alarm(log: VerdictLog, run: Run, kind: Kind, verdict: int, since: int, text: str) -> Alarm:
     """Write an alarm, unless another program has; the one that is in the log is returned."""
     with log.writing():
-        if not (found := alarm_of(log, run)):
-            found = Alarm(_now(), verdict, since, text)
+        if not (found := alarms_of(log, run).get(kind)):
+            found = Alarm(kind, _now(), verdict, since, text)
             _insert(log, "alarms", {"test": run.number, **asdict(found)})
     return found
 
@@ -210,10 +212,6 @@ def _insert(log: VerdictLog, table: str, values: dict[str, Any]) -> None:
     names: Sequence[str] = tuple(values)
     text = f"INSERT INTO {table} ({', '.join(names)}) VALUES ({', '.join('?' * len(names))})"  # noqa: S608  # our own names
     log.rows(text, list(values.values()))
-
-
-def _known(values: np.ndarray) -> tuple[float | None, ...]:
-    return tuple(None if math.isnan(value) else value for value in values.tolist())
 
 
 def _now() -> str:

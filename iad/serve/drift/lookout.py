@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from threading import Event, Lock, Thread
 
 from iad.errors import IadError
+from iad.serve.drift.keeping import Alarm
 from iad.serve.drift.monitor import Monitor
 from iad.serve.drift.report import Standing, standing
 
@@ -27,7 +28,10 @@ class Lookout:
         self._thread = Thread(target=self._run, name="lookout", daemon=True)
 
     def start(self) -> None:
-        """Begin."""
+        """Begin; alarms that stand from before are told."""
+        for name, monitor in self._monitors.items():
+            for alarm in monitor.alarms.values():
+                self._tell(alarm_line(name, alarm))
         self._thread.start()
 
     def stop(self) -> None:
@@ -60,9 +64,9 @@ class Lookout:
         """Take in a few parts; whether there were any."""
         before = monitor.last, monitor.run.number
         with self._lock:
-            alarm = monitor.catch_up(AT_ONCE)
-        if alarm:
-            self._tell(alarm_line(name, monitor))
+            alarms = monitor.catch_up(AT_ONCE)
+        for alarm in alarms:
+            self._tell(alarm_line(name, alarm))
         return not self._end.is_set() and before != (monitor.last, monitor.run.number)
 
     def _run(self) -> None:
@@ -70,11 +74,9 @@ class Lookout:
             self.look()
 
 
-def alarm_line(name: str, monitor: Monitor) -> str:
-    """What is told of an alarm, in one line; empty if there is none."""
-    if not (alarm := monitor.alarm):
-        return ""
+def alarm_line(name: str, alarm: Alarm) -> str:
+    """What is told of an alarm, in one line."""
     return (
-        f"ALARM {name}: the promise of the threshold no longer holds since about verdict {alarm.since}: {alarm.text}; "
+        f"ALARM {name}: the threshold's promise may no longer hold, since about verdict {alarm.since}: {alarm.text}; "
         "see `iad log drift`"
     )

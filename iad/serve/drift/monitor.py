@@ -7,35 +7,35 @@ from typing import Self
 
 import numpy as np
 
+from iad.bundles.sight import TRAITS
 from iad.errors import IadError
 from iad.serve.drift.causes import likely_causes
-from iad.serve.drift.exchange import HIGHER, LOWER, MORE, NARROWER, WIDER, ExchangeTest
+from iad.serve.drift.exchange import HIGHER, LOWER, MORE, NARROWER, WIDER
 from iad.serve.drift.keeping import (
     Alarm,
-    Reference,
     Run,
-    alarm_of,
+    alarms_of,
     begin,
     keep_snapshot,
     last_snapshot,
     latest,
     number_of_part,
+    parts_after,
     raise_alarm,
-    scores_after,
     sights_between,
     tested_bundles,
 )
+from iad.serve.drift.parts import KINDS, Kind, PartTest, Reference
 from iad.serve.log import VerdictLog
 
 PAGE = 1000  # verdicts read at once
 SNAPSHOT_PARTS = 10_000  # a restart takes a second for so many
 SHOWN_PICTURES = 200  # of which it is said what they show
 
-CHANGES = {
-    HIGHER: "scores are higher", LOWER: "scores are lower", WIDER: "scores lie farther apart",
-    NARROWER: "scores lie closer together", MORE: "more parts score high",
+WAYS = {
+    HIGHER: "higher", LOWER: "lower", WIDER: "farther apart", NARROWER: "closer together",
+    MORE: "high more often",
 }  # fmt: skip
-"""What a bet that won says."""
 
 
 class Monitor:
@@ -52,7 +52,7 @@ class Monitor:
         run: the test that goes on: a later one, once somebody has begun one.
         last: number of the last verdict that was taken in.
         test: where it stands.
-        alarm: what it has found; None as long as there is no alarm.
+        alarms: what it has found, at most one of each kind.
     """
 
     def __init__(self, log: VerdictLog, run: Run) -> None:
@@ -64,54 +64,69 @@ class Monitor:
         """Go on with the bundle's test, or begin one; see `iad.serve.drift.keeping.begin`."""
         return cls(log, begin(log, bundle, reference, alarm_rate=alarm_rate, defects=defects))
 
-    def catch_up(self, most: int = 0) -> Alarm | None:
-        """Take in what was judged since; returns an alarm that was not known before.
+    @property
+    def needed(self) -> float:
+        """Logarithm of the wealth at which a test raises an alarm: both share the rate."""
+        return math.log(len(KINDS) / self.run.alarm_rate)
+
+    def catch_up(self, most: int = 0) -> list[Alarm]:
+        """Take in what was judged since; returns alarms that were not known before.
 
         Args:
             most: parts at once; 0: all.
 
         Raises:
-            IadError: if the log cannot be read, or the alarm not be written.
+            IadError: if the log cannot be read, or an alarm not be written.
         """
-        before, alarm = self.run.number, self.alarm
-        if (run := latest(self.log, self.run.bundle)) and run.number != self.run.number:
-            self._take_up(run)
-        while page := scores_after(self.log, self.run.bundle, self.last, min(PAGE, most) if most else PAGE):
-            for number, score in page:
-                self._see(number, score)
+        known = {} if self._has_new_run() else dict(self.alarms)
+        while page := parts_after(self.log, self.run.bundle, self.last, min(PAGE, most) if most else PAGE):
+            for part in page:
+                self._see(*part)
             if most:
                 break
-        new = self.alarm is not None and (alarm is None or self.run.number != before)
-        return self.alarm if new else None
+        return [alarm for kind, alarm in self.alarms.items() if kind not in known]
 
     def causes(self, since: int, until: int) -> list[str]:
         """What the pictures of these verdicts show beside those of the bundle, in words."""
         sights = sights_between(self.log, self.run.bundle, since, until, SHOWN_PICTURES)
-        return likely_causes(sights, self.run.reference)
+        found = np.array(sights, dtype=np.float64).reshape(-1, len(TRAITS))
+        return likely_causes(found, self.run.reference.traits)
+
+    def _has_new_run(self) -> bool:
+        """Take up a test that somebody has begun meanwhile."""
+        run = latest(self.log, self.run.bundle)
+        if run is None or run.number == self.run.number:
+            return False
+        self._take_up(run)
+        return True
 
     def _take_up(self, run: Run) -> None:
-        self.run, self.alarm, self.last = run, alarm_of(self.log, run), run.after
-        scores = np.array(run.reference.scores)[None]
-        self.test = ExchangeTest(scores, np.array([run.reference.threshold]), defects=run.defects, seed=run.seed)
+        self.run, self.alarms, self.last = run, alarms_of(self.log, run), run.after
+        self.test = PartTest(run.reference, defects=run.defects, seed=run.seed)
         if found := last_snapshot(self.log, run):
             self.last, state = found
             self.test.restore(state)
 
-    def _see(self, number: int, score: float) -> None:
-        self.test.see(np.array([score]))
+    def _see(self, number: int, score: float, sight: tuple[float | None, ...] | None) -> None:
+        self.test.see(score, sight)
         self.last = number
-        if self.alarm is None and self.test.log[0] >= -math.log(self.run.alarm_rate):
-            self.alarm = self._alarm(number)
+        for kind in KINDS:
+            if kind not in self.alarms and self.test.log(kind) >= self.needed:
+                self.alarms[kind] = self._alarm(kind, number)
         if self.test.parts % SNAPSHOT_PARTS == 0:
             keep_snapshot(self.log, self.run, number, self.test.state())
 
-    def _alarm(self, number: int) -> Alarm:
-        [(change, part)] = self.test.change()
-        since = number_of_part(self.log, self.run, part)
-        causes = self.causes(since, number)
-        why = f"likely cause: {'; '.join(causes)}" if causes else "light, place and sharpness tell no cause"
-        text = f"{CHANGES[change]} than those of the bundle's good pictures and of earlier parts; {why}"
-        return raise_alarm(self.log, self.run, number, since, text)
+    def _alarm(self, kind: Kind, number: int) -> Alarm:
+        what, way, ago = self.test.change(kind)
+        below = math.inf if kind == "scores" else self.run.reference.edge
+        since = number_of_part(self.log, self.run, number, ago, below=below)
+        causes = "; ".join(self.causes(since, number))
+        if kind == "scores":
+            why = f"likely cause: {causes}" if causes else "light, place and sharpness tell no cause"
+            text = f"scores are {WAYS[way]} than those of calibration and of earlier parts; {why}"
+        else:
+            text = f"pictures are unlike those of calibration: {causes or f'{what} {WAYS[way]}, though not by much'}"
+        return raise_alarm(self.log, self.run, kind, number, since, text)
 
 
 def followed(log: VerdictLog, bundle: str, *, again: str = "") -> list[Monitor]:

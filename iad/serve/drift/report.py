@@ -8,8 +8,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from iad.serve.drift.keeping import last_scores, words_said
+from iad.serve.drift.keeping import Alarm, last_scores, words_said
 from iad.serve.drift.monitor import Monitor
+from iad.serve.drift.parts import KINDS, Kind
 from iad.statistics.exact import clopper_pearson
 from iad.words import counted, percent
 
@@ -48,10 +49,9 @@ class Standing:
 
     Attributes:
         parts: how many it has seen.
-        wealth: logarithm to base 10 of what the bets have come to; 0 at the start.
+        evidence: logarithm to base 10 of what bets have come to, of each kind; 0 at the start.
         needed: the same of an alarm.
-        alarm: its text; empty as long as there is none.
-        since: number of the verdict with which the change seems to have begun; 0 without an alarm.
+        alarms: what was found, at most one of each kind.
         recent: how many of the last parts are described by the following.
         rejected: share of them that was rejected.
         distance: largest difference between the distributions of their scores and of calibration (Kolmogorov and
@@ -62,10 +62,9 @@ class Standing:
     """
 
     parts: int
-    wealth: float
+    evidence: dict[Kind, float]
     needed: float
-    alarm: str
-    since: int
+    alarms: dict[Kind, Alarm]
     recent: int
     rejected: float
     distance: float
@@ -80,7 +79,7 @@ def standing(monitor: Monitor) -> Standing:
     Raises:
         IadError: if the log cannot be read.
     """
-    run, alarm = monitor.run, monitor.alarm
+    run, test = monitor.run, monitor.test
     recent = last_scores(monitor.log, run, RECENT)
     distance, chance = _distance([score for score, _ in recent], run.reference.scores)
     said = words_said(monitor.log, run)
@@ -89,8 +88,8 @@ def standing(monitor: Monitor) -> Standing:
         for rejected, wrong in ((True, "good"), (False, "bad"))
     )
     return Standing(
-        parts=monitor.test.parts, wealth=float(monitor.test.log[0]) / math.log(10), needed=-math.log10(run.alarm_rate),
-        alarm=alarm.text if alarm else "", since=alarm.since if alarm else 0, recent=len(recent),
+        parts=test.parts, evidence={kind: test.log(kind) / math.log(10) for kind in KINDS},
+        needed=monitor.needed / math.log(10), alarms=dict(monitor.alarms), recent=len(recent),
         rejected=sum(rejected for _, rejected in recent) / max(len(recent), 1), distance=distance, chance=chance,
         false_alarms=false_alarms, escapes=escapes,
     )  # fmt: skip
@@ -100,7 +99,8 @@ def standing_lines(monitor: Monitor) -> Iterator[str]:
     """The same for people."""
     run, found = monitor.run, standing(monitor)
     yield f"bundle {run.bundle[:12]}: test {run.number} of its parts, begun {run.time[:19]} UTC ({run.reason})"
-    yield f"{counted(found.parts, 'part')} seen; {_verdict(monitor, found)}"
+    yield f"{counted(found.parts, 'part')} seen"
+    yield from _found(monitor, found)
     if found.recent:
         far = "" if found.chance > 0.001 else "; scores differ from those of the bundle's good pictures"
         yield (
@@ -111,11 +111,13 @@ def standing_lines(monitor: Monitor) -> Iterator[str]:
     yield f"operators overruled: rejected but good {found.false_alarms}; passed but bad {found.escapes}"
 
 
-def _verdict(monitor: Monitor, found: Standing) -> str:
-    if alarm := monitor.alarm:
-        return f"ALARM at verdict {alarm.verdict}, since about verdict {alarm.since}: {alarm.text}"
-    times = f"evidence against the promise 10^{found.wealth:.1f}, alarm at 10^{found.needed:.1f}"
-    return f"no alarm ({times}; a false one in {percent(monitor.run.alarm_rate)} of runs, however long)"
+def _found(monitor: Monitor, found: Standing) -> Iterator[str]:
+    for kind in KINDS:
+        if alarm := found.alarms.get(kind):
+            yield f"ALARM at verdict {alarm.verdict}, since about verdict {alarm.since}: {alarm.text}"
+        else:
+            yield f"no alarm of {kind}: evidence 10^{found.evidence[kind]:.1f}, alarm from 10^{found.needed:.1f} on"
+    yield f"a false alarm of either is raised in {percent(monitor.run.alarm_rate)} of runs at most, however long"
 
 
 def _distance(scores: list[float], calibration: tuple[float, ...]) -> tuple[float, float]:

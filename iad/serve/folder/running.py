@@ -86,16 +86,18 @@ def _followed(
     if monitor is None:
         return show
 
+    name = monitor.run.bundle[:12]
+
     def look() -> None:
-        if monitor.catch_up():
-            tell(alarm_line(monitor.run.bundle[:12], monitor))
+        for alarm in monitor.catch_up():
+            tell(alarm_line(name, alarm))
 
     def both(entry: Entry) -> None:
         show(entry)
         look()
 
-    if monitor.alarm:
-        tell(alarm_line(monitor.run.bundle[:12], monitor))
+    for alarm in monitor.alarms.values():
+        tell(alarm_line(name, alarm))
     look()
     return both
 

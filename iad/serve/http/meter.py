@@ -70,8 +70,9 @@ class DriftCollector(Collector):
 
 
 DRIFT: dict[str, tuple[str, Callable[[Standing], float]]] = {
-    "iad_drift_alarm": ("Whether parts are no longer like the bundle's good pictures", lambda one: bool(one.alarm)),
-    "iad_drift_evidence": ("Logarithm to base 10 of the evidence for that", lambda one: one.wealth),
+    "iad_drift_alarms": ("Kinds of alarms that stand: of scores, of pictures", lambda one: len(one.alarms)),
+    "iad_drift_evidence_scores": ("log10 of the evidence that scores changed", lambda one: one.evidence["scores"]),
+    "iad_drift_evidence_pictures": ("The same of pictures", lambda one: one.evidence["pictures"]),
     "iad_drift_evidence_needed": ("The same of an alarm", lambda one: one.needed),
     "iad_drift_parts": ("Parts that were tested", lambda one: one.parts),
     "iad_score_distance": ("Distance of the last scores from calibration, 0 to 1", lambda one: one.distance),
