@@ -21,7 +21,7 @@ probability `h = (their places and how often these were met) / (n + 1 + parts)`.
 `q = h + defects (1 - h)`, whenever they come: high parts that are defective speak less for a large share of high good
 parts than h takes them to. Bets are on more than q, so that this half is a supermartingale.
 
-Ties are broken at random, also between calibration scores, by a seeded generator.
+Ties are broken at random, also between calibration scores, by a seeded generator; at the edge they count as high.
 """
 
 from __future__ import annotations
@@ -77,9 +77,10 @@ class ExchangeTest:
         ties = self._rng.random((runs, n))
         order = np.lexsort((ties, calibration), axis=1)
         self._scores, self._ties = (np.take_along_axis(one, order, axis=1) for one in (calibration, ties))
-        self._edge = (calibration < threshold[:, None]).sum(axis=1)  # places below the edge
+        self._edge = np.where(calibration < threshold[:, None], calibration, -np.inf).max(axis=1)
+        self._usual_places = (calibration < self._edge[:, None]).sum(axis=1) + 1
         self._counts = np.ones((runs, n + 1))  # parts met in each place, and one
-        self._usual_count = self._edge.astype(np.float64)  # of these, below the edge
+        self._usual_count = self._usual_places.astype(np.float64)  # of these, below the edge
         self._usual, self._high = Wealth(runs, len(BETS)), Wealth(runs, len(ODD_SHARES))
         self.parts, self.highest = 0, np.zeros(runs)
 
@@ -105,11 +106,11 @@ class ExchangeTest:
             float64 `(R,)`, ranks p of usual parts, uniform on (0, 1) under the hypothesis; NaN of high ones.
         """
         ties, spread = self._rng.random((len(scores), 2)).T
+        usual = scores < self._edge
         place = self._places(scores, ties)
-        usual = place < self._edge
+        place = np.where(usual, place, np.maximum(place, self._usual_places))  # what equals the edge is high
         p = self._ranks(place, spread)
-        factors = (_A - 1) * np.log(p)[:, None] + (_B - 1) * np.log1p(-p)[:, None] - _NORM
-        self._usual.step(np.where(usual[:, None], factors, 0.0))
+        self._usual.step(np.where(usual[:, None], self._usual_factors(p), 0.0))
         self._high.step(self._high_factors(usual))
         self._counts[np.arange(len(scores)), place] += 1
         self._usual_count = self._usual_count + usual
@@ -129,7 +130,7 @@ class ExchangeTest:
         self.parts, runs = state["parts"], len(self._counts)
         self._bits.advance(2 * runs * self.parts)
         self._counts, self.highest = np.array(state["counts"]), np.array(state["highest"])
-        below = np.arange(self._counts.shape[1]) < self._edge[:, None]
+        below = np.arange(self._counts.shape[1]) < self._usual_places[:, None]
         self._usual_count = np.where(below, self._counts, 0.0).sum(axis=1)
         self._usual, self._high = Wealth.load(state["usual"]), Wealth.load(state["high"])
         return self
@@ -147,6 +148,11 @@ class ExchangeTest:
         own = self._counts[np.arange(len(place)), place]
         up_to = np.where(np.arange(self._counts.shape[1]) <= place[:, None], self._counts, 0.0).sum(axis=1)
         return np.asarray(np.clip((self._usual_count - up_to + spread * own) / self._usual_count, TINY, 1 - TINY))
+
+    @staticmethod
+    def _usual_factors(p: np.ndarray) -> np.ndarray:
+        """What bets on ranks `(R,)` are multiplied with, as logarithms, float64 `(R, K)`."""
+        return np.asarray((_A - 1) * np.log(p)[:, None] + (_B - 1) * np.log1p(-p)[:, None] - _NORM)
 
     def _high_factors(self, usual: np.ndarray) -> np.ndarray:
         """What bets on more high parts are multiplied with, as logarithms, float64 `(R, K)`."""

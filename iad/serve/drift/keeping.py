@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
 Part: TypeAlias = tuple[int, float, tuple[float | None, ...] | None]
 
+SHOWN = ", ".join(f"sights.{name}" for name in TRAITS)
 COUNTED = "bundle = ? AND verdicts.number > ? AND score IS NOT NULL AND known = 0"
 """Verdicts that a test looks at: of new pictures that could be read."""
 
@@ -130,7 +131,7 @@ def tested_bundles(log: VerdictLog) -> list[str]:
 def parts_after(log: VerdictLog, bundle: str, number: int, most: int) -> list[Part]:
     """The next verdicts that a test looks at: number, score, and what the picture shows, or None."""
     text = (
-        f"SELECT verdicts.number, score, sights.verdict, {', '.join(TRAITS)} FROM verdicts "  # noqa: S608
+        f"SELECT verdicts.number, score, sights.verdict, {SHOWN} FROM verdicts "  # noqa: S608
         f"LEFT JOIN sights ON sights.verdict = verdicts.number WHERE {COUNTED} ORDER BY verdicts.number LIMIT ?"
     )
     rows = log.rows(text, [bundle, number, most])
@@ -164,7 +165,7 @@ def number_of_part(log: VerdictLog, run: Run, last: int, ago: int, *, below: flo
 def sights_between(log: VerdictLog, bundle: str, first: int, last: int, most: int) -> list[tuple[float, ...]]:
     """What pictures show whose verdicts have these numbers, the last ones if there are more."""
     text = (
-        f"SELECT {', '.join(TRAITS)} FROM sights JOIN verdicts ON verdicts.number = sights.verdict "  # noqa: S608
+        f"SELECT {SHOWN} FROM sights JOIN verdicts ON verdicts.number = sights.verdict "  # noqa: S608
         f"WHERE {COUNTED} AND verdicts.number <= ? ORDER BY verdicts.number DESC LIMIT ?"
     )
     return log.rows(text, [bundle, first - 1, last, most])

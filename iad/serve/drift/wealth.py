@@ -35,7 +35,8 @@ class Wealth:
     def __init__(self, runs: int, bets: int) -> None:
         self._parts = 0
         self._active = np.full((runs, bets), -np.inf)  # log of what is in each bet
-        self._start = np.ones((runs, bets), dtype=np.int64)
+        self._won = np.zeros((runs, bets))  # log of what each bet has won since it began to win: Page's sum (1954)
+        self._start = np.ones((runs, bets), dtype=np.int64)  # and when it began
 
     @property
     def log(self) -> np.ndarray:
@@ -62,19 +63,25 @@ class Wealth:
         bets = self._active.shape[1]
         stake = np.log((_set_aside(self._parts) - _set_aside(self._parts + 1)) / bets)
         self._parts += 1
-        # where a stake is more than what is left of all before it, the bet has won nothing before
-        self._start = np.where(stake > self._active, self._parts, self._start)
         self._active = np.logaddexp(self._active, stake) + log_factors
+        self._start = np.where(self._won <= 0, self._parts, self._start)  # all that was won before is lost again
+        self._won = np.maximum(self._won, 0.0) + log_factors
 
     def state(self) -> dict[str, Any]:
         """Everything, as values for JSON."""
-        return {"parts": self._parts, "active": _finite(self._active), "start": self._start.tolist()}
+        return {
+            "parts": self._parts,
+            "active": _finite(self._active),
+            "won": self._won.tolist(),
+            "start": self._start.tolist(),
+        }
 
     @classmethod
     def load(cls, state: dict[str, Any]) -> Self:
         """What `state` gave, as it was."""
         found = cls(len(state["active"]), len(state["active"][0]))
         found._parts, found._start = state["parts"], np.array(state["start"], dtype=np.int64)
+        found._won = np.array(state["won"], dtype=np.float64)
         found._active = np.array(state["active"], dtype=np.float64)  # None becomes NaN
         found._active[np.isnan(found._active)] = -np.inf
         return found
