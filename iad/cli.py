@@ -21,6 +21,7 @@ from iad.commands.log import app as log
 from iad.commands.predict import predict
 from iad.commands.preset import preset
 from iad.commands.results import results
+from iad.commands.review import review
 from iad.commands.serve import serve
 from iad.commands.table import table
 from iad.commands.watch import watch
@@ -43,7 +44,7 @@ STAGES = (
 )  # fmt: skip
 """In the order in which they run."""
 
-COMMANDS = (gate, predict, preset, results, serve, table, watch)
+COMMANDS = (gate, predict, preset, results, review, serve, table, watch)
 GROUPS = {"bundle": bundle, "log": log}
 """Commands that have commands of their own."""
 

@@ -98,7 +98,7 @@ class Added:
     unlike: list[str]
 
 
-def add_pictures(predictor: Predictor, found: Sequence[PictureFile]) -> Added:
+def add_pictures(predictor: Predictor, found: Sequence[PictureFile], *, calibrating: bool = True) -> Added:
     """Add good pictures to a bundle. Copies and near copies are left out.
 
     A picture that calibrates must not find a copy of itself among its neighbours, however that is called or saved: its
@@ -107,6 +107,7 @@ def add_pictures(predictor: Predictor, found: Sequence[PictureFile]) -> Added:
     Args:
         predictor: of the bundle.
         found: the pictures.
+        calibrating: whether some of them may calibrate; not if they were chosen for their scores.
 
     Raises:
         IadError: if a picture cannot be read, the method takes no more pictures, or the bundle kept too little.
@@ -125,7 +126,7 @@ def add_pictures(predictor: Predictor, found: Sequence[PictureFile]) -> Added:
         scores = detector.predict(embeddings).pred_score
         more = detector.add(embeddings)
     before = _recalled(_part(bundle), detector, more)
-    new = _added(bundle, pictures.take(rows), embeddings, detector, before.kept)
+    new = _added(bundle, pictures.take(rows), embeddings, detector, before.kept, calibrating=calibrating)
     joined = before.join(new, detector.most_calibrating, detector.seed)
     after = _calibrated(bundle, predictor.fitted, more, joined, predictor.origin)
     looks = list(zip(_chosen(paths, rows), new.pictures.looks, strict=True))
@@ -137,11 +138,12 @@ def add_pictures(predictor: Predictor, found: Sequence[PictureFile]) -> Added:
 
 
 def _added(
-    bundle: Bundle, pictures: PictureSet, embeddings: Embeddings, detector: Extendable[Any], parts: Iterable[str]
-) -> Part:
-    """New pictures, and a draw of them that calibrates, unless pictures that were set apart do."""
+    bundle: Bundle, pictures: PictureSet, embeddings: Embeddings, detector: Extendable[Any], parts: Iterable[str], *,
+    calibrating: bool,
+) -> Part:  # fmt: skip
+    """New pictures, and a draw of them that calibrates, unless they may not or pictures that were set apart do."""
     drawn = draw_pictures(len(pictures), detector.most_calibrating, detector.seed)
-    drawn = drawn[:0] if bundle.set_apart else drawn
+    drawn = drawn[:0] if bundle.set_apart or not calibrating else drawn
     kept = {name: np.asarray(getattr(embeddings, name))[drawn] for name in parts}
     return Part(pictures, pictures.take(drawn), drawn, kept)
 

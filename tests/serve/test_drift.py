@@ -244,7 +244,7 @@ def test_a_lookout_follows_the_log_and_tells_once_what_it_cannot_read(log, refer
     lookout.look()
     assert len(told) == 1
     assert told[0].startswith(
-        "ALARM bolts: the threshold's promise may no longer hold, since about verdict 1: scores are "
+        "ALARM bolts: the promise may no longer hold, since about verdict 1: scores are "
     )
     assert lookout.standing("bolts").parts == 300
     monkeypatch.setattr(log, "rows", lambda *_: (_ for _ in ()).throw(IadError("a.db: away")))

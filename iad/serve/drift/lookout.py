@@ -77,6 +77,5 @@ class Lookout:
 def alarm_line(name: str, alarm: Alarm) -> str:
     """What is told of an alarm, in one line."""
     return (
-        f"ALARM {name}: the threshold's promise may no longer hold, since about verdict {alarm.since}: {alarm.text}; "
-        "see `iad log drift`"
+        f"ALARM {name}: the promise may no longer hold, since about verdict {alarm.since}: {alarm.text} (iad log drift)"
     )
