@@ -131,6 +131,24 @@ def drift(
             show_lines(standing_lines(monitor))
 
 
+@app.command()
+def shadow(
+    log: Log = Path("verdicts.db"),
+    bundle: Annotated[
+        str, typer.Option("--bundle", help="The beginning of the shadow's SHA-256; the last, if not.")
+    ] = "",
+) -> None:
+    """Say what a bundle would have done that judged the same parts without a say."""
+    from iad.commands._shown import show_lines
+    from iad.serve.log import VerdictLog
+    from iad.serve.rejudging import changed_lines
+    from iad.serve.shadow import shadow_pairs
+
+    with VerdictLog(log, create=False) as kept:
+        sha256, pairs = shadow_pairs(kept, bundle)
+    show_lines(changed_lines(pairs, f"by the shadow {sha256[:12]}"))
+
+
 @app.command("say")
 def speak(
     number: Annotated[

@@ -23,6 +23,9 @@ def serve(
     ),
     port: Annotated[int, typer.Option(min=0, max=65535, help="0: a free one.")] = 8000,
     most_waiting: Annotated[int, typer.Option(min=1, help="Pictures of a bundle that may wait.")] = 256,
+    shadow: Annotated[
+        list[str] | None, typer.Option(help="NAME=FILE: a bundle that judges beside NAME without a say.")
+    ] = None,
     alarm_rate: AlarmRate = ALARM_RATE,
     defects: Defects = DEFECTS,
     weights: Weights = "",
@@ -42,7 +45,8 @@ def serve(
         raise IadError(f"iad serve needs the package {missing.name}; install iad[serve]") from None
 
     host_bundles(
-        bundles, log, host=host, port=port, key=key, most_waiting=most_waiting, alarm_rate=alarm_rate, defects=defects,
+        bundles, log, host=host, port=port, key=key, most_waiting=most_waiting, shadows=shadow or [],
+        alarm_rate=alarm_rate, defects=defects,
         weights=weights, device=device,
     )  # fmt: skip
 

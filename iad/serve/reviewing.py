@@ -145,9 +145,10 @@ def proposal_lines(predictor: Predictor, found: Overruled, proposal: Proposal) -
     if left := [*added.known, *added.near]:
         yield f"{len(left)} left out, which the bundle has, or nearly: {named(left)}"
     yield f"{counted(len(added.new), 'picture')} would join the bundle, {len(added.bundle.pictures):,} then"
+    same = counted(len(old.calibration.scores), "picture")
     yield (
-        f"the same {counted(len(old.calibration.scores), 'picture')} calibrate as before, since overruled parts were chosen "
-        f"for their scores: threshold {old.threshold.value:.4f} -> {added.bundle.threshold.value:.4f}"
+        f"the same {same} calibrate as before, since overruled parts were chosen for their scores: "
+        f"threshold {old.threshold.value:.4f} -> {added.bundle.threshold.value:.4f}"
     )
     yield f"promise: {added.bundle.threshold.guarantee}"
     if proposal.log:

@@ -28,6 +28,10 @@ TABLES = {
     "snapshots": """
         number INTEGER PRIMARY KEY AUTOINCREMENT, test INTEGER NOT NULL REFERENCES tests (number),
         verdict INTEGER NOT NULL, state TEXT NOT NULL""",
+    "shadows": """
+        number INTEGER PRIMARY KEY AUTOINCREMENT, verdict INTEGER NOT NULL REFERENCES verdicts (number),
+        bundle TEXT NOT NULL, score REAL NOT NULL, p_value REAL NOT NULL, threshold REAL NOT NULL,
+        rejected INTEGER NOT NULL, UNIQUE (bundle, verdict)""",
     "sent": "target TEXT PRIMARY KEY, number INTEGER NOT NULL",
 }  # fmt: skip
 INDEXES = {

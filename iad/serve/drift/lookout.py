@@ -39,6 +39,11 @@ class Lookout:
         self._end.set()
         self._thread.join()
 
+    def follow(self, name: str, monitor: Monitor) -> None:
+        """Follow another test from now on, of a bundle that is in the place of the one before."""
+        with self._lock:
+            self._monitors[name] = monitor
+
     def standing(self, name: str) -> Standing:
         """How the test of a bundle stands.
 
@@ -51,7 +56,7 @@ class Lookout:
     def look(self) -> None:
         """Take in what was judged since the last time; a log that cannot be read is told once."""
         try:
-            for name, monitor in self._monitors.items():
+            for name, monitor in list(self._monitors.items()):
                 while self._step(name, monitor):
                     pass
             self._failed = ""
@@ -76,6 +81,5 @@ class Lookout:
 
 def alarm_line(name: str, alarm: Alarm) -> str:
     """What is told of an alarm, in one line."""
-    return (
-        f"ALARM {name}: the promise may no longer hold, since about verdict {alarm.since}: {alarm.text} (iad log drift)"
-    )
+    since = f"the promise may no longer hold, since about verdict {alarm.since}"
+    return f"ALARM {name}: {since}: {alarm.text} (iad log drift)"

@@ -14,9 +14,8 @@ from types import FrameType
 from filelock import FileLock, Timeout
 
 from iad.errors import IadError
-from iad.serve.drift.lookout import alarm_line
-from iad.serve.drift.monitor import Monitor
 from iad.serve.entries import Entry
+from iad.serve.folder.following import Follower
 from iad.serve.folder.watcher import Watcher
 from iad.serve.folder.webhook import Webhook
 
@@ -27,7 +26,7 @@ SIGNALS = tuple(getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP"
 
 
 def run(
-    watcher: Watcher, show: Callable[[Entry], None], tell: Callable[[str], None], *, monitor: Monitor | None = None,
+    watcher: Watcher, show: Callable[[Entry], None], tell: Callable[[str], None], *, follower: Follower | None = None,
     webhook: str = "", once: bool = False,
 ) -> int:  # fmt: skip
     """Inspect what comes until a signal asks to end; the picture in hand is finished.
@@ -36,7 +35,7 @@ def run(
         watcher: what inspects.
         show: called with each verdict.
         tell: called with a line for the person who runs it.
-        monitor: the test of the parts; its alarm is told, and nothing stops.
+        follower: what goes on beside; it stops nothing.
         webhook: an address that verdicts are sent to.
         once: end when all that was there is inspected.
 
@@ -51,20 +50,29 @@ def run(
         try:
             if sender is not None:
                 sender.start()
-            return _until(end, watcher, _followed(show, tell, monitor), tell, once=once)
+            return _until(end, watcher, show, tell, follower, once=once)
         finally:
             if sender is not None:
                 sender.stop()
 
 
 def _until(
-    end: Event, watcher: Watcher, show: Callable[[Entry], None], tell: Callable[[str], None], *, once: bool
-) -> int:
+    end: Event, watcher: Watcher, show: Callable[[Entry], None], tell: Callable[[str], None],
+    follower: Follower | None, *, once: bool,
+) -> int:  # fmt: skip
     inspected, away = 0, False
+    renew = follower.renew if follower is not None else lambda: None
+
+    def seen(entry: Entry) -> None:
+        show(entry)
+        if follower is not None:
+            follower.see(entry)
+
     while not end.is_set():
+        renew()
         try:
             for entry in watcher.step():
-                show(entry)
+                seen(entry)
                 inspected += 1
                 if end.is_set():
                     break
@@ -77,29 +85,6 @@ def _until(
             break
         end.wait(AWAY_SECONDS if away else EVERY_SECONDS)
     return inspected
-
-
-def _followed(
-    show: Callable[[Entry], None], tell: Callable[[str], None], monitor: Monitor | None
-) -> Callable[[Entry], None]:
-    """Shows a verdict, then tells an alarm that came with it; one that stands from before is told at once."""
-    if monitor is None:
-        return show
-
-    name = monitor.run.bundle[:12]
-
-    def look() -> None:
-        for alarm in monitor.catch_up():
-            tell(alarm_line(name, alarm))
-
-    def both(entry: Entry) -> None:
-        show(entry)
-        look()
-
-    for alarm in monitor.alarms.values():
-        tell(alarm_line(name, alarm))
-    look()
-    return both
 
 
 @contextmanager

@@ -144,10 +144,17 @@ async def _answers(futures: Sequence[Any]) -> list[Entry]:
 
 
 def _answer(station: Station, entries: Sequence[Entry]) -> dict[str, Any]:
+    """Verdicts, and of which bundle; where it was replaced in between, each names its own."""
     shown = ("image_id", "score", "p_value", "rejected", "error", "known", "sha256", "seconds", "time", "number")
     verdicts = [{"verdict": one.verdict} | {name: getattr(one, name) for name in shown} for one in entries]
-    head = {"bundle": station.name, "sha256": station.sha256, "method": station.inspector.method}
-    return {**head, "threshold": station.inspector.threshold, "verdicts": verdicts}
+    first = entries[0]
+    if any(one.bundle != first.bundle for one in entries):
+        verdicts = [
+            found | {"bundle_sha256": one.bundle, "threshold": one.threshold}
+            for found, one in zip(verdicts, entries, strict=True)
+        ]
+    head = {"bundle": station.name, "sha256": first.bundle, "method": first.method}
+    return {**head, "threshold": first.threshold, "verdicts": verdicts}
 
 
 def _described(station: Station) -> dict[str, Any]:
