@@ -9,7 +9,7 @@ nobody notices, which the hypothesis leaves out.
 
 `pictures`: of each folder in MVTec layout, good pictures are dealt at random into two halves. The first is fitted, and
 calibrates; the second are the parts of a line, drawn with replacement since they are few: 1,000 as they are, or none,
-then changed ones, up to 2,000. Foreign parts are those of the next folder. Each line is drawn 20 times. The last line
+then changed ones, up to 2,000. Foreign parts are those of the next folder. Each line is drawn 10 times. The last line
 is JSON.
 """
 
@@ -39,7 +39,7 @@ from iad.serve.drift.parts import KINDS, PartTest, Reference
 from iad.words import as_markdown
 
 CALIBRATION, TRAITED, TRAITS, ALPHA = 200, 50, 8, 0.05
-BEFORE, AFTER, DRAWS = 1000, 2000, 20
+BEFORE, AFTER, DRAWS = 1000, 2000, 10
 NEEDED = np.log(len(KINDS) / ALARM_RATE)
 LINES = {  # share of defective parts, and share of these that score as usual parts do
     "good parts alone": (0.0, 0.0), "1 % defective": (0.01, 0.0), "3 % defective": (0.03, 0.0),
@@ -165,7 +165,8 @@ def product_table(folder: Path, other: Path, method: str) -> list[dict[str, Any]
         found.append({
             "product": folder.name, "calibration": len(reference.scores), "parts": len(line), "change": name,
             "rejected": float((parts.scores >= predictor.threshold).mean()),
-            "after": alarms(reference, usual, parts, share, BEFORE), "at once": alarms(reference, usual, parts, share, 0),
+            "after": alarms(reference, usual, parts, share, BEFORE),
+            "at once": alarms(reference, usual, parts, share, 0),
             "causes": likely_causes(_mixed(usual, parts, share), reference.traits),
         })  # fmt: skip
         print(json.dumps(found[-1]), flush=True)

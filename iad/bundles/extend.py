@@ -16,7 +16,6 @@ import numpy as np
 
 from iad.bundles.bundle import Bundle, CalibrationSet, PictureSet
 from iad.bundles.fitted import Fitted
-from iad.bundles.likeness import Likeness
 from iad.bundles.pictures import copies, described_given, split_new, too_close
 from iad.bundles.predictor import Predictor
 from iad.bundles.sealed import in_one_line
@@ -107,7 +106,7 @@ def add_pictures(predictor: Predictor, found: Sequence[PictureFile], *, calibrat
     Args:
         predictor: of the bundle.
         found: the pictures.
-        calibrating: whether some of them may calibrate; not if they were chosen for their scores.
+        calibrating: whether some may calibrate; not if chosen for their scores: the promise is not proven then.
 
     Raises:
         IadError: if a picture cannot be read, the method takes no more pictures, or the bundle kept too little.
@@ -128,9 +127,9 @@ def add_pictures(predictor: Predictor, found: Sequence[PictureFile], *, calibrat
     before = _recalled(_part(bundle), detector, more)
     new = _added(bundle, pictures.take(rows), embeddings, detector, before.kept, calibrating=calibrating)
     joined = before.join(new, detector.most_calibrating, detector.seed)
-    after = _calibrated(bundle, predictor.fitted, more, joined, predictor.origin)
+    after = _calibrated(bundle, predictor.fitted, more, joined, predictor.origin, proven=calibrating)
     looks = list(zip(_chosen(paths, rows), new.pictures.looks, strict=True))
-    unlike = list(Likeness(bundle.pictures.looks).lines(looks).values())
+    unlike = list(predictor.likeness.lines(looks).values())
     odd = is_anomalous(scores, predictor.threshold)
     close = too_close(scores, bundle.calibration.scores)
     names, suspects, again = (_chosen(paths, some) for some in (rows, rows[odd], rows[close]))
@@ -230,17 +229,20 @@ def _opened(bundle: Bundle, name: str) -> tuple[Fitted, Extendable[Any]]:
         return fitted, extendable(bundle, fitted, name)
 
 
-def _calibrated(bundle: Bundle, fitted: Fitted, detector: Extendable[Any], part: Part, origin: str) -> Bundle:
+def _calibrated(
+    bundle: Bundle, fitted: Fitted, detector: Extendable[Any], part: Part, origin: str, *, proven: bool = True
+) -> Bundle:
     """The bundle of this detector and these pictures, with threshold and scale set anew."""
-    apart = bool((part.rows < 0).all())
     with in_one_line(origin):
         embeddings = Embeddings(**dict[str, Any](part.kept)) if part.kept else detector.recall(part.rows)
         if embeddings is None:
             raise IadError("keeps too little of its calibrating pictures to score them again")
+        apart = bool((part.rows < 0).all())
         found = detector.predict(embeddings, leave_out=None if apart else part.rows)
     scheme, map_scheme = bundle.calibration.scheme, bundle.calibration.map_scheme
-    if not apart:
-        scheme, map_scheme = (left_out_scheme(falls) for falls in (detector.only_falls, detector.map_only_falls))
+    if not apart or not proven:
+        falls = detector.only_falls, detector.map_only_falls
+        scheme, map_scheme = (left_out_scheme(one and proven) for one in falls)
     rule, maps, size = bundle.rule, bundle.maps, bundle.preprocess.image_size
     threshold = set_threshold(found.pred_score, rule.strategy, rule.options, scheme=scheme, origin=origin)
     if maps is not None and found.anomaly_map is not None:

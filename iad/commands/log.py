@@ -135,7 +135,7 @@ def drift(
 def shadow(
     log: Log = Path("verdicts.db"),
     bundle: Annotated[
-        str, typer.Option("--bundle", help="The beginning of the shadow's SHA-256; the last, if not.")
+        str, typer.Option("--bundle", help="The beginning of its SHA-256; without it, the last one.")
     ] = "",
 ) -> None:
     """Say what a bundle would have done that judged the same parts without a say."""

@@ -4,7 +4,7 @@
 threshold that is calibrated with them would be of odd parts, and too high. They join the memory bank alone, and the
 pictures that calibrated before calibrate again, each as if it were not in the bank. These were drawn before any of
 the parts came. The bank depends on them through one number, the old threshold, by which the parts were chosen; so the
-promise of the new threshold is nearly, and not strictly, that of the old one.
+promise of the new threshold is nearly that of the old one, and no longer proven: the bundle says "about".
 """
 
 from __future__ import annotations

@@ -107,6 +107,19 @@ def test_parts_without_a_sight_are_tested_by_their_scores(log, reference):
     assert "scores are lower" in monitor.alarms["scores"].text
 
 
+def test_foreign_parts_that_score_as_defective_ones_are_found_by_what_they_show(log, reference):
+    monitor = monitor_of(log, reference)
+    judge(log, 200)
+    rng = np.random.default_rng(4)
+    for _ in range(200):
+        foreign = rng.random() < 0.1
+        log.append(entry(9.0 if foreign else float(rng.normal())), sights(rng, 1, rest=40.0 if foreign else 0.0)[0])
+    [alarm] = monitor.catch_up()
+    assert alarm.kind == "pictures"
+    assert 150 < alarm.since <= 240
+    assert "of the pictures show something else: another product among them?" in alarm.text
+
+
 def test_an_old_bundle_without_sharpness_is_tested_by_the_rest(reference):
     old = replace(reference, sights=tuple((*row[:-1], None) for row in reference.sights))
     test, rng = PartTest(old, defects=0.03, seed=0), np.random.default_rng(5)
@@ -243,9 +256,7 @@ def test_a_lookout_follows_the_log_and_tells_once_what_it_cannot_read(log, refer
     judge(log, 300, shift=6.0)
     lookout.look()
     assert len(told) == 1
-    assert told[0].startswith(
-        "ALARM bolts: the promise may no longer hold, since about verdict 1: scores are "
-    )
+    assert told[0].startswith("ALARM bolts: the promise may no longer hold, since about verdict 1: scores are ")
     assert lookout.standing("bolts").parts == 300
     monkeypatch.setattr(log, "rows", lambda *_: (_ for _ in ()).throw(IadError("a.db: away")))
     lookout.look()

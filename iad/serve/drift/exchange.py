@@ -89,6 +89,15 @@ class ExchangeTest:
         """Logarithm of the wealth, float64 `(R,)`, 0 at the start: how badly the hypothesis fits."""
         return np.asarray(np.logaddexp(self._usual.log, self._high.log) - math.log(2))
 
+    @property
+    def log_high(self) -> np.ndarray:
+        """The same of the bets on more high parts alone, which have a whole unit to bet then."""
+        return self._high.log
+
+    def began_high(self, run: int) -> int:
+        """With which part the share of high parts seems to have risen, the first being 1."""
+        return int(self._high.began[run])
+
     def change(self) -> list[tuple[str, int]]:
         """Of each run, what the bet that won most is on, and with which part the change seems to begin, from 1."""
         usual, high = self._usual, self._high

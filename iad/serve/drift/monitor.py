@@ -117,8 +117,7 @@ class Monitor:
             keep_snapshot(self.log, self.run, number, self.test.state())
 
     def _alarm(self, kind: Kind, number: int) -> Alarm:
-        what, way, ago = self.test.change(kind)
-        below = math.inf if kind == "scores" else self.run.reference.edge
+        what, way, ago, below = self.test.change(kind)
         since = number_of_part(self.log, self.run, number, ago, below=below)
         causes = "; ".join(self.causes(since, number))
         if kind == "scores":

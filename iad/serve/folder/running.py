@@ -61,21 +61,11 @@ def _until(
     follower: Follower | None, *, once: bool,
 ) -> int:  # fmt: skip
     inspected, away = 0, False
-    renew = follower.renew if follower is not None else lambda: None
-
-    def seen(entry: Entry) -> None:
-        show(entry)
-        if follower is not None:
-            follower.see(entry)
-
     while not end.is_set():
-        renew()
+        if follower is not None:
+            follower.renew()
         try:
-            for entry in watcher.step():
-                seen(entry)
-                inspected += 1
-                if end.is_set():
-                    break
+            inspected += _stepped(end, watcher, show, follower)
             away = False
         except OSError as error:
             if not away:
@@ -84,6 +74,19 @@ def _until(
         if once and not away and not watcher.inbox.is_waiting:
             break
         end.wait(AWAY_SECONDS if away else EVERY_SECONDS)
+    return inspected
+
+
+def _stepped(end: Event, watcher: Watcher, show: Callable[[Entry], None], follower: Follower | None) -> int:
+    """Inspect what is complete; how many pictures that were."""
+    inspected = 0
+    for entry in watcher.step():
+        show(entry)
+        inspected += 1
+        if follower is not None:
+            follower.see(entry)
+        if end.is_set():
+            break
     return inspected
 
 
