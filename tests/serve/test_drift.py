@@ -111,12 +111,12 @@ def test_foreign_parts_that_score_as_defective_ones_are_found_by_what_they_show(
     monitor = monitor_of(log, reference)
     judge(log, 200)
     rng = np.random.default_rng(4)
-    for _ in range(200):
+    for _ in range(500):
         foreign = rng.random() < 0.1
         log.append(entry(9.0 if foreign else float(rng.normal())), sights(rng, 1, rest=40.0 if foreign else 0.0)[0])
     [alarm] = monitor.catch_up()
     assert alarm.kind == "pictures"
-    assert 150 < alarm.since <= 240
+    assert 50 < alarm.since <= 240
     assert "of the pictures show something else: another product among them?" in alarm.text
 
 

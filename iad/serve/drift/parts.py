@@ -93,7 +93,7 @@ class PartTest:
         return float(np.logaddexp(traits, self._foreign.log_high[0])) - math.log(2)
 
     def change(self, kind: Kind) -> tuple[str, str, int, float]:
-        """What changed: `scores` or one of `TRAITS`; in which way; how many parts ago; below which score parts count."""
+        """What changed, `scores` or one of `TRAITS`; which way; how many parts ago; below which score they count."""
         if kind == "scores":
             [(way, part)] = self._scores.change()
             return "scores", way, self._scores.parts - part, math.inf
