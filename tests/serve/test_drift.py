@@ -193,8 +193,9 @@ def test_a_log_of_an_older_iad_gets_the_new_tables(tmp_path, reference):
     with VerdictLog(tmp_path / "old.db") as log:
         monitor = monitor_of(log, reference)
         assert len(list(log.entries())) == 3
+        judge(log, 2)
         assert monitor.catch_up() == []
-        assert monitor.test.parts == 3
+        assert monitor.test.parts == 2  # a test begins with the parts that come
 
 
 def test_how_it_stands_in_numbers_and_words(log, reference):

@@ -14,6 +14,7 @@ from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, TypeAlias
 
+from iad.bundles.sealed import in_one_line
 from iad.bundles.sight import TRAITS
 from iad.serve.drift.parts import Kind, Reference
 from iad.serve.entries import LAST_WORD, in_utc
@@ -103,7 +104,7 @@ def begin(
             return last
         why = reason or ("other options" if last else "the first of this bundle")
         _insert(log, "tests", {
-            "time": _now(), "bundle": bundle, "after": log.last_number() if last else 0,
+            "time": _now(), "bundle": bundle, "after": log.last_number(),
             "seed": str(secrets.randbits(64)), "alarm_rate": alarm_rate, "defects": defects,
             "reference": json.dumps(asdict(reference)), "reason": why,
         })  # fmt: skip
@@ -117,8 +118,9 @@ def latest(log: VerdictLog, bundle: str) -> Run | None:
     """The last test of a bundle, by its SHA-256."""
     rows = log.rows("SELECT * FROM tests WHERE bundle = ? ORDER BY number DESC LIMIT 1", [bundle])
     for number, time, name, after, seed, alarm_rate, defects, reference, reason in rows:
-        read = json.loads(reference)
-        kept = Reference(tuple(read["scores"]), read["threshold"], tuple(map(tuple, read["sights"])))
+        with in_one_line(str(log.path)):
+            read = json.loads(reference)
+            kept = Reference(tuple(read["scores"]), read["threshold"], tuple(map(tuple, read["sights"])))
         return Run(number, time, name, after, int(seed), alarm_rate, defects, kept, reason)
     return None
 

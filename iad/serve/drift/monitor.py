@@ -7,6 +7,7 @@ from typing import Self
 
 import numpy as np
 
+from iad.bundles.sealed import in_one_line
 from iad.bundles.sight import TRAITS
 from iad.errors import IadError
 from iad.serve.drift.causes import likely_causes
@@ -105,7 +106,8 @@ class Monitor:
         self.test = PartTest(run.reference, defects=run.defects, seed=run.seed)
         if found := last_snapshot(self.log, run):
             self.last, state = found
-            self.test.restore(state)
+            with in_one_line(str(self.log.path)):
+                self.test.restore(state)
 
     def _see(self, number: int, score: float, sight: tuple[float | None, ...] | None) -> None:
         self.test.see(score, sight)

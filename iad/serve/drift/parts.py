@@ -48,8 +48,8 @@ class Reference:
 
     @property
     def edge(self) -> float:
-        """The largest score below the threshold."""
-        return max(score for score in self.scores if score < self.threshold)
+        """The largest score below the threshold; minus infinity if there is none."""
+        return max((score for score in self.scores if score < self.threshold), default=-math.inf)
 
     @property
     def traits(self) -> np.ndarray:
