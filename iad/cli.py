@@ -21,7 +21,10 @@ from iad.commands.gate import gate
 from iad.commands.log import app as log
 from iad.commands.predict import predict
 from iad.commands.preset import preset
+from iad.commands.promote import promote
 from iad.commands.results import results
+from iad.commands.review import review
+from iad.commands.rollback import rollback
 from iad.commands.serve import serve
 from iad.commands.table import table
 from iad.commands.watch import watch
@@ -44,7 +47,7 @@ STAGES = (
 )  # fmt: skip
 """In the order in which they run."""
 
-COMMANDS = (data, gate, predict, preset, results, serve, table, watch)
+COMMANDS = (data, gate, predict, preset, promote, results, review, rollback, serve, table, watch)
 GROUPS = {"bundle": bundle, "log": log}
 """Commands that have commands of their own."""
 

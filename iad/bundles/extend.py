@@ -16,7 +16,6 @@ import numpy as np
 
 from iad.bundles.bundle import Bundle, CalibrationSet, PictureSet
 from iad.bundles.fitted import Fitted
-from iad.bundles.likeness import Likeness
 from iad.bundles.pictures import copies, described_given, split_new, too_close
 from iad.bundles.predictor import Predictor
 from iad.bundles.sealed import in_one_line
@@ -98,7 +97,7 @@ class Added:
     unlike: list[str]
 
 
-def add_pictures(predictor: Predictor, found: Sequence[PictureFile]) -> Added:
+def add_pictures(predictor: Predictor, found: Sequence[PictureFile], *, calibrating: bool = True) -> Added:
     """Add good pictures to a bundle. Copies and near copies are left out.
 
     A picture that calibrates must not find a copy of itself among its neighbours, however that is called or saved: its
@@ -107,6 +106,7 @@ def add_pictures(predictor: Predictor, found: Sequence[PictureFile]) -> Added:
     Args:
         predictor: of the bundle.
         found: the pictures.
+        calibrating: whether some may calibrate; not if chosen for their scores: the promise is not proven then.
 
     Raises:
         IadError: if a picture cannot be read, the method takes no more pictures, or the bundle kept too little.
@@ -125,11 +125,11 @@ def add_pictures(predictor: Predictor, found: Sequence[PictureFile]) -> Added:
         scores = detector.predict(embeddings).pred_score
         more = detector.add(embeddings)
     before = _recalled(_part(bundle), detector, more)
-    new = _added(bundle, pictures.take(rows), embeddings, detector, before.kept)
+    new = _added(bundle, pictures.take(rows), embeddings, detector, before.kept, calibrating=calibrating)
     joined = before.join(new, detector.most_calibrating, detector.seed)
-    after = _calibrated(bundle, predictor.fitted, more, joined, predictor.origin)
+    after = _calibrated(bundle, predictor.fitted, more, joined, predictor.origin, proven=calibrating)
     looks = list(zip(_chosen(paths, rows), new.pictures.looks, strict=True))
-    unlike = list(Likeness(bundle.pictures.looks).lines(looks).values())
+    unlike = list(predictor.likeness.lines(looks).values())
     odd = is_anomalous(scores, predictor.threshold)
     close = too_close(scores, bundle.calibration.scores)
     names, suspects, again = (_chosen(paths, some) for some in (rows, rows[odd], rows[close]))
@@ -137,11 +137,12 @@ def add_pictures(predictor: Predictor, found: Sequence[PictureFile]) -> Added:
 
 
 def _added(
-    bundle: Bundle, pictures: PictureSet, embeddings: Embeddings, detector: Extendable[Any], parts: Iterable[str]
-) -> Part:
-    """New pictures, and a draw of them that calibrates, unless pictures that were set apart do."""
+    bundle: Bundle, pictures: PictureSet, embeddings: Embeddings, detector: Extendable[Any], parts: Iterable[str], *,
+    calibrating: bool,
+) -> Part:  # fmt: skip
+    """New pictures, and a draw of them that calibrates, unless they may not or pictures that were set apart do."""
     drawn = draw_pictures(len(pictures), detector.most_calibrating, detector.seed)
-    drawn = drawn[:0] if bundle.set_apart else drawn
+    drawn = drawn[:0] if bundle.set_apart or not calibrating else drawn
     kept = {name: np.asarray(getattr(embeddings, name))[drawn] for name in parts}
     return Part(pictures, pictures.take(drawn), drawn, kept)
 
@@ -228,17 +229,20 @@ def _opened(bundle: Bundle, name: str) -> tuple[Fitted, Extendable[Any]]:
         return fitted, extendable(bundle, fitted, name)
 
 
-def _calibrated(bundle: Bundle, fitted: Fitted, detector: Extendable[Any], part: Part, origin: str) -> Bundle:
+def _calibrated(
+    bundle: Bundle, fitted: Fitted, detector: Extendable[Any], part: Part, origin: str, *, proven: bool = True
+) -> Bundle:
     """The bundle of this detector and these pictures, with threshold and scale set anew."""
-    apart = bool((part.rows < 0).all())
     with in_one_line(origin):
         embeddings = Embeddings(**dict[str, Any](part.kept)) if part.kept else detector.recall(part.rows)
         if embeddings is None:
             raise IadError("keeps too little of its calibrating pictures to score them again")
+        apart = bool((part.rows < 0).all())
         found = detector.predict(embeddings, leave_out=None if apart else part.rows)
     scheme, map_scheme = bundle.calibration.scheme, bundle.calibration.map_scheme
-    if not apart:
-        scheme, map_scheme = (left_out_scheme(falls) for falls in (detector.only_falls, detector.map_only_falls))
+    if not apart or not proven:
+        falls = detector.only_falls, detector.map_only_falls
+        scheme, map_scheme = (left_out_scheme(one and proven) for one in falls)
     rule, maps, size = bundle.rule, bundle.maps, bundle.preprocess.image_size
     threshold = set_threshold(found.pred_score, rule.strategy, rule.options, scheme=scheme, origin=origin)
     if maps is not None and found.anomaly_map is not None:

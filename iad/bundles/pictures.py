@@ -7,6 +7,7 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 import numpy as np
+from PIL import Image
 from pydantic import ConfigDict
 from pydantic.dataclasses import dataclass
 
@@ -34,6 +35,7 @@ class PictureSet:
         looks: how they were taken and saved.
         grids: small grey versions, uint8 `(32, 32)` as bytes, by which near copies are known; zeros where nothing is
             shown.
+        sharpness: of the prepared pictures, see `sharpness_of`; None where an older version has not kept it.
 
     Raises:
         IadError: if these are not of the same number.
@@ -44,6 +46,7 @@ class PictureSet:
     pixels: tuple[str, ...]
     looks: tuple[Look, ...]
     grids: tuple[bytes, ...]
+    sharpness: tuple[float | None, ...]
 
     def __post_init__(self) -> None:
         """Refuse lists of different lengths."""
@@ -72,10 +75,10 @@ class PictureSet:
     def rows(self) -> list[list[Any]]:
         """A line per picture for a JSON text, without the small versions."""
         looks = ([getattr(one, name) for name in LOOK] for one in self.looks)
-        return [list(row) for row in zip(self.ids, self.sha256, self.pixels, looks, strict=True)]
+        return [list(row) for row in zip(self.ids, self.sha256, self.pixels, looks, self.sharpness, strict=True)]
 
     def _parts(self) -> tuple[tuple[Any, ...], ...]:
-        return self.ids, self.sha256, self.pixels, self.looks, self.grids
+        return self.ids, self.sha256, self.pixels, self.looks, self.grids, self.sharpness
 
 
 def picture_set(rows: Sequence[Sequence[Any]], grids: np.ndarray) -> PictureSet:
@@ -88,7 +91,8 @@ def picture_set(rows: Sequence[Sequence[Any]], grids: np.ndarray) -> PictureSet:
         raise ValueError(f"small versions of the shape {grids.shape}, of {len(rows)} pictures")
     ids, sha256, pixels, looks = ([row[place] for row in rows] for place in range(4))
     found = (Look(**dict(zip(LOOK, look, strict=True))) for look in looks)
-    return PictureSet(tuple(ids), tuple(sha256), tuple(pixels), tuple(found), tuple(one.tobytes() for one in grids))
+    small, sharpness = (one.tobytes() for one in grids), ([*row, None][4] for row in rows)
+    return PictureSet(tuple(ids), tuple(sha256), tuple(pixels), tuple(found), tuple(small), tuple(sharpness))
 
 
 def described(ids: Iterable[str], sha256: Iterable[str], looks: Iterable[Look], images: np.ndarray) -> PictureSet:
@@ -108,7 +112,8 @@ def described(ids: Iterable[str], sha256: Iterable[str], looks: Iterable[Look], 
     measured = measure(images, threads=1)
     grids = np.where(is_blank(measured)[:, None, None], 0, measured.grids).astype(np.uint8)
     pixels = tuple(pixels_sha256(one) for one in images)
-    return PictureSet(tuple(ids), tuple(sha256), pixels, tuple(looks), tuple(one.tobytes() for one in grids))
+    sharpness = tuple(sharpness_of(np.asarray(Image.fromarray(one).convert("L"))) for one in images)
+    return PictureSet(tuple(ids), tuple(sha256), pixels, tuple(looks), tuple(one.tobytes() for one in grids), sharpness)
 
 
 def described_given(found: Sequence[Given], size: GivenSize) -> PictureSet:
@@ -130,6 +135,21 @@ def pixels_sha256(pixels: np.ndarray) -> str:
     '709e80c8'
     """
     return hashlib.sha256(np.ascontiguousarray(pixels).data).hexdigest()
+
+
+def sharpness_of(grey: np.ndarray) -> float:
+    """Mean difference between neighbours, in shares of the standard deviation; 0 of one grey. A blur lowers it.
+
+    Args:
+        grey: uint8 `(S, S)`.
+
+    >>> round(sharpness_of(np.array([[0, 200], [0, 200]], np.uint8)), 3), sharpness_of(np.zeros((2, 2), np.uint8))
+    (1.0, 0.0)
+    """
+    levels = grey.astype(np.float32)
+    deviation = float(levels.std())
+    steps = (float(np.abs(np.diff(levels, axis=axis)).mean()) if levels.shape[axis] > 1 else 0.0 for axis in (0, 1))
+    return round(sum(steps) / 2 / deviation, 6) if deviation else 0.0
 
 
 def copies(pictures: PictureSet, known: PictureSet) -> tuple[np.ndarray, np.ndarray]:

@@ -15,6 +15,7 @@ from iad.bundles.bundle import Bundle, read_bundle, write_bundle
 from iad.bundles.likeness import Likeness
 from iad.bundles.pictures import pixels_sha256
 from iad.bundles.sealed import in_one_line
+from iad.bundles.sight import Sights
 from iad.bundles.verdict import Verdict
 from iad.data.given import Errors, Given, Picture, read_pictures
 from iad.decision.conformal import p_values
@@ -53,7 +54,8 @@ class Predictor:
         fitted: its method.
         embedders: its backbones, by the stage that used them.
         batch_size: pictures that are computed at once, if nobody says otherwise.
-        likeness: what the bundle's pictures look like.
+        likeness: how the bundle's pictures were taken and saved.
+        sights: what they show, to measure others beside them.
         warn: called with a line, once for each way in which pictures that are inspected are unlike those of the bundle,
             such as their size; `warnings.warn`, if nobody sets another.
     """
@@ -72,6 +74,7 @@ class Predictor:
         self._known = {
             key for some in (bundle.pictures, bundle.calibration.pictures) for key in (*some.sha256, *some.pixels)
         }
+        self.sights = Sights(bundle.pictures)
         self.likeness, self._told = Likeness(bundle.pictures.looks), set[str]()
         self.warn: Callable[[str], None] = warnings.warn
 
@@ -201,7 +204,7 @@ class Predictor:
             levels = int(one.pixels.min()), int(one.pixels.max())
             verdict = Verdict(
                 one.image_id, one.path, score, float(p[row]), bool(rejected[row]), shown, known, look=one.look,
-                sha256=one.sha256, levels=levels,
+                sha256=one.sha256, levels=levels, sight=self.sights.of(one.pixels),
             )  # fmt: skip
             self._compare(verdict)
             yield verdict

@@ -32,6 +32,7 @@ class Verdict:
         look: how the picture was taken and saved; None where `error` is set.
         sha256: hex, of the file's bytes; empty of an array, a PIL picture or what could not be read.
         levels: the darkest and the brightest value of the prepared picture, 0 to 255; None where `error` is set.
+        sight: what the picture shows beside those of the bundle, see `iad.bundles.sight`; None where `error` is set.
     """
 
     image_id: str
@@ -45,6 +46,7 @@ class Verdict:
     look: Look | None = None
     sha256: str = ""
     levels: tuple[int, int] | None = None
+    sight: tuple[float, ...] | None = None
 
     @property
     def name(self) -> str:

@@ -67,7 +67,7 @@ def write(
     from iad.pipeline.bundling import collect
 
     path = out or paths.BUNDLES / f"{method}{SUFFIX}"
-    _require_bundle_file(path, inputs=[paths.STAGES], force=force)
+    require_bundle_file(path, inputs=[paths.STAGES], force=force)
     found = collect(load_params(), method, with_weights=with_weights, extendable=extendable)
     digest = write_bundle(path, found)
     show_lines(bundle_lines(path, found, digest))
@@ -105,7 +105,7 @@ def add(
     found = find(pictures)
     if not in_place:
         given = [file, *pictures, *(one.path for one in found), *weights_file(weights)]
-        _require_bundle_file(path, inputs=given, force=force)
+        require_bundle_file(path, inputs=given, force=force)
     with locked(file) if in_place else nullcontext():
         predictor = load(file, device=device, weights=weights)
         result = add_pictures(predictor, found)
@@ -128,7 +128,7 @@ def merge(
 
     if len(files) < 2:
         raise IadError(f"{files[0]}: only one bundle; name two at least")
-    _require_bundle_file(out, inputs=files, force=force)
+    require_bundle_file(out, inputs=files, force=force)
     bundles = {str(file): read_bundle(file)[0] for file in files}
     merged = merge_bundles(bundles, str(out))
     digest = write_bundle(out, merged)
@@ -137,7 +137,8 @@ def merge(
     show_lines(bundle_lines(out, merged, digest))
 
 
-def _require_bundle_file(path: Path, *, inputs: Sequence[Path] = (), force: bool) -> None:
+def require_bundle_file(path: Path, *, inputs: Sequence[Path] = (), force: bool) -> None:
+    """Refuse a file whose name is no bundle's, that is there already, or that is an input."""
     from iad.bundles.bundle import SUFFIX
     from iad.bundles.outputs import require_file
 

@@ -8,10 +8,18 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
+from iad.commands.bundle import Device, Weights
+from iad.errors import IadError
+
 if TYPE_CHECKING:
     from iad.serve.entries import Choice
 
 Log = Annotated[Path, typer.Option(help="The verdict log.")]
+
+Pictures = Annotated[
+    list[Path] | None,
+    typer.Option(help="A folder with pictures that are no longer where they came; may be given several times."),
+]
 
 app = typer.Typer(add_completion=False, no_args_is_help=True)
 
@@ -74,16 +82,71 @@ def export(
 
 @app.command()
 def judge(
-    threshold: Annotated[float, typer.Argument(help="Parts with at least this score are rejected.")],
+    threshold: Annotated[
+        float | None, typer.Argument(help="Parts with at least this score are rejected.", show_default=False)
+    ] = None,
+    by: Annotated[Path | None, typer.Option(help="Another bundle that judges, in place of a threshold.")] = None,
+    pictures: Pictures = None,
     log: Log = Path("verdicts.db"), since: Since = None, until: Until = None, bundle: Of = "", name: Name = "",
+    last: Annotated[int, typer.Option(min=0, help="So many at most, from the end; 0: all.")] = 0,
+    weights: Weights = "",
+    device: Device = "auto",
 ) -> None:  # fmt: skip
-    """Say what another threshold would have done to the parts in the log."""
+    """Say what another threshold, or another bundle, would have done to the parts in the log. It changes nothing."""
+    from iad.bundles.predictor import load
     from iad.commands._shown import show_lines
     from iad.serve.log import VerdictLog
-    from iad.serve.tables import judged_lines
+    from iad.serve.rejudging import by_bundle, by_threshold, changed_lines
+
+    if (threshold is None) is (by is None):
+        raise IadError("give a threshold, or a bundle (--by), that judges anew")
+    with VerdictLog(log, create=False) as kept:
+        entries = list(kept.entries(_choice(since, until, None, bundle, name), last=last))
+    if by is None:
+        show_lines(changed_lines(by_threshold(entries, float(threshold or 0), log), f"from {threshold:.4f} on"))
+        return
+    pairs, missing = by_bundle(entries, load(by, device=device, weights=weights), pictures or [], log)
+    if missing:
+        show_lines([f"{missing} left out: no picture found or read, or one that {by} was made of"])
+    show_lines(changed_lines(pairs, f"by {by}"))
+
+
+@app.command()
+def drift(
+    log: Log = Path("verdicts.db"), bundle: Of = "",
+    again: Annotated[str, typer.Option(help="Begin a new test, and say why: what was mended, for example.")] = "",
+) -> None:  # fmt: skip
+    """Say whether parts are still like the good pictures of their bundle, so that its promise holds.
+
+    An alarm stays until a new test is begun.
+    """
+    from iad.commands._shown import show_lines
+    from iad.serve.drift.monitor import followed
+    from iad.serve.drift.report import standing_lines
+    from iad.serve.log import VerdictLog
 
     with VerdictLog(log, create=False) as kept:
-        show_lines(judged_lines(kept.entries(_choice(since, until, None, bundle, name)), threshold, log))
+        for monitor in followed(kept, bundle, again=again):
+            monitor.catch_up()
+            show_lines(standing_lines(monitor))
+
+
+@app.command()
+def shadow(
+    log: Log = Path("verdicts.db"),
+    bundle: Annotated[
+        str, typer.Option("--bundle", help="The beginning of its SHA-256; without it, the last one.")
+    ] = "",
+) -> None:
+    """Say what a bundle would have done that judged the same parts without a say."""
+    from iad.commands._shown import show_lines
+    from iad.serve.log import VerdictLog
+    from iad.serve.rejudging import changed_lines
+    from iad.serve.shadow import shadow_pairs
+
+    with VerdictLog(log, create=False) as kept:
+        sha256, pairs = shadow_pairs(kept, bundle)
+    show_lines(changed_lines(pairs, f"by the shadow {sha256[:12]}"))
 
 
 @app.command("say")

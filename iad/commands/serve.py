@@ -8,9 +8,11 @@ from typing import Annotated
 
 import typer
 
+from iad.commands._drift import AlarmRate, Defects
 from iad.commands.bundle import Device, Weights
 from iad.commands.watch import Log
 from iad.errors import IadError
+from iad.serve.drift import ALARM_RATE, DEFECTS
 
 
 def serve(
@@ -21,6 +23,11 @@ def serve(
     ),
     port: Annotated[int, typer.Option(min=0, max=65535, help="0: a free one.")] = 8000,
     most_waiting: Annotated[int, typer.Option(min=1, help="Pictures of a bundle that may wait.")] = 256,
+    shadow: Annotated[
+        list[str] | None, typer.Option(help="NAME=FILE: a bundle that judges beside NAME without a say.")
+    ] = None,
+    alarm_rate: AlarmRate = ALARM_RATE,
+    defects: Defects = DEFECTS,
     weights: Weights = "",
     device: Device = "auto",
 ) -> None:
@@ -37,7 +44,11 @@ def serve(
     except ModuleNotFoundError as missing:
         raise IadError(f"iad serve needs the package {missing.name}; install iad[serve]") from None
 
-    host_bundles(bundles, log, host=host, port=port, key=key, most_waiting=most_waiting, weights=weights, device=device)
+    host_bundles(
+        bundles, log, host=host, port=port, key=key, most_waiting=most_waiting, shadows=shadow or [],
+        alarm_rate=alarm_rate, defects=defects,
+        weights=weights, device=device,
+    )  # fmt: skip
 
 
 def _require_key(host: str, key: str) -> None:

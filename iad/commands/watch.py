@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from contextlib import ExitStack, closing
 from functools import partial
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from iad.commands._drift import AlarmRate, Defects
 from iad.commands.bundle import Device, Weights
 from iad.errors import IadError
+from iad.serve.drift import ALARM_RATE, DEFECTS
 
 Log = Annotated[Path, typer.Option(help="The verdict log, an SQLite file; made if it is not there.")]
 
@@ -27,6 +30,11 @@ def watch(
     most_rejected: Annotated[
         float, typer.Option(min=0, max=1, help="Stop if more than this share of the last 50 is rejected; 1: never.")
     ] = 0.5,
+    shadow: Annotated[
+        Path | None, typer.Option(help="A second bundle that judges the same parts without a say: see iad log shadow.")
+    ] = None,
+    alarm_rate: AlarmRate = ALARM_RATE,
+    defects: Defects = DEFECTS,
     once: Annotated[bool, typer.Option("--once", help="End when all that is there was inspected.")] = False,
     json: Annotated[bool, typer.Option("--json", help="Print verdicts as JSON, one per line.")] = False,
     weights: Weights = "",
@@ -34,23 +42,25 @@ def watch(
 ) -> None:
     """Inspect pictures as they come into a folder, until Ctrl-C; after a restart it goes on where it was.
 
-    Each picture gets one verdict, which is in the log before it is printed, sent, or the picture is moved.
+    Each picture gets one verdict, which is in the log before it is printed, sent, or the picture is moved. A line says
+    when parts are no longer like the good pictures of the bundle, so that its promise does not hold.
 
     Exit code:
     0 - ended by Ctrl-C or a signal, or with --once when all was inspected
     1 - refused, or stopped since the camera seems broken or the log cannot be written
     2 - the command was written wrongly
     """
-    from iad.bundles.bundle import read_bundle
-    from iad.bundles.predictor import Predictor
     from iad.commands._shown import entry_line
     from iad.progress import say, tell
+    from iad.serve.folder.following import Follower
     from iad.serve.folder.guard import Guard
     from iad.serve.folder.inbox import Inbox
     from iad.serve.folder.running import alone, run
     from iad.serve.folder.sorting import Sorting
     from iad.serve.folder.watcher import Watcher
     from iad.serve.log import VerdictLog
+    from iad.serve.shadow import Shadow
+    from iad.serve.swapping import BundleFile, open_bundle
     from iad.words import counted
 
     named = {"passed": passed, "rejected": rejected, "unread": unread}
@@ -59,12 +69,15 @@ def watch(
         raise IadError("--copy without a folder to copy to; name --passed, --rejected or --unread")
     sorting.require_apart(folder)
     inbox = Inbox(folder, settle=settle, outside=list(sorting.folders.values()))
-    found, digest = read_bundle(bundle)
-    inspector = Predictor(found, origin=str(bundle), device=device, weights=weights)
-    inspector.warn = lambda line: tell(f"warning: {line}")
-    with VerdictLog(log) as kept, alone(log, folder):
-        watcher = Watcher(inspector, digest, inbox, kept, sorting, Guard(most=most_rejected))
-        tell(f"watching {folder} with {inspector.method}: rejected from {inspector.threshold:.4f} on; log {log}")
+    opened = partial(open_bundle, warn=lambda line: tell(f"warning: {line}"), device=device, weights=weights)
+    work = BundleFile(bundle, opened, tell)
+    second = None if shadow is None else opened(shadow)
+    with VerdictLog(log) as kept, alone(log, folder), ExitStack() as stack:
+        watcher = Watcher(work.inspector, work.sha256, inbox, kept, sorting, Guard(most=most_rejected))
+        method, threshold = work.inspector.method, work.inspector.threshold
+        tell(f"watching {folder} with {method}: rejected from {threshold:.4f} on; log {log}")
+        other = None if second is None else stack.enter_context(closing(Shadow(*second, kept)))
+        follower = Follower(work, watcher, tell, alarm_rate, defects, other)
         show = partial(entry_line, json=json)
-        done = run(watcher, lambda entry: say(show(entry)), tell, webhook=webhook, once=once)
+        done = run(watcher, lambda entry: say(show(entry)), tell, follower=follower, webhook=webhook, once=once)
     tell(f"{counted(done, 'picture')} inspected")

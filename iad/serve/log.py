@@ -17,31 +17,19 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from threading import RLock
-from typing import Any, Self
+from typing import Any, Self, TypeAlias
 
+from iad.bundles.sight import TRAITS
 from iad.bundles.verdicts import encodable
 from iad.errors import IadError
 from iad.serve.entries import LAST_WORD, STORED, Choice, Entry, Word, entry_of, in_utc
+from iad.serve.schema import TABLES, statements
 
 APPLICATION, FORMAT = 0x1AD106, 1  # PRAGMA application_id and user_version
 WAIT_SECONDS = 10.0  # for another program that writes
 PAGE = 1000  # rows read at once
-SCHEMA = """
-CREATE TABLE verdicts (
-    number INTEGER PRIMARY KEY AUTOINCREMENT, time TEXT NOT NULL, image_id TEXT NOT NULL, path TEXT NOT NULL,
-    kept TEXT NOT NULL, size INTEGER NOT NULL, modified INTEGER NOT NULL, sha256 TEXT NOT NULL, bundle TEXT NOT NULL,
-    method TEXT NOT NULL, score REAL, p_value REAL, threshold REAL NOT NULL, rejected INTEGER, error TEXT NOT NULL,
-    seconds REAL NOT NULL, known INTEGER NOT NULL
-);
-CREATE INDEX verdicts_by_file ON verdicts (path, modified, size);
-CREATE TABLE words (
-    number INTEGER PRIMARY KEY AUTOINCREMENT, verdict INTEGER NOT NULL REFERENCES verdicts (number),
-    time TEXT NOT NULL, word TEXT NOT NULL CHECK (word IN ('good', 'bad')), speaker TEXT NOT NULL
-);
-CREATE INDEX words_by_verdict ON words (verdict);
-CREATE TABLE sent (target TEXT PRIMARY KEY, number INTEGER NOT NULL);
-"""
-KEPT = ("verdicts", "words")  # tables whose rows stay as they are
+
+Sight: TypeAlias = tuple[float, ...] | None
 
 
 class VerdictLog:
@@ -90,17 +78,24 @@ class VerdictLog:
         """Close the file; what was appended is in it already."""
         self._base.close()
 
-    def append(self, entry: Entry) -> Entry:
-        """Write a verdict to the disk, and return it with its time and number."""
-        return self.append_all([entry])[0]
+    def append(self, entry: Entry, sight: Sight = None) -> Entry:
+        """Write a verdict to the disk, and return it with its time and number; see `append_all`."""
+        return self.append_all([entry], [sight])[0]
 
-    def append_all(self, entries: Sequence[Entry]) -> list[Entry]:
-        """Write verdicts to the disk, all or none, and return them with their time and numbers."""
+    def append_all(self, entries: Sequence[Entry], sights: Sequence[Sight] = ()) -> list[Entry]:
+        """Write verdicts to the disk, all or none, and return them with their time and numbers.
+
+        Args:
+            entries: the verdicts.
+            sights: what the pictures show, in the same order, see `iad.bundles.sight`; empty: of none it is known.
+        """
         timed = [replace(one, time=in_utc(datetime.now(UTC))) for one in entries]
         text = f"INSERT INTO verdicts ({', '.join(STORED)}) VALUES ({', '.join('?' * len(STORED))})"  # noqa: S608  # our own names
         rows = [[_stored(getattr(one, name)) for name in STORED] for one in timed]
-        with self._writing() as base:
+        with self.writing() as base:
             numbers = [base.execute(text, row).lastrowid or 0 for row in rows]
+            shown = [(number, *sight) for number, sight in zip(numbers, sights, strict=False) if sight]
+            base.executemany(f"INSERT INTO sights VALUES ({', '.join('?' * (1 + len(TRAITS)))})", shown)  # noqa: S608
         return [replace(one, number=number) for one, number in zip(timed, numbers, strict=True)]
 
     def say(self, number: int, word: Word, *, speaker: str = "") -> None:
@@ -109,7 +104,7 @@ class VerdictLog:
         Raises:
             IadError: if there is no such verdict.
         """
-        with self._writing() as base:
+        with self.writing() as base:
             if not base.execute("SELECT 1 FROM verdicts WHERE number = ?", [number]).fetchone():
                 raise IadError(f"{self.path}: no verdict has the number {number}")
             values = [number, in_utc(datetime.now(UTC)), word, speaker]
@@ -126,7 +121,7 @@ class VerdictLog:
         if last:
             where, values = chosen.where()
             edge = f"SELECT number FROM verdicts WHERE {where} ORDER BY number DESC LIMIT 1 OFFSET ?"  # noqa: S608  # values come apart
-            found = self._rows(edge, [*values, last - 1])
+            found = self.rows(edge, [*values, last - 1])
             chosen = replace(chosen, after=max(chosen.after, found[0][0] - 1)) if found else chosen
         while page := self._page(chosen):
             yield from page
@@ -140,16 +135,16 @@ class VerdictLog:
 
     def last_number(self) -> int:
         """Number of the last verdict; 0 of an empty log."""
-        return int(self._rows("SELECT coalesce(max(number), 0) FROM verdicts", [])[0][0])
+        return int(self.rows("SELECT coalesce(max(number), 0) FROM verdicts", [])[0][0])
 
     def sent(self, target: str) -> int | None:
         """Number of the last verdict that a receiver has, or None if it is new."""
-        found = self._rows("SELECT number FROM sent WHERE target = ?", [target])
+        found = self.rows("SELECT number FROM sent WHERE target = ?", [target])
         return int(found[0][0]) if found else None
 
     def mark_sent(self, target: str, number: int) -> None:
         """Note that a receiver has all verdicts up to this one."""
-        with self._writing() as base:
+        with self.writing() as base:
             base.execute("INSERT OR REPLACE INTO sent (target, number) VALUES (?, ?)", [target, number])
 
     def _prepare(self) -> None:
@@ -157,9 +152,12 @@ class VerdictLog:
         if self._pragma("application_id") == APPLICATION:
             self._is_ours()
         else:
-            with self._writing():  # of two programs that make it, the second waits, and finds it made
+            with self.writing():  # of two programs that make it, the second waits, and finds it made
                 if not self._is_ours():
                     self._make()
+        if not self._is_whole():
+            with self.writing():
+                self._make()
         if self._pragma("journal_mode") != "wal":
             self._base.execute("PRAGMA journal_mode = WAL")
 
@@ -173,18 +171,17 @@ class VerdictLog:
             raise IadError(f"{self.path}: a verdict log of format {version}, and this iad reads {FORMAT}; update iad")
         return True
 
+    def _is_whole(self) -> bool:
+        """Whether it has all tables; one that an older iad made lacks some."""
+        found = self._base.execute("SELECT name FROM sqlite_master WHERE type = 'table'").fetchall()
+        return {name for (name,) in found} >= TABLES.keys()
+
     def _pragma(self, name: str) -> Any:
         return self._base.execute(f"PRAGMA {name}").fetchone()[0]
 
     def _make(self) -> None:
-        for statement in SCHEMA.split(";\n"):
+        for statement in statements():
             self._base.execute(statement)
-        for table in KEPT:
-            for change in ("UPDATE", "DELETE"):
-                self._base.execute(
-                    f"CREATE TRIGGER {table}_no_{change.lower()} BEFORE {change} ON {table} "
-                    "BEGIN SELECT RAISE(ABORT, 'rows of a verdict log stay as they are'); END"
-                )
         self._base.execute(f"PRAGMA application_id = {APPLICATION}")
         self._base.execute(f"PRAGMA user_version = {FORMAT}")
 
@@ -195,14 +192,16 @@ class VerdictLog:
     def _select(self, where: str, values: Sequence[Any]) -> list[Entry]:
         columns = ", ".join([*STORED, "number", f"coalesce({LAST_WORD}, '')"])
         text = f"SELECT {columns} FROM verdicts WHERE {where}"  # noqa: S608  # values come apart
-        return [entry_of(row) for row in self._rows(text, values)]
+        return [entry_of(row) for row in self.rows(text, values)]
 
-    def _rows(self, text: str, values: Sequence[Any]) -> list[tuple[Any, ...]]:
+    def rows(self, text: str, values: Sequence[Any]) -> list[tuple[Any, ...]]:
+        """What an SQL query finds."""
         with self._lock, self._told():
             return self._base.execute(text, values).fetchall()
 
     @contextmanager
-    def _writing(self) -> Iterator[sqlite3.Connection]:
+    def writing(self) -> Iterator[sqlite3.Connection]:
+        """The file, to append to: all that is written within is on the disk afterwards, or nothing of it."""
         with self._lock, self._told():
             self._require_in_place()
             self._base.execute("BEGIN IMMEDIATE")

@@ -257,7 +257,7 @@ def test_verdicts_are_counted_for_prometheus(station):
 
 
 def test_a_log_that_cannot_be_written_is_told_and_no_verdict_is_given(station, log, monkeypatch):
-    def full(_):
+    def full(*_):
         raise IadError("a.db: the disk is full, so no verdict can be logged; free some space")
 
     monkeypatch.setattr(log, "append_all", full)

@@ -15,6 +15,7 @@ from filelock import FileLock, Timeout
 
 from iad.errors import IadError
 from iad.serve.entries import Entry
+from iad.serve.folder.following import Follower
 from iad.serve.folder.watcher import Watcher
 from iad.serve.folder.webhook import Webhook
 
@@ -25,8 +26,8 @@ SIGNALS = tuple(getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP"
 
 
 def run(
-    watcher: Watcher, show: Callable[[Entry], None], tell: Callable[[str], None], *, webhook: str = "",
-    once: bool = False,
+    watcher: Watcher, show: Callable[[Entry], None], tell: Callable[[str], None], *, follower: Follower | None = None,
+    webhook: str = "", once: bool = False,
 ) -> int:  # fmt: skip
     """Inspect what comes until a signal asks to end; the picture in hand is finished.
 
@@ -34,6 +35,7 @@ def run(
         watcher: what inspects.
         show: called with each verdict.
         tell: called with a line for the person who runs it.
+        follower: what goes on beside; it stops nothing.
         webhook: an address that verdicts are sent to.
         once: end when all that was there is inspected.
 
@@ -48,23 +50,22 @@ def run(
         try:
             if sender is not None:
                 sender.start()
-            return _until(end, watcher, show, tell, once=once)
+            return _until(end, watcher, show, tell, follower, once=once)
         finally:
             if sender is not None:
                 sender.stop()
 
 
 def _until(
-    end: Event, watcher: Watcher, show: Callable[[Entry], None], tell: Callable[[str], None], *, once: bool
-) -> int:
+    end: Event, watcher: Watcher, show: Callable[[Entry], None], tell: Callable[[str], None],
+    follower: Follower | None, *, once: bool,
+) -> int:  # fmt: skip
     inspected, away = 0, False
     while not end.is_set():
+        if follower is not None:
+            follower.renew()
         try:
-            for entry in watcher.step():
-                show(entry)
-                inspected += 1
-                if end.is_set():
-                    break
+            inspected += _stepped(end, watcher, show, follower)
             away = False
         except OSError as error:
             if not away:
@@ -73,6 +74,19 @@ def _until(
         if once and not away and not watcher.inbox.is_waiting:
             break
         end.wait(AWAY_SECONDS if away else EVERY_SECONDS)
+    return inspected
+
+
+def _stepped(end: Event, watcher: Watcher, show: Callable[[Entry], None], follower: Follower | None) -> int:
+    """Inspect what is complete; how many pictures that were."""
+    inspected = 0
+    for entry in watcher.step():
+        show(entry)
+        inspected += 1
+        if follower is not None:
+            follower.see(entry)
+        if end.is_set():
+            break
     return inspected
 
 

@@ -61,7 +61,7 @@ class Watcher:
         for one, verdict in zip(arrived, self._verdicts(arrived), strict=True):
             entry = self._entry(one, verdict, self.clock() - began)
             place = self.sorting.place(entry.verdict, one.name)
-            entry = self.log.append(replace(entry, kept=place))
+            entry = self.log.append(replace(entry, kept=place), verdict.sight)
             self.sorting.put(one.path, place)
             yield entry
             if broken := self.guard.see(entry, verdict.levels):

@@ -6,21 +6,22 @@ import asyncio
 import logging
 import math
 from collections.abc import Mapping, Sequence
-from functools import partial
 from pathlib import PurePosixPath
 from typing import Any
 
 from fastapi import FastAPI, Query, Request, Response
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse, PlainTextResponse
-from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+from prometheus_client import CONTENT_TYPE_LATEST
 from starlette.datastructures import UploadFile
 from starlette.exceptions import HTTPException
 
 from iad.data.formats import FORMAT_OF_SUFFIX, SIGNATURES, UNREAD_SUFFIXES
 from iad.errors import IadError
+from iad.serve.drift.lookout import Lookout
 from iad.serve.entries import Entry
 from iad.serve.http.limits import FAULT, App, Gate, Limits, RefusedError
+from iad.serve.http.meter import Meter
 from iad.serve.http.station import BusyError, SentPicture, Station, sent
 
 logging.getLogger("python_multipart").addHandler(logging.NullHandler())  # the sender is told
@@ -30,37 +31,16 @@ ANSWER_SECONDS = 60.0
 SUFFIX = {"PNG": ".png", "JPEG": ".jpg", "BMP": ".bmp", "TIFF": ".tif", "WEBP": ".webp"}
 
 
-class Meter:
-    """What the server counts, in the text format of Prometheus."""
-
-    def __init__(self, stations: Mapping[str, Station]) -> None:
-        self._registry = CollectorRegistry()
-        self.verdicts = Counter("iad_verdicts", "Verdicts", ["bundle", "verdict"], registry=self._registry)
-        self.seconds = Histogram("iad_verdict_seconds", "From sent to judged", ["bundle"], registry=self._registry)
-        self.turned_away = Counter("iad_turned_away", "Requests for which there was no room", registry=self._registry)
-        waiting = Gauge("iad_waiting", "Pictures without a verdict yet", ["bundle"], registry=self._registry)
-        for name, station in stations.items():
-            waiting.labels(name).set_function(partial(_waiting, station))
-
-    def count(self, bundle: str, entry: Entry) -> None:
-        """Count a verdict."""
-        self.verdicts.labels(bundle, entry.verdict).inc()
-        self.seconds.labels(bundle).observe(entry.seconds)
-
-    def text(self) -> bytes:
-        """All of it."""
-        return bytes(generate_latest(self._registry))
-
-
-def build_app(stations: Mapping[str, Station], limits: Limits | None = None) -> App:
+def build_app(stations: Mapping[str, Station], limits: Limits | None = None, lookout: Lookout | None = None) -> App:
     """The server as an ASGI application.
 
     Args:
         stations: the bundles by the names that senders use; the first is taken where none is named and there is one.
         limits: of each request.
+        lookout: tests of the parts; None: there are none.
     """
     app = FastAPI(title="iad", docs_url=None, redoc_url=None, description=__doc__)  # pages of other hosts' scripts
-    meter = Meter(stations)
+    meter = Meter(stations, lookout)
 
     @app.post("/v1/predict")
     async def predict(
@@ -114,10 +94,6 @@ def _add_status(app: FastAPI, stations: Mapping[str, Station], meter: Meter) -> 
         return Response(meter.text(), media_type=CONTENT_TYPE_LATEST)
 
 
-def _waiting(station: Station) -> float:
-    return float(station.waiting)
-
-
 def _station(stations: Mapping[str, Station], name: str) -> Station:
     if name in stations:
         return stations[name]
@@ -168,10 +144,17 @@ async def _answers(futures: Sequence[Any]) -> list[Entry]:
 
 
 def _answer(station: Station, entries: Sequence[Entry]) -> dict[str, Any]:
+    """Verdicts, and of which bundle; where it was replaced in between, each names its own."""
     shown = ("image_id", "score", "p_value", "rejected", "error", "known", "sha256", "seconds", "time", "number")
     verdicts = [{"verdict": one.verdict} | {name: getattr(one, name) for name in shown} for one in entries]
-    head = {"bundle": station.name, "sha256": station.sha256, "method": station.inspector.method}
-    return {**head, "threshold": station.inspector.threshold, "verdicts": verdicts}
+    first = entries[0]
+    if any(one.bundle != first.bundle for one in entries):
+        verdicts = [
+            found | {"bundle_sha256": one.bundle, "threshold": one.threshold}
+            for found, one in zip(verdicts, entries, strict=True)
+        ]
+    head = {"bundle": station.name, "sha256": first.bundle, "method": first.method}
+    return {**head, "threshold": first.threshold, "verdicts": verdicts}
 
 
 def _described(station: Station) -> dict[str, Any]:

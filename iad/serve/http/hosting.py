@@ -5,19 +5,24 @@ from __future__ import annotations
 import socket
 from collections.abc import Sequence
 from contextlib import ExitStack
+from functools import partial
 from pathlib import Path
 
 import uvicorn
 
-from iad.bundles.bundle import read_bundle
-from iad.bundles.predictor import Predictor
 from iad.errors import IadError
 from iad.progress import tell
+from iad.serve.drift.keeping import reference_of
+from iad.serve.drift.lookout import Lookout
+from iad.serve.drift.monitor import Monitor
 from iad.serve.folder.running import asked_to_end
 from iad.serve.http.app import build_app
 from iad.serve.http.limits import Limits
+from iad.serve.http.renewing import Renewer
 from iad.serve.http.station import Station
 from iad.serve.log import VerdictLog
+from iad.serve.shadow import Shadow
+from iad.serve.swapping import BundleFile, open_bundle
 from iad.words import printable
 
 MOST_CONNECTIONS = 512  # more are answered by 503 at once
@@ -26,8 +31,9 @@ GRACE_SECONDS = 30  # for what was accepted, after a signal to end
 
 
 def host_bundles(
-    bundles: Sequence[Path], log: Path, *, host: str, port: int, key: str, most_waiting: int, weights: str, device: str
-) -> None:
+    bundles: Sequence[Path], log: Path, *, host: str, port: int, key: str, most_waiting: int,
+    shadows: Sequence[str], alarm_rate: float, defects: float, weights: str, device: str,
+) -> None:  # fmt: skip
     """Serve bundles until a signal.
 
     Args:
@@ -37,6 +43,9 @@ def host_bundles(
         port: where to listen; 0: a free one.
         key: that senders have to show; empty: none.
         most_waiting: pictures of a bundle that may wait.
+        shadows: files of bundles that judge beside, each as NAME=FILE; the name may be left out of one bundle's.
+        alarm_rate: as in `iad.serve.drift.keeping.Run`.
+        defects: as in `iad.serve.drift.keeping.Run`.
         weights: as in `iad.bundles.predictor.Predictor`.
         device: as in `iad.bundles.predictor.Predictor`.
 
@@ -49,15 +58,24 @@ def host_bundles(
     with ExitStack() as stack:
         listening = stack.enter_context(_listening(host, port))
         kept = stack.enter_context(VerdictLog(log))
+        opened = partial(open_bundle, warn=lambda line: tell(f"warning: {line}"), device=device, weights=weights)
+        work = {path.stem: BundleFile(path, opened, tell) for path in bundles}
+        beside = {name: opened(path) for name, path in _shadows(shadows, names).items()}
         stations = {}
-        for path in bundles:
-            found, digest = read_bundle(path)
-            inspector = Predictor(found, origin=str(path), device=device, weights=weights)
-            inspector.warn = lambda line: tell(f"warning: {line}")
-            stations[path.stem] = Station(path.stem, inspector, digest, kept, most=most_waiting)
-            stack.callback(stations[path.stem].close)  # before the log is closed
+        for name, one in work.items():
+            shadow = Shadow(*beside[name], kept, most=most_waiting) if name in beside else None
+            if shadow is not None:
+                stack.callback(shadow.close)  # after its station, before the log
+            stations[name] = Station(name, one.inspector, one.sha256, kept, most=most_waiting, shadow=shadow)
+            stack.callback(stations[name].close)  # before the log is closed
+        tested = partial(_tested, kept, alarm_rate, defects)
+        lookout = Lookout({name: tested(one) for name, one in work.items()}, tell)
+        renewer = Renewer(work, stations, lookout, tested)
+        for follower in (lookout, renewer):
+            stack.callback(follower.stop)
+            follower.start()
         config = uvicorn.Config(
-            build_app(stations, Limits(key=key)), log_config=None, access_log=False, server_header=False,
+            build_app(stations, Limits(key=key), lookout), log_config=None, access_log=False, server_header=False,
             timeout_graceful_shutdown=GRACE_SECONDS, limit_concurrency=MOST_CONNECTIONS,
         )  # fmt: skip
         listening.listen(BACKLOG)  # before it is told, so that nobody who hears of it comes too early
@@ -66,6 +84,31 @@ def host_bundles(
         tell(f"serving {', '.join(map(printable, stations))} at http://{shown}:{number}; log {log}")
         with asked_to_end():  # what uvicorn caught it raises again when all is answered
             uvicorn.Server(config).run([listening])
+
+
+def _tested(log: VerdictLog, alarm_rate: float, defects: float, bundle: BundleFile) -> Monitor:
+    """The test of a bundle's parts."""
+    reference = reference_of(bundle.inspector)
+    return Monitor.begin(log, bundle.sha256, reference, alarm_rate=alarm_rate, defects=defects)
+
+
+def _shadows(given: Sequence[str], names: Sequence[str]) -> dict[str, Path]:
+    """Files of shadows by the names of the bundles beside which they judge.
+
+    >>> _shadows(["bolts=new.iad"], ["bolts", "nuts"])["bolts"].name, _shadows(["new.iad"], ["bolts"])["bolts"].name
+    ('new.iad', 'new.iad')
+    >>> _shadows(["new.iad"], ["bolts", "nuts"])
+    Traceback (most recent call last):
+    iad.errors.IadError: --shadow new.iad: beside which bundle? give NAME=FILE with one of bolts, nuts
+    """
+    found: dict[str, Path] = {}
+    for one in given:
+        name, sign, file = one.partition("=")
+        name, file = (name, file) if sign and name in names else (names[0] if len(names) == 1 else "", one)
+        if not name or name in found:
+            raise IadError(f"--shadow {one}: beside which bundle? give NAME=FILE with one of {', '.join(names)}")
+        found[name] = Path(file)
+    return found
 
 
 def _listening(host: str, port: int) -> socket.socket:

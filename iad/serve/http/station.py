@@ -15,6 +15,7 @@ from iad.bundles.verdict import Verdict
 from iad.data.pictures import PictureFile
 from iad.serve.entries import Entry, judged
 from iad.serve.log import VerdictLog
+from iad.serve.shadow import Shadow
 
 
 @dataclass(frozen=True)
@@ -58,20 +59,37 @@ class Station:
         sha256: of the bundle.
         log: where verdicts go.
         most: pictures that may wait; more are turned away.
+        shadow: a second bundle that judges the same pictures without a say.
 
     Attributes:
         name: as given.
-        inspector: as given.
-        sha256: as given.
     """
 
-    def __init__(self, name: str, inspector: Predictor, sha256: str, log: VerdictLog, *, most: int = 256) -> None:
-        self.name, self.inspector, self.sha256, self._log, self._most = name, inspector, sha256, log, most
+    def __init__(
+        self, name: str, inspector: Predictor, sha256: str, log: VerdictLog, *, most: int = 256,
+        shadow: Shadow | None = None,
+    ) -> None:  # fmt: skip
+        self.name, self._log, self._most, self._shadow = name, log, most, shadow
+        self._judge = inspector, sha256  # replaced as one
         self._queue: Queue[Job | None] = Queue()
         self._waiting, self._lock = 0, Lock()
         self._rate = 0.1  # seconds a picture, as of late
         self._thread = Thread(target=self._run, name=f"station {name}", daemon=True)
         self._thread.start()
+
+    @property
+    def inspector(self) -> Predictor:
+        """The bundle at work."""
+        return self._judge[0]
+
+    @property
+    def sha256(self) -> str:
+        """Of the bundle at work."""
+        return self._judge[1]
+
+    def take(self, inspector: Predictor, sha256: str) -> None:
+        """Put another bundle to work; pictures that are being computed are finished by the one before."""
+        self._judge = inspector, sha256
 
     @property
     def waiting(self) -> int:
@@ -126,9 +144,14 @@ class Station:
                     job.answer.set_result(found[number])
 
     def _inspected(self, jobs: Sequence[Job]) -> list[Entry]:
-        pictures = [job.picture for job in jobs]
-        verdicts = self.inspector.predict(pictures, maps=False, errors="return", batch_size=len(jobs))
-        return self._log.append_all([self._entry(job, one) for job, one in zip(jobs, verdicts, strict=True)])
+        judge, pictures = self._judge, [job.picture for job in jobs]
+        found = judge[0].predict(pictures, maps=False, errors="return", batch_size=len(jobs))
+        verdicts = list(found)
+        entries = [_entry(job, one, *judge) for job, one in zip(jobs, verdicts, strict=True)]
+        entries = self._log.append_all(entries, [one.sight for one in verdicts])
+        if self._shadow is not None:
+            self._shadow.submit(entries, pictures)
+        return entries
 
     def _batches(self) -> Iterator[list[Job]]:
         """What is waiting, as many at once as the backbone takes; a picture that comes alone waits for no other."""
@@ -148,11 +171,10 @@ class Station:
             if ended:
                 return
 
-    def _entry(self, job: Job, verdict: Verdict) -> Entry:
-        picture, seconds = job.picture, time.monotonic() - job.since
-        return judged(
-            verdict, self.inspector, self.sha256, image_id=picture.name, size=len(picture.data), seconds=seconds
-        )
+
+def _entry(job: Job, verdict: Verdict, inspector: Predictor, sha256: str) -> Entry:
+    picture, seconds = job.picture, time.monotonic() - job.since
+    return judged(verdict, inspector, sha256, image_id=picture.name, size=len(picture.data), seconds=seconds)
 
 
 def sent(name: str, data: bytes) -> SentPicture:
