@@ -16,6 +16,7 @@ import typer
 from typer.core import TyperGroup
 
 from iad.commands.bundle import app as bundle
+from iad.commands.export import export
 from iad.commands.gate import gate
 from iad.commands.log import app as log
 from iad.commands.predict import predict
@@ -43,7 +44,7 @@ STAGES = (
 )  # fmt: skip
 """In the order in which they run."""
 
-COMMANDS = (gate, predict, preset, results, serve, table, watch)
+COMMANDS = (export, gate, predict, preset, results, serve, table, watch)
 GROUPS = {"bundle": bundle, "log": log}
 """Commands that have commands of their own."""
 
