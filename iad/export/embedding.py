@@ -17,6 +17,7 @@ from iad.features.views import Tiles, place_tiles
 from iad.features.weights import State
 
 WHOLE = 255.0
+HALF = 2.0**13 + 1
 
 
 class Network(nn.Module):
@@ -106,7 +107,12 @@ class Network(nn.Module):
 
 
 def _stored(values: torch.Tensor) -> torch.Tensor:
-    return values.to(torch.float16).float()
+    """Rounded to the 11 binary digits of float16 as the embedder stores it (Veltkamp 1968; Dekker 1971, section 5).
+
+    Runtimes leave out a cast to float16 and back.
+    """
+    spread = values * HALF
+    return spread - (spread - values)
 
 
 def _settle(module: nn.Module, side: int) -> None:

@@ -90,13 +90,13 @@ def export_bundle(
         from iad.export.int8 import quantize
 
         model = quantize(model, read_all(calibrated_on, limits))
-    card = _card(bundle, digest, file, format, precision)
+    card = card_of(bundle, digest, file, format, precision)
     name = file.stem + SUFFIXES[format]
     with tempfile.TemporaryDirectory() as trial:
-        graph = Graph(_written(Path(trial), _files(model, card, name, format)) / name)
+        graph = Graph(_written(Path(trial), graph_files(model, card, name, format)) / name)
         found = check(graph, predictor, shown, generated=checked_on is None)
     found.require(precision, str(file))
-    files = _files(model, card | {"check": found.record()}, name, format) | {PROGRAM: program()}
+    files = graph_files(model, card | {"check": found.record()}, name, format) | {PROGRAM: program()}
     with new_folder(folder) if not folder.exists() else nullcontext(folder) as part:
         _written(part, files)
     size = sum(len(content) for one, content in files.items() if one != PROGRAM)
@@ -147,7 +147,16 @@ def _model(bundle: Bundle, weights: str, origin: str) -> Any:
     return model
 
 
-def _card(bundle: Bundle, digest: str, file: Path, format: str, precision: str) -> dict[str, Any]:  # noqa: A002
+def card_of(bundle: Bundle, digest: str, file: Path, format: str, precision: str) -> dict[str, Any]:  # noqa: A002
+    """What a graph says of itself, but for how it was checked; docs/export.md lists it.
+
+    Args:
+        bundle: what it was made of.
+        digest: SHA-256 of the bundle.
+        file: of the bundle.
+        format: of `iad.export.FORMATS`.
+        precision: of `iad.export.PRECISIONS`.
+    """
     (height, width), threshold, maps = prepared_size(bundle), bundle.threshold, bundle.maps
     return {
         "format": 1, "method": bundle.method, "runtime": format, "precision": precision,
@@ -169,8 +178,15 @@ def _card(bundle: Bundle, digest: str, file: Path, format: str, precision: str) 
     }  # fmt: skip
 
 
-def _files(model: Any, card: Mapping[str, Any], name: str, format: str) -> dict[str, bytes]:  # noqa: A002
-    """The graph's files by name, with card and seal; the first of OpenVINO's two comes last."""
+def graph_files(model: Any, card: Mapping[str, Any], name: str, format: str) -> dict[str, bytes]:  # noqa: A002
+    """The graph's files by name, with card and seal; the first of OpenVINO's two comes last.
+
+    Args:
+        model: an `onnx.ModelProto`.
+        card: what it says of itself.
+        name: of the file.
+        format: of `iad.export.FORMATS`.
+    """
     text = json.dumps(card, ensure_ascii=True, allow_nan=False)
     if format == "onnx":
         from onnx import helper
