@@ -84,7 +84,7 @@ def build_graph(bundle: Bundle, weights: str = "") -> Any:
     Raises:
         IadError: as `Whole` does.
     """
-    from onnx import compose
+    from onnx import compose, helper
 
     height, width = prepared_size(bundle)
     whole = Whole(bundle, weights).eval()
@@ -99,6 +99,8 @@ def build_graph(bundle: Bundle, weights: str = "") -> Any:
     made.ir_version = first.ir_version
     joined = compose.merge_models(first, made, io_map=[(f"resize/{PLANES}", PLANES)])
     del joined.metadata_props[:]  # of the exporter; ours come when all is known
+    del joined.opset_import[:]  # each of the two brought its own
+    joined.opset_import.append(helper.make_opsetid("", OPSET))
     return joined
 
 
