@@ -4,7 +4,7 @@ python benchmarks/export.py [methods ...] [--data FOLDER ...] [--pictures 120] [
 Without --data the bundles are those of the run in the current folder, which `iad bundle` wrote, and the pictures its
 test pictures; a folder has the layout of MVTec AD, and each method is fitted to it first (--image-size). Up to so many
 test pictures of each class, evenly spaced, are inspected. Latency is of one picture at a time, from its file to score
-and map; rounds go through PyTorch and all graphs in turn on the same pictures, the first warms up, and the median counts.
+and map; rounds go through PyTorch and all graphs in turn on the same pictures, the first warms up, the median counts.
 Where other work shares the machine, processor time says more than the clock. 8-bit ranges come from training pictures.
 The loss of AUROC is that of PyTorch minus that of the graph, on the same pictures, with its 95 % interval (DeLong).
 Where the AUROC of both is 1 the interval says nothing. The last line is JSON.
@@ -40,7 +40,8 @@ from iad.statistics.comparison import delong
 METHODS = ("ae", "resnet", "vit", "patch_resnet", "patch_vit", "hybrid")
 TORCH, RANGES = "torch", 64  # pictures for 8-bit ranges
 HEADER = (
-    "| data | method | runtime | MB | clock, ms | processor, ms | of torch | score apart | flipped | AUROC | loss [95 %] |\n"
+    "| data | method | runtime | MB | clock, ms | processor, ms | of torch | score apart | flipped | AUROC | "
+    "loss [95 %] |\n"
     "|:--|:--|:--|--:|--:|--:|--:|--:|--:|--:|--:|"
 )  # fmt: skip
 
@@ -73,9 +74,7 @@ def data_of_run(run: Run, folder: Path, most: int) -> Data:
     return _chosen("run", [files[row] for row in run.train], *parts, most)
 
 
-def graphs_of(
-    file: Path, data: Data, folder: Path, threads: int, *, int8: bool
-) -> Iterator[tuple[str, Graph, float]]:
+def graphs_of(file: Path, data: Data, folder: Path, threads: int, *, int8: bool) -> Iterator[tuple[str, Graph, float]]:
     """Each graph of a bundle, its name and its megabytes."""
     bundle, digest = read_bundle(file)
     models = {"fp32": build_graph(bundle)}
@@ -121,7 +120,10 @@ def measure(
             work(file)
             if number:
                 taken[name].append((time.perf_counter() - clock, time.process_time() - processor))
-    return {name: tuple(1e3 * statistics.median(one) for one in zip(*found)) for name, found in taken.items()}  # type: ignore[misc]
+    medians = {
+        name: [1e3 * statistics.median(one) for one in zip(*found, strict=True)] for name, found in taken.items()
+    }
+    return {name: (clock, processor) for name, (clock, processor) in medians.items()}
 
 
 def compare(file: Path, data: Data, asked: Any) -> dict[str, Any]:
@@ -183,17 +185,18 @@ def _row(
     wanted, said = (np.array(one) for one in zip(*found[TORCH], strict=True))
     apart, flipped = float(np.abs(scores - wanted).max() / abs(predictor.threshold)), int((verdicts != said).sum())
     loss = delong(data.labels, wanted, scores)
+    lost = f"{loss.value:+.4f} [{loss.low:+.4f}, {loss.high:+.4f}]" if loss else "too few pictures"
     area = auroc(data.labels, scores) or 0.0
     clock, processor = taken[name]
     share = processor / taken[TORCH][1]
     print(
         f"| {data.name} | {predictor.method} | {name} | {size:.1f} | {clock:.0f} | {processor:.0f} | {share:.2f} | "
-        f"{apart:.1e} | {flipped} of {len(said)} | {area:.4f} | {loss.value:+.4f} [{loss.low:+.4f}, {loss.high:+.4f}] |",
+        f"{apart:.1e} | {flipped} of {len(said)} | {area:.4f} | {lost} |",
         flush=True,
     )
     return {
         "megabytes": size, "clock_ms": clock, "processor_ms": processor, "apart": apart, "flipped": flipped,
-        "auroc": area, "loss": [loss.value, loss.low, loss.high],
+        "auroc": area, "loss": [loss.value, loss.low, loss.high] if loss else None,
     }  # fmt: skip
 
 

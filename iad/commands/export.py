@@ -32,9 +32,11 @@ def export(
         bundle, format=format, precision=precision, out=out, checked_on=check, calibrated_on=calibrate,
         weights=weights, force=force,
     )  # fmt: skip
-    show_lines([
-        f"graph      {made.graph} ({made.size / 1e6:.1f} MB), {format}, {precision}",
-        f"checked    {line(made.checked)}",
-        f"sha256     {made.sha256}",
-        f"inspect    python {made.graph.parent / PROGRAM} {made.graph} PICTURES...",
-    ])
+    show_lines(
+        [
+            f"graph      {made.graph} ({made.size / 1e6:.1f} MB), {format}, {precision}",
+            f"checked    {line(made.checked)}",
+            f"sha256     {made.sha256}",
+            f"inspect    python {made.graph.parent / PROGRAM} {made.graph} PICTURES...",
+        ]
+    )

@@ -1,4 +1,4 @@
-"""The command line of `inspect.pyz`, which lies beside every graph: pictures in, verdicts out, as `iad predict` says them.
+"""The command line of `inspect.pyz`, which lies beside every graph: pictures in, verdicts out, as of `iad predict`.
 
 python inspect.pyz GRAPH PICTURES... [--out verdicts.csv] [--maps FOLDER] [--threads N]
 """

@@ -1,12 +1,12 @@
 """Pillow's bilinear resize with antialiasing as a graph: the same bytes, whatever the size of the picture.
 
-Pillow (`src/libImaging/Resample.c`) weighs the pixels below a triangle as wide as the reduction, rounds each weight to a
-whole number of 1 / 2^22, adds up in integers, and rounds to 8 bits; along rows, then along columns. From Pillow 13 on
+Pillow (`src/libImaging/Resample.c`) weighs the pixels below a triangle as wide as the reduction, rounds each weight to
+a whole number of 1 / 2^22, adds up in integers, and rounds to 8 bits; along rows, then along columns. From Pillow 13 on
 columns come first where the height loses more than twice as many pixels as the width (python-pillow/Pillow#9549), which
 rounds otherwise.
 
-Runtimes differ in what they do with float64 and with long integers, so the graph uses float32 and int32 alone, and stays
-exact in them:
+Runtimes differ in what they do with float64 and with long integers, so the graph uses float32 and int32 alone, and
+stays exact in them:
 
 - A weight is n / N with whole n and N. Long division gives its 22 binary digits in three parts of 8, 7 and 7.
 - Sums of pixels times such a part stay below 2^24, where float32 counts exactly in any order of summation.
@@ -90,7 +90,7 @@ Weights (size, target) => (weights) {{
     weights = Cast <to = 1> (parts)
 }}
 """
-"""Binary digits of Pillow's weights from `size` pixels to `target`, float32 `(size, 3 target)`, most significant first."""
+"""Binary digits of Pillow's weights from `size` pixels to `target`, float32 `(size, 3 target)`, the highest first."""
 
 ROWS = """
 <domain: "iad", opset_import: ["" : {opset}, "iad" : 1]>

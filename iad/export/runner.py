@@ -20,7 +20,6 @@ Run: TypeAlias = Callable[[np.ndarray], Mapping[str, np.ndarray]]
 """From pixels uint8 `(H, W, 3)` to the graph's outputs by name."""
 
 
-
 class Finding(NamedTuple):
     """What a graph says of one picture.
 
@@ -88,7 +87,9 @@ class Graph:
         if pixels.dtype != np.uint8 or pixels.ndim != 3 or pixels.shape[2] != 3 or not pixels.size:
             raise IadError(f"a picture of {pixels.dtype} and the shape {pixels.shape}; give uint8 (height, width, 3)")
         if max(pixels.shape[:2]) > (most := int(self.card["input"]["largest_side"])):
-            raise IadError(f"a picture of {pixels.shape[1]} x {pixels.shape[0]} px; the graph takes up to {most} a side")
+            raise IadError(
+                f"a picture of {pixels.shape[1]} x {pixels.shape[0]} px; the graph takes up to {most} a side"
+            )
         found = self._run(np.ascontiguousarray(pixels))
         score = float(found["score"][0])
         if np.isnan(score):  # which would pass every threshold

@@ -9,10 +9,10 @@ from collections.abc import Mapping
 from contextlib import nullcontext
 from dataclasses import asdict, dataclass
 from importlib.metadata import version
+from importlib.util import find_spec
 from io import BytesIO
 from pathlib import Path
 from typing import Any
-
 
 from iad.bundles.bundle import Bundle, read_bundle
 from iad.bundles.outputs import require_folder, weights_file
@@ -33,7 +33,7 @@ LIGHT = (
     "export/__init__", "export/card", "export/inspect", "export/runner",
 )  # fmt: skip
 """Modules that the program takes along; none imports more than NumPy, Pillow and a runtime."""
-TOOLS = ("onnx", "onnxruntime", "openvino")
+TOOLS = ("onnx", "onnxruntime", "onnxscript", "openvino")
 LARGEST = 2**31 - 2**20  # bytes of a file of ONNX
 
 
@@ -123,15 +123,9 @@ def _require(format: str, precision: str, calibrated_on: Path | None) -> None:  
             "--precision int8 takes the ranges of values from good pictures: name a folder with --calibrate"
             if precision == "int8" else "--calibrate is for --precision int8; leave it out"
         )  # fmt: skip
-    try:
-        import onnx
-        import onnxruntime
-        import onnxscript  # noqa: F401
-
-        if format == "openvino":
-            import openvino  # noqa: F401
-    except ImportError as error:
-        raise IadError(f"iad export: {error.name} is missing; install the extra iad[export]") from None
+    needed = [name for name in TOOLS if name != "openvino" or format == name]
+    if missing := next((name for name in needed if find_spec(name) is None), None):
+        raise IadError(f"iad export: {missing} is missing; install the extra iad[export]")
 
 
 def _model(bundle: Bundle, weights: str, origin: str) -> Any:

@@ -51,7 +51,7 @@ def exported(bundle_at) -> Callable[..., Exported]:
     """Exports a method, checked on made pictures; do not change its files."""
     made: dict[tuple[str, str], Exported] = {}
 
-    def export(method: str, format: str = "onnx") -> Exported:
+    def export(method: str, format: str = "onnx") -> Exported:  # noqa: A002
         if (method, format) not in made:
             made[method, format] = export_bundle(bundle_at(method), format=format)
         return made[method, format]

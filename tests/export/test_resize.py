@@ -8,7 +8,9 @@ from iad.export.resize import largest_side, resize_model
 
 onnxruntime = pytest.importorskip("onnxruntime")
 
-SIZES = [(1, 1), (7, 5), (12, 40), (50, 31), (31, 50), (300, 300), (12, 500), (700, 16), (640, 641), (2000, 90), (9, 3000)]
+SIZES = [
+    (1, 1), (7, 5), (12, 40), (50, 31), (31, 50), (300, 300), (12, 500), (700, 16), (640, 641), (2000, 90), (9, 3000),
+]  # fmt: skip
 
 
 def onnx_session(model):

@@ -23,7 +23,7 @@ import sys
 
 class Nothing:
     def find_spec(self, name, path=None, target=None):
-        if name.partition(".")[0] in {"torch", "timm", "pydantic", "pandas", "scipy", "sklearn", "onnx", "typer", "tqdm"}:
+        if name.partition(".")[0] in {"torch", "timm", "pydantic", "pandas", "scipy", "sklearn", "onnx", "typer"}:
             raise ModuleNotFoundError(name)
 
 sys.meta_path.insert(0, Nothing())
@@ -63,7 +63,16 @@ def test_the_program_inspects_without_the_packages_that_fit(exported, bundle_at,
     made = exported("patch_resnet")
     shutil.copytree(PICTURES / "test", tmp_path / "new")
     (tmp_path / "new/torn.png").write_bytes(b"no picture")
-    command = [sys.executable, made.graph.parent / PROGRAM, made.graph, "new", "--out", "verdicts.csv", "--maps", "maps"]
+    command = [
+        sys.executable,
+        made.graph.parent / PROGRAM,
+        made.graph,
+        "new",
+        "--out",
+        "verdicts.csv",
+        "--maps",
+        "maps",
+    ]
     ran = subprocess.run(
         command, cwd=tmp_path, capture_output=True, text=True, env={"PYTHONPATH": str(tmp_path), "PATH": ""}
     )

@@ -1,8 +1,8 @@
 """Detectors as parts of a graph, one file per kind: embeddings of one picture to its score and its coarse map.
 
-A head is a module: from embeddings by part (`iad.export.embedding.Network.forward`; of a detector that looks at pixels,
-`pixels` float32 `(1, 3, H, W)` from 0 to 255) to the score, float32 `(1,)`, higher = more anomalous, and the map, float32
-`(h, w)`, or None.
+A head is a module: from embeddings by part (`iad.export.embedding.Network.forward`; of a detector that looks at
+pixels, `pixels` float32 `(1, 3, H, W)` from 0 to 255) to the score, float32 `(1,)`, higher = more anomalous, and the
+map, float32 `(h, w)`, or None.
 """
 
 from __future__ import annotations

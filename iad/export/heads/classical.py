@@ -53,7 +53,7 @@ class ZScore(Scaled):
     def score(self, row: torch.Tensor) -> torch.Tensor:
         """Aggregate of |z|."""
         z = ((row - self.mean) / self.deviation).abs()
-        return z.mean() if self.options.aggregate == "mean" else z.amax()
+        return z.mean() if self.options.aggregate == "mean" else z.amax(0)
 
 
 class Subspace(Scaled):
@@ -78,7 +78,7 @@ class KMeans(Scaled):
 
     def score(self, row: torch.Tensor) -> torch.Tensor:
         """Distance to the nearest centre."""
-        return (row - self.centres).square().sum(1).amin().sqrt()
+        return (row - self.centres).square().sum(1).amin(0).sqrt()
 
 
 class SupportVectors(Scaled):
@@ -97,7 +97,7 @@ class Mixture(Scaled):
         """Negative log density."""
         placed = self.projected(row) if self.options.pca else row
         logs = torch.stack([self._log_density(placed, number) for number in range(len(self.weights))])
-        highest = logs.amax()
+        highest = logs.amax(0)
         return -(highest + torch.log(torch.exp(logs - highest).sum()))
 
     def _log_density(self, row: torch.Tensor, number: int) -> torch.Tensor:
