@@ -63,6 +63,7 @@ def _place(content: bytes) -> tuple[int, int] | None:
 
 def _digest(start: int, end: int, first: bytes, *more: bytes) -> str:
     digest, view = hashlib.sha256(), memoryview(first)
-    for part in (view[:start], b"0" * (end - start), view[end:], *more):
+    parts: list[bytes | memoryview] = [view[:start], b"0" * (end - start), view[end:], *more]
+    for part in parts:
         digest.update(part)
     return digest.hexdigest()

@@ -29,8 +29,8 @@ from iad.versions import installed
 
 PROGRAM = "inspect.pyz"
 LIGHT = (
-    "__init__", "errors", "words", "progress", "data/__init__", "data/decode", "data/formats", "data/tree",
-    "export/__init__", "export/card", "export/inspect", "export/runner",
+    "iad", "iad.errors", "iad.words", "iad.progress", "iad.data", "iad.data.decode", "iad.data.formats",
+    "iad.data.tree", "iad.export", "iad.export.card", "iad.export.inspect", "iad.export.runner",
 )  # fmt: skip
 """Modules that the program takes along; none imports more than NumPy, Pillow and a runtime."""
 TOOLS = ("onnx", "onnxruntime", "onnxscript", "openvino")
@@ -105,13 +105,21 @@ def export_bundle(
 
 def program() -> bytes:
     """`inspect.pyz`: the modules of `LIGHT` in one file that Python runs; the same modules give the same bytes."""
-    package, content = Path(__file__).parents[1], BytesIO()
+    content = BytesIO()
     with zipfile.ZipFile(content, "w", zipfile.ZIP_DEFLATED) as archive:
         main = "import sys\n\nfrom iad.export.inspect import main\n\nsys.exit(main())\n"
-        texts = {f"iad/{name}.py": (package / f"{name}.py").read_text(encoding="utf-8") for name in LIGHT}
+        texts = dict(_source(name) for name in LIGHT)
         for name, text in (texts | {"__main__.py": main}).items():
             archive.writestr(zipfile.ZipInfo(name), text, zipfile.ZIP_DEFLATED)
     return b"#!/usr/bin/env python3\n" + content.getvalue()
+
+
+def _source(module: str) -> tuple[str, str]:
+    """Name of a module's file in the program, and its text."""
+    place = Path(*module.split("."))
+    top = Path(__file__).parents[2]
+    file = place / "__init__.py" if (top / place).is_dir() else place.with_suffix(".py")
+    return file.as_posix(), (top / file).read_text(encoding="utf-8")
 
 
 def _require(format: str, precision: str, calibrated_on: Path | None) -> None:  # noqa: A002
@@ -193,6 +201,7 @@ def graph_files(model: Any, card: Mapping[str, Any], name: str, format: str) -> 
 def _openvino_files(model: Any, text: str, name: str) -> dict[str, bytes]:
     import openvino
 
+    del model.metadata_props[:]  # which it would take over beside ours
     with tempfile.TemporaryDirectory() as folder, quiet():
         given, made = Path(folder, "given.onnx"), Path(folder, name)
         given.write_bytes(model.SerializeToString())
