@@ -7,9 +7,9 @@ from typing import Any
 
 import numpy as np
 import torch
-from torch import nn
 
 from iad.errors import IadError
+from iad.export.parts import Part
 from iad.features import Backbone
 from iad.features.backbone import build_backbone, drop_unused, require_weights
 from iad.features.embeddings import POOLINGS, Contributions, join_layers, run_network, split_tokens
@@ -20,7 +20,7 @@ WHOLE = 255.0
 HALF = 2.0**13 + 1
 
 
-class Network(nn.Module):
+class Network(Part):
     """What `iad.features.embedder.Embedder` gives of one picture, without anything that a graph cannot hold.
 
     Args:
@@ -115,7 +115,7 @@ def _stored(values: torch.Tensor) -> torch.Tensor:
     return spread - (spread - values)
 
 
-def _settle(module: nn.Module, side: int) -> None:
+def _settle(module: Any, side: int) -> None:
     """Bring a transformer's position embedding to the size of its pictures, which it would do in every pass."""
     if hasattr(module, "set_input_size") and getattr(module, "dynamic_img_size", False):
         module.set_input_size(img_size=side)

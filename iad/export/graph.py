@@ -16,6 +16,7 @@ from iad.bundles.bundle import Bundle
 from iad.detectors.maps import enlargement
 from iad.export.embedding import Network
 from iad.export.heads.hybrid import method_of
+from iad.export.parts import Part
 from iad.export.resize import OPSET, resize_model
 
 SCORE, P_VALUE, REJECTED, MAP = "score", "p_value", "rejected", "anomaly_map"
@@ -23,7 +24,7 @@ PIXELS, PLANES = "pixels", "planes"
 NETWORKS = "networks"  # the attribute by whose name nodes of backbones are known
 
 
-class Whole(nn.Module):
+class Whole(Part):
     """A bundle on one prepared picture float32 `(1, 3, H, W)`, whole numbers from 0 to 255.
 
     Args:

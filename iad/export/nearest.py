@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import numpy as np
 import torch
-from torch import nn
+
+from iad.export.parts import Part
 
 PRODUCTS = 2**22  # made at once: 16 MiB
 SMALLEST = 1024  # rows of a block
 
 
-class Nearest(nn.Module):
+class Nearest(Part):
     """The k nearest rows of a bank, by Euclidean distance.
 
     Args:

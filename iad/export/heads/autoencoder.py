@@ -11,6 +11,7 @@ from torch import nn
 from iad.detectors.autoencoder.network import Autoencoder, upsampled_convolution
 from iad.detectors.autoencoder.reconstruction import STD_FLOOR
 from iad.export.heads import Found, Given
+from iad.export.parts import Part
 
 
 def head(_: str, detector: Any, __: str) -> nn.Module:
@@ -18,7 +19,7 @@ def head(_: str, detector: Any, __: str) -> nn.Module:
     return Reconstruction(detector)
 
 
-class Reconstruction(nn.Module):
+class Reconstruction(Part):
     """The error of each cell of the rebuilt picture, against what is usual there."""
 
     def __init__(self, detector: Any) -> None:
@@ -60,13 +61,14 @@ def _without_upsampling(network: Autoencoder) -> nn.Sequential:
 
 def _transposed(layer: nn.Conv2d) -> nn.ConvTranspose2d:
     made = nn.ConvTranspose2d(layer.in_channels, layer.out_channels, 4, stride=2, padding=1)
+    bias = torch.zeros(layer.out_channels) if layer.bias is None else layer.bias
     with torch.no_grad():
         for channel in range(layer.in_channels):  # what one value becomes: the 4 x 4 weights from it, and the bias
             one = torch.zeros(1, layer.in_channels, 3, 3)
             one[0, channel, 1, 1] = 1
-            found = upsampled_convolution(one, layer) - layer.bias.view(1, -1, 1, 1)
+            found = upsampled_convolution(one, layer) - bias.view(1, -1, 1, 1)
             made.weight[channel] = found[0, :, 1:5, 1:5]
-        made.bias.copy_(layer.bias)
+        made.bias = nn.Parameter(bias.clone())
     return made
 
 

@@ -11,6 +11,7 @@ import torch
 from torch import nn
 
 from iad.export.heads import Found, Given
+from iad.export.parts import Part
 
 
 def head(kind: str, detector: Any, _: str) -> nn.Module:
@@ -18,7 +19,7 @@ def head(kind: str, detector: Any, _: str) -> nn.Module:
     return HEADS[kind](detector)
 
 
-class Scaled(nn.Module):
+class Scaled(Part):
     """A pooled embedding, scaled; a subclass scores it.
 
     Its arrays become buffers of the names that they have in the detector's state.
@@ -43,8 +44,7 @@ class Scaled(nn.Module):
 
     def projected(self, row: torch.Tensor) -> torch.Tensor:
         """Coordinates along the principal components."""
-        found: torch.Tensor = self.projection_axes @ (row - self.projection_mean)
-        return found
+        return self.projection_axes @ (row - self.projection_mean)
 
 
 class ZScore(Scaled):

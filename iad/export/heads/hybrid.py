@@ -13,6 +13,7 @@ from torch.nn import functional
 from iad.detectors import HYBRID
 from iad.detectors.maps import enlargement
 from iad.export.heads import Found, Given, head_of
+from iad.export.parts import Part
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -33,7 +34,7 @@ def method_of(fitted: Fitted) -> nn.Module:
     return Alone(fitted.reads, head_of(fitted.kind, fitted.detector, fitted.method))
 
 
-class Alone(nn.Module):
+class Alone(Part):
     """A head, and the stage whose embeddings it looks at."""
 
     def __init__(self, reads: str, head: nn.Module) -> None:
@@ -46,7 +47,7 @@ class Alone(nn.Module):
         return found
 
 
-class Hybrid(nn.Module):
+class Hybrid(Part):
     """Evidence of the members, fused; see `iad.detectors.hybrid.evidence`."""
 
     def __init__(self, detector: Any, members: Sequence[nn.Module]) -> None:

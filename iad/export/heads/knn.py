@@ -9,6 +9,7 @@ import torch
 from torch import nn
 
 from iad.export.heads import Found, Given, refused
+from iad.export.parts import Part
 
 TINY = float(np.finfo(np.float32).tiny)
 
@@ -26,7 +27,7 @@ def constants(module: nn.Module, **arrays: np.ndarray) -> None:
         module.register_buffer(name, torch.from_numpy(np.array(array, dtype=np.float32)))
 
 
-class Neighbors(nn.Module):
+class Neighbors(Part):
     """The mean distance to the k nearest good pictures, or that to the k-th, spread over the places of the picture."""
 
     def __init__(self, detector: Any) -> None:

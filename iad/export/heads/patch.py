@@ -9,6 +9,7 @@ from torch import nn
 
 from iad.export.heads import Found, Given, refused
 from iad.export.nearest import Nearest
+from iad.export.parts import Part
 
 
 def head(_: str, detector: Any, method: str) -> nn.Module:
@@ -21,7 +22,7 @@ def head(_: str, detector: Any, method: str) -> nn.Module:
     return Patches(detector)
 
 
-class Patches(nn.Module):
+class Patches(Part):
     """Distances of patches to a bank; what of them lies above a quantile is the map, their worst ones the score."""
 
     def __init__(self, detector: Any) -> None:
