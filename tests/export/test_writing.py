@@ -5,6 +5,7 @@ import re
 import shutil
 import subprocess
 import sys
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -14,6 +15,7 @@ from iad.bundles.predictor import load
 from iad.errors import IadError
 from iad.export import writing
 from iad.export.check import LIMITS, Checked
+from iad.export.heads import head_of
 from iad.export.runner import Graph
 from iad.export.writing import LIGHT, PROGRAM, export_bundle, program
 from tests.bundled import PICTURES, iad, reseal
@@ -154,17 +156,24 @@ def test_with_force_files_of_one_name_are_replaced_and_others_stay(exported, bun
     assert (graph_copy.parent / "notes.txt").exists()
 
 
-@pytest.mark.parametrize(
-    ("method", "option", "value", "match"),
-    [
-        ("patch_resnet", "aggregate", "reweighted", "patch.aggregate = reweighted cannot be exported"),
-        ("vit", "index", "hnsw", "hnsw"),
-    ],
-)
-def test_what_cannot_be_exported_is_refused_by_name(bundle_at, tmp_path, here, method, option, value, match):
+def test_what_cannot_be_exported_is_refused_by_name(bundle_at, tmp_path, here):
     def change(values, _):
-        values["fitted"]["options"][option] = value
+        values["fitted"]["options"]["aggregate"] = "reweighted"
 
-    file = reseal(bundle_at(method), change, tmp_path / "other.iad")
+    file = reseal(bundle_at("patch_resnet"), change, tmp_path / "other.iad")
+    match = "patch_resnet: patch.aggregate = reweighted cannot be exported; fit the method with"
     refused(file, out=tmp_path / "out", match=match)
     assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize(
+    ("kind", "options", "match"),
+    [
+        ("knn", {"index": "hnsw"}, "m: method.index = hnsw cannot be exported"),
+        ("patch", {"aggregate": "top"}, "m: patch.foreground = pca cannot be exported"),
+    ],
+)
+def test_a_detector_that_cannot_be_exported_is_refused_by_its_option(kind, options, match):
+    detector = SimpleNamespace(options=SimpleNamespace(**options), foreground=SimpleNamespace(reason=""))
+    with pytest.raises(IadError, match=match):
+        head_of(kind, detector, "m")

@@ -87,7 +87,7 @@ class SupportVectors(Scaled):
     def score(self, row: torch.Tensor) -> torch.Tensor:
         """Distance from the boundary."""
         squared = (row - self.support_vectors).square().sum(1)
-        return self.values["rho"] - (torch.exp(-self.values["gamma"] * squared) * self.alpha).sum()
+        return float(self.values["rho"]) - (torch.exp(-self.values["gamma"] * squared) * self.alpha).sum()
 
 
 class Mixture(Scaled):
