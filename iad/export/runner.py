@@ -63,8 +63,8 @@ class Graph:
             self._run, text = OPENERS[self.path.suffix.lower()](files, threads)
         except ImportError as error:
             raise IadError(f"{path}: {error.name} is not installed; install it (pip install {error.name})") from None
-        except RuntimeError as error:
-            reason = str(error).splitlines()[0][:200]
+        except Exception as error:  # noqa: BLE001  # runtimes raise types of their own
+            reason = " ".join(str(error).split())[:200]
             raise IadError(f"{path}: this runtime cannot open it ({reason}); update the runtime, or {REMEDY}") from None
         self.card: dict[str, Any] = json.loads(text)
 
