@@ -16,7 +16,7 @@ import typer
 from typer.core import TyperGroup
 
 from iad.commands.bundle import app as bundle
-from iad.commands.data import data
+COMMANDS = (data, export, gate, predict, preset, promote, results, review, rollback, serve, table, watch)
 from iad.commands.gate import gate
 from iad.commands.log import app as log
 from iad.commands.predict import predict
@@ -47,7 +47,7 @@ STAGES = (
 )  # fmt: skip
 """In the order in which they run."""
 
-COMMANDS = (data, gate, predict, preset, promote, results, review, rollback, serve, table, watch)
+COMMANDS = (data, export, gate, predict, preset, promote, results, review, rollback, serve, table, watch)
 GROUPS = {"bundle": bundle, "log": log}
 """Commands that have commands of their own."""
 
