@@ -16,7 +16,8 @@ import typer
 from typer.core import TyperGroup
 
 from iad.commands.bundle import app as bundle
-COMMANDS = (data, export, gate, predict, preset, promote, results, review, rollback, serve, table, watch)
+from iad.commands.data import data
+from iad.commands.export import export
 from iad.commands.gate import gate
 from iad.commands.log import app as log
 from iad.commands.predict import predict
