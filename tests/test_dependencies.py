@@ -43,6 +43,7 @@ NAMES = {"faiss": "faiss-cpu"}  # not installed everywhere, so that their distri
 
 
 INSTALLED = packages_distributions()  # takes a second
+EXTRAS = ("pipeline", "faiss", "ray", "s3", "serve", "export", "dev")
 
 
 def distribution(module):
@@ -82,12 +83,12 @@ def test_every_imported_package_is_declared():
     assert needed["iad"].keys() - declared("pipeline", "faiss", "ray", "serve", "export") == set(), needed["iad"]
     # its tests and benchmarks also the tools of its developers
     for room in ("tests", "benchmarks"):
-        assert needed[room].keys() - declared("pipeline", "faiss", "ray", "s3", "serve", "export", "dev") == set(), needed[room]
+        assert needed[room].keys() - declared(*EXTRAS) == set(), needed[room]
 
 
 def test_every_declared_package_is_imported_or_called():
     needed = {name for room in ROOMS for name in imported(room)}
-    assert declared("pipeline", "faiss", "ray", "s3", "serve", "export", "dev") - needed == set(CALLED)
+    assert declared(*EXTRAS) - needed == set(CALLED)
     assert declared("pipeline", "faiss", "ray", "serve", "export") - imported("iad").keys() == {
         "dvc",
         "pip",
