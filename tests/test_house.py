@@ -45,6 +45,7 @@ LIBRARY = ARRAYS | {"datacheck", "features"}  # these say nothing; they show bar
 
 MAX_FUNCTION, MAX_FILE, MAX_STAGE, MAX_FOLDER = 40, 300, 20, 12
 ROOMY = {  # folders of more files, and the one job that all of them share
+    "iad/commands": "what the command line offers, a command a file",
     "iad": "rooms of one file, in the order of ROOMS",
     "iad/data": "the way of a picture from where it lies to a row of an array, a step a file",
 }

@@ -16,6 +16,7 @@ import numpy as np
 
 from iad.bundles.bundle import Bundle, CalibrationSet, PictureSet
 from iad.bundles.fitted import Fitted
+from iad.bundles.likeness import Likeness
 from iad.bundles.pictures import copies, described_given, split_new, too_close
 from iad.bundles.predictor import Predictor
 from iad.bundles.sealed import in_one_line
@@ -129,7 +130,7 @@ def add_pictures(predictor: Predictor, found: Sequence[PictureFile], *, calibrat
     joined = before.join(new, detector.most_calibrating, detector.seed)
     after = _calibrated(bundle, predictor.fitted, more, joined, predictor.origin, proven=calibrating)
     looks = list(zip(_chosen(paths, rows), new.pictures.looks, strict=True))
-    unlike = list(predictor.likeness.lines(looks).values())
+    unlike = list(Likeness(bundle.pictures.looks).lines(looks).values())
     odd = is_anomalous(scores, predictor.threshold)
     close = too_close(scores, bundle.calibration.scores)
     names, suspects, again = (_chosen(paths, some) for some in (rows, rows[odd], rows[close]))
@@ -241,8 +242,7 @@ def _calibrated(
         found = detector.predict(embeddings, leave_out=None if apart else part.rows)
     scheme, map_scheme = bundle.calibration.scheme, bundle.calibration.map_scheme
     if not apart or not proven:
-        falls = detector.only_falls, detector.map_only_falls
-        scheme, map_scheme = (left_out_scheme(one and proven) for one in falls)
+        scheme, map_scheme = (left_out_scheme(proven and one) for one in (detector.only_falls, detector.map_only_falls))
     rule, maps, size = bundle.rule, bundle.maps, bundle.preprocess.image_size
     threshold = set_threshold(found.pred_score, rule.strategy, rule.options, scheme=scheme, origin=origin)
     if maps is not None and found.anomaly_map is not None:
