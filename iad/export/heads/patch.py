@@ -49,7 +49,7 @@ class Patches(Part):
     def _worst(self) -> int:
         """How many patches count."""
         share = math.ceil(self.options.top_share * self.places)
-        return min(max(self.options.top_patches, share), self.places)
+        return int(min(max(self.options.top_patches, share), self.places))
 
 
 def _quantile(ascending: torch.Tensor, quantile: float) -> torch.Tensor:
