@@ -8,11 +8,13 @@ from typing import Any
 import numpy as np
 import torch
 
+from iad.data.image_size import ImageSize
 from iad.errors import IadError
 from iad.export.parts import Part
 from iad.features import Backbone
 from iad.features.backbone import build_backbone, drop_unused, require_weights
-from iad.features.embeddings import POOLINGS, Contributions, join_layers, run_network, split_tokens
+from iad.features.embeddings import POOLINGS, Contributions, join_layers, run_network
+from iad.features.tokens import split_tokens, token_grid
 from iad.features.views import Tiles, place_tiles
 from iad.features.weights import State
 
@@ -47,12 +49,12 @@ class Network(Part):
         )
         backbone = build_backbone(self.options, record["image_size"], weights=weights)
         require_weights(backbone, record["weights_sha256"])
-        self.module, self.parts = backbone.module, tuple(parts)
+        self.module, self.parts, self.size = backbone.module, tuple(parts), backbone.image_size
         if self.parts == ("patches",):
             drop_unused(self.module, backbone.name, self.options.patches.layers)
         if "contributions" in parts:
             self.contributions = Contributions(self.module, self.options.pooling)
-        _settle(self.module, backbone.image_size)
+        _settle(self.module, tuple(backbone.image_size))
         for name, values in (("mean", record["mean"]), ("std", record["std"])):
             self.register_buffer(name, torch.tensor(values, dtype=torch.float32).view(3, 1, 1))
         self.tiles = self._placed(height, width)
@@ -66,9 +68,9 @@ class Network(Part):
         """
         pixels = (planes / WHOLE - self.mean) / self.std
         if self.tiles.count > 1:
-            side = self.tiles.side
-            corners = [(row, column) for row in self.tiles.origins for column in self.tiles.origins]
-            pixels = torch.cat([pixels[:, :, y : y + side, x : x + side] for y, x in corners])
+            tile = self.tiles.size
+            corners = [(top, left) for top in self.tiles.tops for left in self.tiles.lefts]
+            pixels = torch.cat([pixels[:, :, y : y + tile.height, x : x + tile.width] for y, x in corners])
         patches, found = self.options.patches, {}
         layers = patches.layers if "patches" in self.parts else ()
         last, maps = run_network(self.module, pixels, layers, last=bool({"pooled", "contributions"} & {*self.parts}))
@@ -77,8 +79,8 @@ class Network(Part):
             found["pooled"] = POOLINGS[self.options.pooling](*tokens).float().mean(0, keepdim=True)
             if "contributions" in self.parts:
                 flat = self.contributions.of(*tokens)  # (1, T, D)
-                side = round(flat.shape[1] ** 0.5)
-                found["contributions"] = _stored(flat.reshape(1, side, side, flat.shape[2]))
+                grid = token_grid(self.module, last, self.size) or (1, flat.shape[1])
+                found["contributions"] = _stored(flat.reshape(1, *grid, flat.shape[2]))
         if maps:
             joined = join_layers(maps, patches.neighbourhood, unit_length=patches.unit_length)
             found["patches"] = _stored(self._stitched(joined))
@@ -86,24 +88,24 @@ class Network(Part):
 
     def _placed(self, height: int, width: int) -> Tiles:
         patches = self.options.patches
-        if not patches.tile or height != width:
-            return Tiles(height, (0,))
+        if not patches.tile:
+            return Tiles(ImageSize(height, width), (0,), (0,))
         with torch.inference_mode():
             _, maps = run_network(self.module, torch.zeros(1, 3, patches.tile, patches.tile), patches.layers)
         grid = min(layer.shape[2] for layer in maps) if maps else patches.tile
-        return place_tiles(height, patches.tile, patches.overlap, grid, section="backbone")
+        return place_tiles(ImageSize(height, width), patches.tile, patches.overlap, grid, section="backbone")
 
     def _stitched(self, joined: torch.Tensor) -> torch.Tensor:
         """Patches of tiles `(tiles, h, w, D)` to those of the picture `(1, H, W, D)`."""
         if self.tiles.count == 1:
             return joined
         tiles, height, width, length = joined.shape
-        side = self.tiles.grid(height)
+        grid = self.tiles.grid(height)
         numbers = np.arange(tiles * height * width).reshape(tiles, height, width, 1)
-        chosen = np.empty((1, side, side, 1), dtype=np.int64)
+        chosen = np.empty((1, *grid, 1), dtype=np.int64)
         self.tiles.stitch(numbers, 0, chosen)
         rows = joined.reshape(-1, length)[torch.from_numpy(chosen.ravel())]
-        return rows.reshape(1, side, side, length)
+        return rows.reshape(1, *grid, length)
 
 
 def _stored(values: torch.Tensor) -> torch.Tensor:
@@ -115,7 +117,7 @@ def _stored(values: torch.Tensor) -> torch.Tensor:
     return spread - (spread - values)
 
 
-def _settle(module: Any, side: int) -> None:
+def _settle(module: Any, size: tuple[int, ...]) -> None:
     """Bring a transformer's position embedding to the size of its pictures, which it would do in every pass."""
     if hasattr(module, "set_input_size") and getattr(module, "dynamic_img_size", False):
-        module.set_input_size(img_size=side)
+        module.set_input_size(img_size=size)

@@ -65,8 +65,8 @@ class Whole(Part):
 
     def _full(self, coarse: torch.Tensor) -> torch.Tensor:
         rows, columns = (
-            torch.from_numpy(enlargement(side, size, self.sigma * size))
-            for side, size in zip(coarse.shape, self.size, strict=True)
+            torch.from_numpy(enlargement(cells, pixels, self.sigma * min(self.size)))
+            for cells, pixels in zip(coarse.shape, self.size, strict=True)
         )
         return rows @ coarse @ columns.T
 
@@ -107,8 +107,8 @@ def build_graph(bundle: Bundle, weights: str = "") -> Any:
 
 def prepared_size(bundle: Bundle) -> tuple[int, int]:
     """Height and width of its prepared pictures in pixels."""
-    side = bundle.preprocess.image_size
-    return side, side
+    height, width = bundle.preprocess.image_size
+    return height, width
 
 
 @contextmanager

@@ -104,9 +104,7 @@ class Graph:
         """
         given = self.card["input"]
         limits = {"max_megapixels": float(given["max_megapixels"]), "white_16bit": int(given["white_16bit"])}
-        if given["height"] != given["width"]:
-            raise IadError(f"{name}: prepared pictures of {given['height']} x {given['width']} px; decode it yourself")
-        return decode(data, name, int(given["height"]), **limits)  # type: ignore[arg-type]
+        return decode(data, name, (int(given["height"]), int(given["width"])), **limits)  # type: ignore[arg-type]
 
 
 def _content(path: Path) -> bytes:

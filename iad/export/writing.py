@@ -28,9 +28,10 @@ from iad.io import new_folder, replacing
 from iad.versions import installed
 
 PROGRAM = "inspect.pyz"
+PACKAGES = ("iad", "iad.data", "iad.export")
 LIGHT = (
-    "iad", "iad.errors", "iad.words", "iad.progress", "iad.data", "iad.data.decode", "iad.data.formats",
-    "iad.data.tree", "iad.export", "iad.export.card", "iad.export.inspect", "iad.export.runner",
+    "iad.errors", "iad.words", "iad.progress", "iad.data.decode", "iad.data.formats", "iad.data.image_size",
+    "iad.data.tree", "iad.export.card", "iad.export.inspect", "iad.export.runner",
 )  # fmt: skip
 """Modules that the program takes along; none imports more than NumPy, Pillow and a runtime."""
 TOOLS = ("onnx", "onnxruntime", "onnxscript", "openvino")
@@ -108,7 +109,8 @@ def program() -> bytes:
     content = BytesIO()
     with zipfile.ZipFile(content, "w", zipfile.ZIP_DEFLATED) as archive:
         main = "import sys\n\nfrom iad.export.inspect import main\n\nsys.exit(main())\n"
-        texts = dict(_source(name) for name in LIGHT)
+        texts = {f"{name.replace('.', '/')}/__init__.py": "" for name in PACKAGES}  # theirs import more
+        texts |= dict(_source(name) for name in LIGHT)
         for name, text in (texts | {"__main__.py": main}).items():
             archive.writestr(zipfile.ZipInfo(name), text, zipfile.ZIP_DEFLATED)
     return b"#!/usr/bin/env python3\n" + content.getvalue()
@@ -116,10 +118,8 @@ def program() -> bytes:
 
 def _source(module: str) -> tuple[str, str]:
     """Name of a module's file in the program, and its text."""
-    place = Path(*module.split("."))
-    top = Path(__file__).parents[2]
-    file = place / "__init__.py" if (top / place).is_dir() else place.with_suffix(".py")
-    return file.as_posix(), (top / file).read_text(encoding="utf-8")
+    file = Path(*module.split(".")).with_suffix(".py")
+    return file.as_posix(), (Path(__file__).parents[2] / file).read_text(encoding="utf-8")
 
 
 def _require(format: str, precision: str, calibrated_on: Path | None) -> None:  # noqa: A002

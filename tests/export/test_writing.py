@@ -17,7 +17,7 @@ from iad.export import writing
 from iad.export.check import LIMITS, Checked
 from iad.export.heads import head_of
 from iad.export.runner import Graph
-from iad.export.writing import LIGHT, PROGRAM, export_bundle, program
+from iad.export.writing import LIGHT, PACKAGES, PROGRAM, export_bundle, program
 from tests.bundled import PICTURES, iad, reseal
 
 BLOCK = """
@@ -91,11 +91,15 @@ def test_the_program_inspects_without_the_packages_that_fit(exported, bundle_at,
     assert (again.returncode, again.stderr) == (1, "inspect: verdicts.csv: exists already; name another with --out\n")
 
 
-def test_the_program_holds_all_that_it_imports_and_its_bytes_depend_on_nothing_else():
+def test_the_program_holds_all_that_it_imports_and_its_bytes_depend_on_nothing_else(tmp_path):
     assert program() == program()
-    code = "import sys, iad.export.inspect as _; print(*(name for name in sys.modules if name.startswith('iad.')))"
-    loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split()
-    assert set(LIGHT) - {"iad"} == set(loaded)
+    (tmp_path / PROGRAM).write_bytes(program())
+    code = (
+        f"import sys; sys.path.insert(0, {str(tmp_path / PROGRAM)!r}); import iad.export.inspect; "
+        "print(*(name for name in sys.modules if name.partition('.')[0] == 'iad'))"
+    )
+    ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=tmp_path)
+    assert {*LIGHT, *PACKAGES} == set(ran.stdout.split())
 
 
 @pytest.mark.parametrize("place", [100, -100])

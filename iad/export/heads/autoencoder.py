@@ -7,8 +7,9 @@ from typing import Any
 import numpy as np
 import torch
 from torch import nn
+from torch.nn import functional
 
-from iad.detectors.autoencoder.network import Autoencoder, upsampled_convolution
+from iad.detectors.autoencoder.network import STRIDE, Autoencoder, upsampled_convolution
 from iad.detectors.autoencoder.reconstruction import STD_FLOOR
 from iad.export.heads import Found, Given
 from iad.export.parts import Part
@@ -25,8 +26,7 @@ class Reconstruction(Part):
     def __init__(self, detector: Any) -> None:
         super().__init__()
         self.network, self.options = _without_upsampling(detector.network), detector.options
-        sides = _sides(detector.network.image_size)
-        for name, side in zip(("rows", "columns"), sides, strict=True):
+        for name, side in zip(("rows", "columns"), detector.network.image_size, strict=True):
             self.register_buffer(name, torch.from_numpy(_means(side, self.options.cell)))
         self.usual = detector.usual is not None
         if self.usual:
@@ -38,7 +38,11 @@ class Reconstruction(Part):
     def forward(self, given: Given) -> Found:
         """Score `pixels`."""
         pixels = given["pixels"] / 127.5 - 1
-        errors = torch.square(self.network(pixels) - pixels).mean(1)[0]  # (H, W)
+        height, width = pixels.shape[2:]
+        below, right = -height % STRIDE, -width % STRIDE
+        whole = functional.pad(pixels, (0, right, 0, below), mode="replicate") if below or right else pixels
+        rebuilt = self.network(whole)[:, :, :height, :width]
+        errors = torch.square(rebuilt - pixels).mean(1)[0]  # (H, W)
         cells = self.rows @ errors @ self.columns.T
         if self.usual:
             cells = torch.relu((cells - self.mean) / self.scale)
@@ -70,10 +74,6 @@ def _transposed(layer: nn.Conv2d) -> nn.ConvTranspose2d:
             made.weight[channel] = found[0, :, 1:5, 1:5]
         made.bias = nn.Parameter(bias.clone())
     return made
-
-
-def _sides(size: Any) -> tuple[int, int]:
-    return (size, size) if isinstance(size, int) else (size[0], size[1])
 
 
 def _means(side: int, cell: int) -> np.ndarray:

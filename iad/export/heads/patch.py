@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import torch
@@ -38,12 +39,17 @@ class Patches(Part):
         values = distances.mean(1)  # (P,)
         ascending, _ = torch.sort(values)
         middle = (ascending[(self.places - 1) // 2] + ascending[self.places // 2]) / 2
-        worst = 1 if self.options.aggregate == "max" else min(self.options.top_patches, self.places)
+        worst = 1 if self.options.aggregate == "max" else self._worst()
         score = ascending[-worst:].mean() - self.options.subtract_median * middle
         shown = values
         if self.options.map_above:
             shown = torch.relu(values - _quantile(ascending, self.options.map_above))
         return score.reshape(1), shown.reshape(patches.shape[1:3])
+
+    def _worst(self) -> int:
+        """How many patches count."""
+        share = math.ceil(self.options.top_share * self.places)
+        return int(min(max(self.options.top_patches, share), self.places))
 
 
 def _quantile(ascending: torch.Tensor, quantile: float) -> torch.Tensor:
