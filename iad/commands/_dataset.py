@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from iad.data.decode import decode, decode_mask, decode_to_show, masks_left_out
+from iad.data.image_size import prepared_size
 from iad.data.layouts import Choice, Understood, tree_of, understand
 from iad.data.manifest import GOOD, Picture
 from iad.data.packing import check_originals
@@ -59,13 +60,14 @@ def look_at(
     manifest, bad_masks = check_originals(
         found.pictures, max_megapixels=limit, allow_shared=params.data.allow_shared
     )  # fmt: skip
+    size = prepared_size(manifest, params.preprocess)
     pictures = sorted(found.pictures, key=lambda picture: picture.image_id)
     yield ""
     yield from overview(manifest, pixel_kinds(pictures, max_megapixels=limit)).split("\n")
     yield ""
     yield from filter(None, [group_line(manifest)])
     yield from ([f"warning: {masks_left_out(bad_masks)}"] if bad_masks else [])
-    yield from (f"warning: {finding.line()}" for finding in check_listed(manifest, params.threshold.alpha))
+    yield from (f"warning: {finding.line()}" for finding in check_listed(manifest, params.threshold.alpha, size))
     how = {"max_megapixels": limit, "white_16bit": params.preprocess.white_16bit}
     if sheet is not None:
         _write_sheet(sheet, folder, pictures, manifest, how)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from iad.data.formats import Depth, depth_of, open_picture
+from iad.data.image_size import ImageSize
 from iad.data.manifest import GOOD, GROUP, SPLITS, Picture
 from iad.datacheck.counts import check_counts, check_promise
 from iad.datacheck.findings import Finding
@@ -96,17 +97,18 @@ def group_line(manifest: pd.DataFrame) -> str:
     return "groups: " + ", ".join(f"{count:,} {split}" for split, count in counts.items() if count)
 
 
-def check_listed(manifest: pd.DataFrame, alpha: float) -> list[Finding]:
+def check_listed(manifest: pd.DataFrame, alpha: float, size: ImageSize) -> list[Finding]:
     """The checks that need no pixels.
 
     Args:
         manifest: N rows, as `read_manifest` gives them.
         alpha: the rate of false alarms that a threshold shall promise, in (0, 1).
+        size: of the prepared pictures.
     """
     promise = list(check_promise(manifest, alpha))
     told = {"few_calibrating"} if promise else set()  # says the same of any rate
     counts = (finding for finding in check_counts(manifest) if finding.check not in told)
-    return [*promise, *counts, *check_sizes(manifest)]
+    return [*promise, *counts, *check_sizes(manifest, size)]
 
 
 def examples(manifest: pd.DataFrame, most: int) -> Iterator[tuple[str, str, np.ndarray]]:

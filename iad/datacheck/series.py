@@ -49,7 +49,7 @@ def check_series(manifest: pd.DataFrame, grids: np.ndarray, usable: np.ndarray) 
         f"names, where chance has {percent(round(chance, 3))}: they follow a series"
     )
     effect = (
-        "neighbours on both sides of the split make results better than on parts never seen, and thresholds too low"
+        "neighbours on both sides of the split can make results better than on parts never seen, and thresholds too low"
     )
     advice = "if a part, batch or series has several pictures, name it with data.folder.groups; docs/data.md"
     yield Finding("series", what, [], effect, advice)
