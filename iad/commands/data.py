@@ -26,9 +26,9 @@ def data(
 
     Nothing is written but what is asked for. What download would refuse is refused here, in the same words.
     """
-    from iad.commands._dataset import look_at
     from iad.commands._shown import show_lines
     from iad.config import load_params
+    from iad.pipeline.dataset import look_at
 
     params = load_params()
     given = {"layout": layout, "product": product, "table": table, "names": names, "groups": groups}

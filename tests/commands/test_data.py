@@ -10,9 +10,9 @@ from typer.testing import CliRunner
 
 from iad import paths
 from iad.cli import app
-from iad.commands._dataset import run_line
 from iad.data.sources import load_pictures
 from iad.errors import IadError
+from iad.pipeline.dataset import run_line
 from tests.helpers import ROOT
 
 

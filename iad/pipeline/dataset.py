@@ -1,4 +1,4 @@
-"""What `iad data` shows and writes."""
+"""A folder of pictures looked at before anything runs: what `iad data` shows and writes."""
 
 from __future__ import annotations
 
