@@ -39,7 +39,7 @@ CALLS = {
     "editables": "hatchling needs it",
     "ruamel-yaml-clib": "with it ruamel.yaml reads in C",
 }
-PEERS = {"anomalib", "onnxruntime", "openvino"}  # benchmarks import them where somebody installed them
+PEERS = {"anomalib"}  # benchmarks import them where somebody installed them
 NAMES = {"faiss": "faiss-cpu"}  # not installed everywhere, so that their distribution cannot be asked for
 
 
