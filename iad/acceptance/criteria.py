@@ -115,10 +115,10 @@ def kappa_text(kappa: Kappa) -> str:
     """A kappa with its interval.
 
     >>> kappa_text(Kappa(0.8786, 0.7912, 0.966)), kappa_text(Kappa(None))
-    ('0.88 [0.79, 0.97]', 'none: all verdicts are the same')
+    ('0.88 [0.79, 0.97]', 'none (all alike)')
     """
     if kappa.value is None:
-        return "none: all verdicts are the same"
+        return "none (all alike)"
     return f"{kappa.value:.2f}" + ("" if kappa.low is None else f" [{kappa.low:.2f}, {kappa.high:.2f}]")
 
 

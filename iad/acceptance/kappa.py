@@ -30,7 +30,8 @@ class Kappa:
 
     Attributes:
         value: None where all verdicts are the same, so that chance alone would agree too.
-        low: end of the interval; None where there is none, as when a single part decides whether there is a kappa.
+        low: end of the interval; None where there is none: a single part decides whether there is a kappa, or no part
+            changes it, as where one side always says the same.
         high: the other end.
     """
 
@@ -114,6 +115,8 @@ def _of_parts(columns: np.ndarray, statistic: Statistic, confidence: float) -> K
     from scipy.special import stdtrit
 
     error = math.sqrt((n - 1) / n * float(((without - without.mean()) ** 2).sum()))
+    if error == 0:  # as where one side always says the same: kappa is then 0 whatever the parts are
+        return Kappa(value)
     width = float(stdtrit(n - 1, (1 + confidence) / 2)) * error
     return Kappa(value, max(-1.0, value - width), min(1.0, value + width))
 

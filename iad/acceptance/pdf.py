@@ -12,9 +12,9 @@ from typing import Any
 
 from matplotlib import rc_context
 from matplotlib.axes import Axes
-from matplotlib.backends.backend_agg import FigureCanvasAgg, RendererAgg
 from matplotlib.figure import Figure
 from matplotlib.font_manager import FontProperties
+from matplotlib.textpath import text_to_path
 
 from iad.acceptance.sheet import SIGNED, Block, Sheet
 from iad.report.figures.style import BAD, FAINT, INK, MUTED, RC, legible
@@ -48,9 +48,7 @@ class _Page:
 
     def __init__(self, scale: float) -> None:
         self.size, self.scale, self.used = SIZE * scale, scale, MARGIN
-        self.figure = Figure(figsize=(WIDTH / POINTS, HEIGHT / POINTS), dpi=POINTS)
-        canvas = FigureCanvasAgg(self.figure)
-        self.renderer: RendererAgg = canvas.get_renderer()
+        self.figure = Figure(figsize=(WIDTH / POINTS, HEIGHT / POINTS))
         self.axes: Axes = self.figure.add_axes((0, 0, 1, 1), xlim=(0, WIDTH), ylim=(HEIGHT, 0))
         self.axes.set_axis_off()
 
@@ -122,8 +120,9 @@ class _Page:
         self.axes.plot([start, end], [y, y], color=colour, linewidth=0.5, solid_capstyle="butt")
 
     def width(self, text: str, *, bold: bool = False) -> float:
+        """Of the letters as they are in the font: a screen would move them to its pixels."""
         font = FontProperties(family=RC["font.family"], size=self.size, weight="bold" if bold else "normal")
-        found: float = self.renderer.get_text_width_height_descent(legible(text), font, ismath=False)[0]
+        found: float = text_to_path.get_text_width_height_descent(legible(text), font, ismath=False)[0]
         return found
 
     def broken(self, text: str, room: float) -> Iterable[str]:

@@ -210,8 +210,11 @@ def _shown_block(agreement: Agreement, confidence: float) -> Iterator[Block]:
         if share.total:
             shown = rate_shown(share.count, share.total, confidence)
             rows.append([name, f"{count} of {pictures}", share_text(share), f"at most {percent(shown)}"])
-    needed = ", ".join(f"{percent(rate)}: {parts_needed(rate, confidence):,}" for rate in RATES[1:5])
-    notes = [f"a part counts if any of its pictures was judged wrongly. Parts without a mistake that show {needed}"]
+    needed = ", ".join(f"{parts_needed(rate, confidence):,} for {percent(rate)}" for rate in RATES[1:5])
+    notes = [
+        "a part counts if any of its pictures was judged wrongly",
+        f"so many parts without a mistake show a rate: {needed} (`iad study parts`)",
+    ]
     header = ("errors", "pictures", "parts, at least once", f"shown with {percent(confidence)} confidence")
     yield Block("Errors, and what is shown", header, rows, notes)
 

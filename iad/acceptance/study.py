@@ -85,7 +85,7 @@ def run_study(
     nuisance = changed_verdicts(predictor, [files[i] for i in again], [verdicts[i] for i in again]) if again else ()
     width = EACH_SIDE * gauge.components[GRR].sigma
     unsure = tuple(part for part, mean in gauge.means.items() if abs(mean - predictor.threshold) < width)
-    looks = [(one.name, one.look) for one in verdicts if one.look]
+    looks = [(one.image_id, one.look) for one in verdicts if one.look]
     return Study(
         design, tuple(verdicts), gauge, found, nuisance, unsure, checks(criteria, gauge, found),
         (*_doubts(design), *predictor.likeness.lines(looks).values()),
