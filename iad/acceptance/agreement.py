@@ -1,7 +1,7 @@
 """Agreement of verdicts on the same parts: of an appraiser with itself, with the others, and with a reference.
 
-Source: AIAG, "Measurement Systems Analysis", 4th edition (2010), chapter III, section C: cross-tabulation with kappa,
-effectiveness, miss rate and false-alarm rate. An appraiser is whatever the design has as operator: the bundle behind one
+Source: AIAG, "Measurement Systems Analysis", 4th edition (2010), chapter III, section C: cross-tabulation and kappa,
+effectiveness, miss and false-alarm rates. An appraiser is whatever the design has as operator: the bundle behind one
 camera or station, or with pictures by one person. The manual counts pictures; exact intervals here count parts, since
 pictures of one part are no independent witnesses.
 """

@@ -1,7 +1,7 @@
 """How many parts prove what: exact limits of a rate from the number of parts that were right and wrong.
 
-The limit is the one-sided one of Clopper and Pearson (1934). With no failure among n parts it is `1 - (1 - C)^(1/n)`: the
-"success run" of reliability tests, or roughly the rule of three, 3/n at 95 %.
+The limit is the one-sided one of Clopper and Pearson (1934). With no failure among n parts it is `1 - (1 - C)^(1/n)`:
+the "success run" of reliability tests, or roughly the rule of three, 3/n at 95 %.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ MOST = 10**9  # parts: nobody tests as many
 
 
 def rate_shown(failures: int, total: int, confidence: float) -> float:
-    """The rate that is shown not to be exceeded: the largest that gives so few failures with probability 1 - confidence.
+    """The rate shown not to be exceeded: the one that gives so few failures with a probability of 1 - confidence.
 
     Args:
         failures: from 0 to `total`.

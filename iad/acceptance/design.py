@@ -1,4 +1,4 @@
-"""Which picture shows which part, by whom, and what the part is: from a table or from folders, checked before any work."""
+"""Which picture shows which part, by whom, and what the part is: a table or folders, checked before any work."""
 
 from __future__ import annotations
 
@@ -79,8 +79,8 @@ def read_design(place: Path) -> Design:
     `station`, and `reference` (good or bad). Folders are `PART/picture`, or `good/PART/picture` and `bad/PART/picture`.
 
     Raises:
-        IadError: naming the line or the picture, if a column is missing or unknown, a picture is named twice or is a copy
-            of another, a reference contradicts itself or is known of some parts only, or the design shows nothing.
+        IadError: naming the line or the picture, if a column is missing or unknown, a picture is named twice or is a
+            copy of another, a reference contradicts itself or is known of some parts only, or the design shows nothing.
     """
     takes, factor = _from_folder(place) if place.is_dir() else _from_table(place)
     _require_one_reference(takes)
@@ -135,34 +135,42 @@ def _rows(place: Path) -> tuple[list[tuple[int, dict[str, str | None]]], str]:
         text = read_bytes(place).decode("utf-8-sig")
     except UnicodeDecodeError:
         raise IadError(f"{place}: not a CSV file in UTF-8; save it as one") from None
-    dialect = csv.excel()
-    dialect.delimiter = ";" if ";" in text.partition("\n")[0] else ","  # as spreadsheets write it in half of Europe
-    reader = csv.DictReader(io.StringIO(text, newline=""), dialect=dialect)
+    delimiter = ";" if ";" in text.partition("\n")[0] else ","  # as spreadsheets write it in half of Europe
+    reader = csv.DictReader(io.StringIO(text, newline=""), delimiter=delimiter)
     try:
+        reader.fieldnames = header = [name.strip() for name in reader.fieldnames or ()]
         rows = [(reader.line_num, row) for row in reader]
     except csv.Error as error:
         raise IadError(f"{place}, line {reader.line_num}: not CSV ({error}); save it as CSV in UTF-8") from None
-    header = [name.strip() for name in reader.fieldnames or ()]
-    if missing := [name for name in ("path", "part") if name not in header]:
-        raise IadError(f"{place}: no column '{missing[0]}'; the first line names the columns: {', '.join(COLUMNS)}")
-    if strange := [name for name in header if name not in COLUMNS]:
-        raise IadError(f"{place}: an unknown column '{printable(strange[0])}'; there are {', '.join(COLUMNS)}")
+    factor = _factor(header, place)
     if not rows:
         raise IadError(f"{place}: no line below the first; give a line per picture")
     if odd := next((number for number, row in rows if None in row or None in row.values()), None):
         raise IadError(f"{place}, line {odd}: not as many values as there are columns; mend the line")
+    return rows, factor
+
+
+def _factor(header: Sequence[str], place: Path) -> str:
+    """The operator's column; empty where there is none."""
+    if missing := [name for name in ("path", "part") if name not in header]:
+        raise IadError(f"{place}: no column '{missing[0]}'; the first line names the columns: {', '.join(COLUMNS)}")
+    if strange := [name for name in header if name not in COLUMNS]:
+        raise IadError(f"{place}: an unknown column '{printable(strange[0])}'; there are {', '.join(COLUMNS)}")
+    if twice := next((name for name in header if header.count(name) > 1), None):
+        raise IadError(f"{place}: two columns '{twice}'; leave one out")
     factors = [name for name in OPERATORS if name in header]
     if len(factors) > 1:
-        raise IadError(f"{place}: columns '{factors[0]}' and '{factors[1]}'; a study compares one of them, leave one out")
-    spaced = [(number, {(key or "").strip(): value for key, value in row.items()}) for number, row in rows]
-    return spaced, factors[0] if factors else ""
+        raise IadError(
+            f"{place}: columns '{factors[0]}' and '{factors[1]}'; a study compares one of them, leave one out"
+        )
+    return factors[0] if factors else ""
 
 
 def _reference(word: str, where: str) -> bool | None:
     if not word:
         return None
     if word.lower() not in REFERENCE:
-        raise IadError(f"{where}: reference '{printable(word)}'; say good or bad (numbers mean both things in the field)")
+        raise IadError(f"{where}: reference '{printable(word)}'; say good or bad (0 and 1 are used both ways)")
     return REFERENCE[word.lower()]
 
 

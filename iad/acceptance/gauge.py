@@ -1,7 +1,7 @@
 """Gauge repeatability and reproducibility of a score, by analysis of variance.
 
-Source: AIAG, "Measurement Systems Analysis", 4th edition (2010), chapter III, section B, the ANOVA method. With operators
-(people, cameras, stations) the design is crossed: each sees each part equally often, and
+Source: AIAG, "Measurement Systems Analysis", 4th edition (2010), chapter III, section B, the ANOVA method. With
+operators (people, cameras, stations) the design is crossed: each sees each part equally often, and
 
     score = part + operator + part x operator + repetition,    all random.
 

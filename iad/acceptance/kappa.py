@@ -1,13 +1,13 @@
 """Agreement beyond chance of two-valued verdicts, with intervals that count parts, not pictures.
 
-Sources: Cohen (1960), "A coefficient of agreement for nominal scales"; Fleiss (1971), "Measuring nominal scale agreement
-among many raters", in the form of Fleiss and Cuzick (1979), in which parts may have different numbers of verdicts, and
-which is Fleiss' own where the numbers are equal.
+Sources: Cohen (1960), "A coefficient of agreement for nominal scales"; Fleiss (1971), "Measuring nominal scale
+agreement among many raters", in the form of Fleiss and Cuzick (1979), in which parts may have different numbers of
+verdicts, and which is Fleiss' own where the numbers are equal.
 
 Pictures of one part are no independent witnesses, so intervals are by the jackknife over parts: each part is left out
-once, with all its pictures, and the estimate's spread follows from how much that changes it. Where no verdict differs,
-no part changes anything; the interval then follows from the exact one of Clopper and Pearson for the share of parts that
-agree, with the agreement by chance as observed.
+once, with all its pictures, and the estimate's spread follows from how much that changes it. Where no verdict
+differs, no part changes anything; the interval then follows from the exact one of Clopper and Pearson for the share of
+parts that agree, with the agreement by chance as observed.
 """
 
 from __future__ import annotations

@@ -61,7 +61,7 @@ def make_study(
     content, digest = read_bundle(bundle)
     predictor = Predictor(content, origin=str(bundle), device=device, weights=weights)
     study = run_study(predictor, design, criteria, tolerance=tolerance, changed=changed)
-    day = date.today().isoformat()  # noqa: DTZ011  # the day where it is signed
+    day = date.today().isoformat()  # the day where it is signed
     sheet = sheet_of(study, content, name=bundle.name, digest=digest, criteria=criteria, day=day)
     for one in written:
         one.write(sheet, study)

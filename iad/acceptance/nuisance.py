@@ -117,7 +117,7 @@ def _jpeg(picture: Image.Image, _: ImageSize) -> Image.Image:
 
 
 def _without_antialiasing(picture: Image.Image, size: ImageSize) -> Image.Image:
-    """To the method's size as OpenCV's INTER_LINEAR does it: between the four nearest pixels, however many lie between."""
+    """To the method's size as OpenCV's INTER_LINEAR does it: of the four nearest pixels, however many there are."""
     height, width = size
     matrix = (picture.width / width, 0, 0, 0, picture.height / height, 0)
     return picture.transform((width, height), Image.Transform.AFFINE, matrix, Image.Resampling.BILINEAR)

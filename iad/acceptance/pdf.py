@@ -1,4 +1,4 @@
-"""The page of a study as PDF, one page A4, by matplotlib: the extra `pipeline` brings it, and no other package is needed.
+"""The page of a study as PDF, one page A4, by matplotlib: the extra `pipeline` brings it, and nothing else is needed.
 
 Letters are those of DejaVu Sans, which comes with matplotlib and is embedded, so that every reader shows the same; the
 text stays text, to be searched and copied. There is no time in the file: the same page gives the same bytes.
@@ -72,7 +72,8 @@ class _Page:
         self.text(text, x, **look)
 
     def text(self, text: str, x: float, **look: Any) -> None:
-        self.axes.text(x, self.used, legible(text), **({"size": self.size, "color": INK, "va": "baseline"} | look))
+        given: dict[str, Any] = {"size": self.size, "color": INK, "va": "baseline"} | look
+        self.axes.text(x, self.used, legible(text), **given)
 
     def paragraph(self, text: str, x: float = MARGIN, **look: Any) -> None:
         for line in self.broken(text, WIDTH - MARGIN - x):

@@ -69,7 +69,7 @@ def sheet_of(study: Study, bundle: Bundle, *, name: str, digest: str, criteria: 
     return Sheet(
         "Acceptance study of an inspection system",
         list(_facts(study, bundle, name, digest, day)),
-        Block("Criteria", ("criterion", "asked", "found", "ruling"), rows, [f"intervals {percent(criteria.confidence)}"]),
+        Block("Criteria", ("criterion", "asked", "found", "ruling"), rows, [_confidence(criteria)]),
         study.verdict,
         [
             _gauge_block(study, bundle.threshold.value),
@@ -130,6 +130,10 @@ def _facts(study: Study, bundle: Bundle, name: str, digest: str, day: str) -> It
     yield "pictures", f"{len(design.takes)} of {counted(len(set(design.parts)), 'part')}{by}{_reference(study)}"
     yield "their hash", design.fingerprint
     yield "made on", day
+
+
+def _confidence(criteria: Criteria) -> str:
+    return f"in brackets: intervals of {percent(criteria.confidence)}, over parts"
 
 
 def _reference(study: Study) -> str:
@@ -221,11 +225,11 @@ def _shown_block(agreement: Agreement, confidence: float) -> Iterator[Block]:
 
 def _nuisance_block(found: Sequence[Nuisance]) -> Block:
     rows = [
-        [one.name, f"{one.pictures}", f"{one.to_rejected}", f"{one.to_passed}", _times(one.typical), _times(one.largest)]
+        [one.name, *map(str, (one.pictures, one.to_rejected, one.to_passed)), _times(one.typical), _times(one.largest)]
         for one in found
     ]
     header = ("change of the picture", "pictures", "now rejected", "now passed", "typical", "largest")
-    notes = ["typical, largest: change of the score over its distance to the threshold; from 100 % on a verdict may flip"]
+    notes = ["typical, largest: change of the score over its distance to the threshold; from 100 % it may flip"]
     return Block("Verdicts under changes that are no defect", header, rows, notes)
 
 

@@ -37,7 +37,7 @@ class Study:
         gauge: of their scores.
         agreement: of their verdicts.
         nuisance: of changed pictures; empty where none were asked for.
-        unsure: names of the parts whose mean score is so near to the threshold that a repetition may change the verdict.
+        unsure: parts whose mean score is so near to the threshold that a repetition may change the verdict, by name.
         checks: each criterion.
         warnings: what a reader must know, a line each.
     """

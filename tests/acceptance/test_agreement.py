@@ -1,8 +1,8 @@
 """Agreement of verdicts. The oracle is the attribute study of the manual, as far as its cross-tabulations tell it.
 
 AIAG, "Measurement Systems Analysis", 4th edition (2010), chapter III, section C: 50 parts, appraisers A, B and C, three
-trials. Its 450 single verdicts are not at hand; the cross-tabulations (tables III-C 2 to 5) give kappa, miss and false-alarm
-rates, and its numbers of parts the effectiveness with intervals.
+trials. Its 450 single verdicts are not at hand; the cross-tabulations give kappa, miss and false-alarm rates, and its
+numbers of parts the effectiveness with intervals.
 """
 
 import numpy as np
@@ -41,9 +41,7 @@ def test_the_manuals_rates_of_misses_and_false_alarms_are_reproduced(appraiser, 
     assert [int(10 * rate + 0.5) / 10 for rate in rates] == [miss, alarm]  # 6.25 is printed as 6.3
 
 
-@pytest.mark.parametrize(
-    ("right", "printed"), [(42, (84, 71, 93)), (45, (90, 78, 97)), (40, (80, 66, 90))]
-)
+@pytest.mark.parametrize(("right", "printed"), [(42, (84, 71, 93)), (45, (90, 78, 97)), (40, (80, 66, 90))])
 def test_the_manuals_effectiveness_is_reproduced_with_its_interval(right, printed):
     found = Share.of(np.arange(50) < right, 0.95)
     shares = (found.count / found.total, found.interval.low, found.interval.high)
@@ -101,7 +99,9 @@ def test_perfect_agreement_still_has_an_interval():
     found = cohen(bad, bad, np.arange(20), 0.95)
     assert (found.value, found.high) == (1, 1)
     assert 0.6 < found.low < 0.7  # 0.025^(1/20) = 0.832 of the parts, and chance agrees in half
-    assert cohen(np.repeat(bad, 3), np.repeat(bad, 3), np.repeat(np.arange(20), 3), 0.95).low == pytest.approx(found.low)
+    assert cohen(np.repeat(bad, 3), np.repeat(bad, 3), np.repeat(np.arange(20), 3), 0.95).low == pytest.approx(
+        found.low
+    )
 
 
 def test_verdicts_that_are_all_the_same_have_no_kappa():

@@ -79,6 +79,7 @@ def test_the_fingerprint_follows_pictures_and_what_is_said_of_them(table, pictur
         ("", "no column 'path'"),
         ("path,part\n", "no line below the first"),
         ("path,part,lamp\na.png,1,x\n", "unknown column 'lamp'"),
+        ("path,part,part\na.png,1,x\n", "two columns 'part'"),
         ("path,part,operator,camera\na.png,1,x,y\n", "columns 'operator' and 'camera'"),
         ("path,part\na.png\n", "line 2: not as many values"),
         ("path,part\na.png,1,2\n", "line 2: not as many values"),

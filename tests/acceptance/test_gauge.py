@@ -6,8 +6,8 @@ import pytest
 from iad.acceptance.gauge import gauge_rr, require_design
 from iad.errors import IadError
 
-# AIAG, "Measurement Systems Analysis", 4th edition (2010), chapter III, section B: the gauge study of tables III-B 6 to 8;
-# the same measurements are Minitab's sample file GAGEAIAG.MTW. Rows: parts 1 to 10; columns: A, B, C with three trials each
+# AIAG, "Measurement Systems Analysis", 4th edition (2010), chapter III, section B: its gauge study, which is
+# also Minitab's sample file GAGEAIAG.MTW. Rows: parts 1 to 10; columns: A, B, C with three trials each
 AIAG = np.array([
     [0.29, 0.41, 0.64, 0.08, 0.25, 0.07, 0.04, -0.11, -0.15],
     [-0.56, -0.68, -0.58, -0.47, -1.22, -0.68, -1.38, -1.13, -0.96],
@@ -122,11 +122,9 @@ def test_one_way_repetitions_give_the_pooled_spread_within_parts():
 
 
 def test_one_way_parts_may_have_different_numbers_of_pictures():
-    rng, runs = np.random.default_rng(2), []
-    counts = [1, 2, 3, 5, 2, 2, 4, 3]
-    parts = np.repeat(np.arange(8), counts)
-    for _ in range(1000):
-        runs.append(gauge_rr(rng.normal(0, 1, 8)[parts] + rng.normal(0, 0.5, len(parts)), parts.astype(str).tolist()))
+    rng, parts = np.random.default_rng(2), np.repeat(np.arange(8), [1, 2, 3, 5, 2, 2, 4, 3])
+    names = parts.astype(str).tolist()
+    runs = [gauge_rr(rng.normal(0, 1, 8)[parts] + rng.normal(0, 0.5, len(parts)), names) for _ in range(1000)]
     assert np.mean([run.components["repeatability"].sigma ** 2 for run in runs]) == pytest.approx(0.25, rel=0.05)
     assert np.mean([run.components["part to part"].sigma ** 2 for run in runs]) == pytest.approx(1.0, rel=0.08)
 
