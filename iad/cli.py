@@ -27,6 +27,7 @@ from iad.commands.results import results
 from iad.commands.review import review
 from iad.commands.rollback import rollback
 from iad.commands.serve import serve
+from iad.commands.study import app as study
 from iad.commands.table import table
 from iad.commands.watch import watch
 from iad.errors import IadError
@@ -49,7 +50,7 @@ STAGES = (
 """In the order in which they run."""
 
 COMMANDS = (data, export, gate, predict, preset, promote, results, review, rollback, serve, table, watch)
-GROUPS = {"bundle": bundle, "log": log}
+GROUPS = {"bundle": bundle, "log": log, "study": study}
 """Commands that have commands of their own."""
 
 INTERRUPTED = 130
