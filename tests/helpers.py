@@ -30,7 +30,7 @@ PLUMBING = frozenset(
     f"iad/{name}.py"
     for name in (
         "__main__", "cli", "config", "engine/__init__", "errors", "io", "options", "paths", "processes", "progress",
-        "words",
+        "serve/drift/__init__", "words",
     )
 )  # fmt: skip
 

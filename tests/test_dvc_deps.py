@@ -130,6 +130,8 @@ def choices(group):
         return [{"data": {"source": source}} for source in source_names()]
     if group == "threshold":
         return [{"threshold": {"strategy": strategy}} for strategy in STRATEGIES]
+    if group == "preprocess":
+        return [{}, {"preprocess": {"image_size": "auto"}}]
     if group == "train_ae":
         return [{"ae": {"epochs": 20}}]  # patience is asked for after an epoch that was no better
     return [{}]

@@ -56,7 +56,7 @@ def smaller(reproduced, tmp_path_factory):
         for left in (folder / "stages" / place).iterdir():
             if left.is_dir() and left.name not in FEW:
                 shutil.rmtree(left)
-    assert ran(dvc(folder, "repro")) == {"evaluate"}
+    assert ran(dvc(folder, "repro")) == {"evaluate", "report"}
     commit(folder, "few methods")
     return folder
 
@@ -132,7 +132,7 @@ def test_an_interrupted_stage_says_so_in_one_line_and_leaves_nothing_half_writte
 
 def test_an_experiment_with_another_k_runs_the_neighbour_methods_alone(project):
     output = dvc(project, "exp", "run", "-S", "method.k=1")
-    assert ran(output) == {"score@vit", "threshold@vit", "evaluate"}
+    assert ran(output) == {"score@vit", "threshold@vit", "evaluate", "report"}
     changed = dvc(project, "metrics", "diff", "HEAD", "--md")
     assert "metrics/vit.json" in changed
     assert "metrics/ae.json" not in changed
@@ -140,7 +140,7 @@ def test_an_experiment_with_another_k_runs_the_neighbour_methods_alone(project):
 
 def test_switching_a_method_off_removes_it_from_the_results_and_on_again_computes_nothing(project):
     before = hashes(project)
-    assert ran(dvc(project, "exp", "run", "-S", "~methods.ae")) == {"evaluate"}
+    assert ran(dvc(project, "exp", "run", "-S", "~methods.ae")) == {"evaluate", "report"}
     assert not (project / "metrics/ae.json").exists()
     assert (project / "stages/score/ae").is_dir(), "evaluate deletes what another stage wrote"
     run(project, "git", "checkout", "--", "params.yaml")

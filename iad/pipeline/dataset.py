@@ -80,8 +80,8 @@ def look_at(
 def run_line(folder: Path, given: Mapping[str, Any]) -> str:
     """The command that runs the pipeline on a folder.
 
-    >>> run_line(Path("data/bolts"), {"groups": "folder:2"})
-    "dvc exp run -S data.source=folder -S data.category=bolts -S 'data.folder.groups="folder:2"'"
+    >>> print(run_line(Path("data/bolts"), {"groups": "folder:2"}))
+    dvc exp run -S data.source=folder -S data.category=bolts -S 'data.folder.groups="folder:2"'
     """
     below = _category(folder)
     if below is None:

@@ -18,5 +18,5 @@ def report(
     from iad.progress import say
     from iad.report.page.page import write_page
 
-    size = write_page(out, load_params().model_dump(mode="json"))
+    size = write_page(out, load_params())
     say(f"report: {out} ({size / 1e6:.1f} MB); open it in a browser")

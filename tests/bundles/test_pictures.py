@@ -108,7 +108,7 @@ def test_a_set_is_read_as_it_was_written(known):
 
 def test_pictures_of_which_something_is_missing_are_refused(known):
     with pytest.raises(IadError, match="not every one is described"):
-        type(known)(known.ids, known.sha256[:3], known.pixels, known.looks, known.grids)
+        type(known)(known.ids, known.sha256[:3], known.pixels, known.looks, known.grids, known.sharpness)
 
 
 def test_new_pictures_that_score_too_low_are_pointed_out_and_others_are_not():

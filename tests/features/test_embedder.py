@@ -10,6 +10,7 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from iad.compute import Runtime
+from iad.data.image_size import ImageSize
 from iad.detectors.embeddings import Embeddings
 from iad.errors import IadError
 from iad.features import Backbone
@@ -120,7 +121,7 @@ def test_a_picture_alone_goes_through_twice_where_that_makes_a_difference(size, 
     embedder = build(CNN)
     embedder.embed(IMAGES[:1])
     assert embedder._in_pairs is False
-    backbone = embedder.backbone.__class__("otherwise", Otherwise(), 64, (0.5,) * 3, (0.5,) * 3, "")
+    backbone = embedder.backbone.__class__("otherwise", Otherwise(), ImageSize(64, 64), (0.5,) * 3, (0.5,) * 3, "")
     options = Backbone(model=CNN, pooling="avg", attribution=False, patches={"layers": [0]})
     odd = Embedder(options, 64, backbone=backbone, batch_size=2)
     expected = odd.embed(IMAGES[:4])
@@ -188,7 +189,7 @@ def test_a_class_token_is_refused_where_there_is_none(build, tiny_weights):
     with pytest.raises(IadError, match=r"^pooling = cls: test_resnet has no class token; use patch_mean"):
         build(CNN, pooling="cls")
     model = timm.create_model(VIT, pretrained=False, num_classes=0, reg_tokens=2, class_token=False, global_pool="avg")
-    backbone = build(VIT).backbone.__class__(VIT, model.eval(), 160, (0.5,) * 3, (0.5,) * 3, "")
+    backbone = build(VIT).backbone.__class__(VIT, model.eval(), ImageSize(160, 160), (0.5,) * 3, (0.5,) * 3, "")
     with pytest.raises(IadError, match=r"^pooling = cls: test_vit has no class token"):  # its prefix is all registers
         Embedder(Backbone(model=VIT, pooling="cls"), 160, backbone=backbone)
 

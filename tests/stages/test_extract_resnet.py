@@ -179,7 +179,12 @@ def pooled_now():
 @pytest.mark.parametrize(
     ("section", "stage", "tile", "text"),
     [
-        ("resnet", extract_resnet, 128, r"^resnet\.patches\.tile = 128: larger than the picture \(64 px\); lower it"),
+        (
+            "resnet",
+            extract_resnet,
+            128,
+            r"^resnet\.patches\.tile = 128: larger than the picture \(64 x 64 px\); lower it",
+        ),
         ("resnet", extract_resnet, 36, r"^resnet\.patches\.tile = 36: must be a multiple of 7 px, "),
         ("vit", extract_vit, 40, r"^vit\.patches\.tile = 40: test_vit wants a multiple of 16, such as 32 or 48"),
     ],

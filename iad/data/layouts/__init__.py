@@ -110,7 +110,7 @@ def understand(tree: Tree, choice: Choice) -> Understood:
         >>> found = understand(tree, Choice())
         >>> found.title, found.notes
         ('MVTec AD', ['test/ok counts as good', 'train/ok counts as good'])
-        >>> [(one.image_id, one.split, one.defect) for one in found.pictures]
+        >>> sorted((one.image_id, one.split, one.defect) for one in found.pictures)
         [('test/ko/1.png', 'test', 'ko'), ('test/ok/1.png', 'test', 'good'), ('train/ok/1.png', 'train', 'good')]
     """
     if not tree.pictures:

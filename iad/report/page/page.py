@@ -14,6 +14,7 @@ import pandas as pd
 from jinja2 import Environment, StrictUndefined
 from PIL import Image
 from plotly.offline import get_plotlyjs
+from pydantic import BaseModel
 from ruamel.yaml import YAML
 
 from iad import paths
@@ -40,7 +41,7 @@ class Table(NamedTuple):
     rows: Sequence[Sequence[str]]
 
 
-def write_page(out: Path, params: Mapping[str, Any]) -> int:
+def write_page(out: Path, params: BaseModel) -> int:
     """Write the page of the results in this folder; returns its size in bytes.
 
     Args:
@@ -58,14 +59,14 @@ def write_page(out: Path, params: Mapping[str, Any]) -> int:
     return len(text.encode())
 
 
-def render(report: Mapping[str, Any], params: Mapping[str, Any]) -> str:
+def render(report: Mapping[str, Any], params: BaseModel) -> str:
     """The page as text, from the content of the report and of `params.yaml`, and the files beside the report."""
     environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
     template = environment.from_string(files(__package__).joinpath("page.html").read_text(encoding="utf-8"))
     metrics = {method: read_json(paths.METRICS / f"{method}.json") for method in report["methods"]}
-    shown = {name: section for name, section in params.items() if name not in UNSAID}
+    shown = {name: _plain(getattr(params, name)) for name in params.__class__.model_fields if name not in UNSAID}
     return template.render(
-        source=f"{params['data']['source']} / {params['data']['category']}",
+        source=f"{shown['data']['source']} / {shown['data']['category']}",
         best=max(metrics, key=lambda method: metrics[method].get("auroc", float("-inf"))), metrics=metrics,
         report=report, overview=_picture(paths.OVERVIEW), tables=list(_tables(report, metrics)), notes=notes(report),
         note=localization_note(report), charts=dict(_charts(report, metrics)), data=_data(),
@@ -73,6 +74,12 @@ def render(report: Mapping[str, Any], params: Mapping[str, Any]) -> str:
         parameters=_as_yaml(shown),
         versions=_versions(report), script=get_plotlyjs(),
     )  # fmt: skip
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, BaseModel):
+        return value.model_dump(mode="json")
+    return {name: _plain(inner) for name, inner in value.items()} if isinstance(value, Mapping) else value
 
 
 def _as_yaml(values: Mapping[str, Any]) -> str:

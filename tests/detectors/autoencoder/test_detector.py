@@ -78,7 +78,7 @@ def test_an_unfitted_one_is_trained_in_the_same_way():
 
 
 def test_pictures_of_another_size_are_refused():
-    with pytest.raises(IadError, match=r"^ae: pictures of 48 x 48 px, but it was trained on 32 x 32; prepare all"):
+    with pytest.raises(IadError, match=r"^ae: pictures of 48 x 48 px, but it was trained on 32 x 32 px; prepare all"):
         unfitted().fit(GOOD).predict(np.zeros((1, 48, 48, 3), dtype=np.uint8))
-    with pytest.raises(IadError, match=r"^preprocess\.image_size = 40: .* such as 32 or 48; 112 and 224 suit"):
-        unfitted().fit(np.zeros((9, 40, 40, 3), dtype=np.uint8))
+    odd = np.zeros((9, 40, 50, 3), dtype=np.uint8)  # no multiples of 16
+    assert unfitted().fit(odd).predict(odd[:1]).anomaly_map.shape == (1, 10, 13)
