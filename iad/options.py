@@ -43,6 +43,14 @@ class SourceOptions(Section):
     categories: ClassVar[str] = ""
 
 
+class ArchiveOptions(SourceOptions):
+    """Where a published data set comes from: its official address, or an archive or folder on disk."""
+
+    path: Annotated[str, Field(min_length=1)] | None = Field(
+        None, description="null: download; or the archive or unpacked folder on disk"
+    )
+
+
 def flat(values: Mapping[str, Any], above: str = "") -> dict[str, Any]:
     """Every value of nested settings that is no mapping, by its key with dots.
 

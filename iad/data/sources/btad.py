@@ -8,11 +8,9 @@ The archive holds all products (1.2 GB). It and the products unpacked from it st
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
-from pydantic import Field
-
-from iad.options import SourceOptions
+from iad.options import ArchiveOptions
 
 if TYPE_CHECKING:
     from iad.data.manifest import Picture
@@ -22,14 +20,10 @@ ARCHIVE_SHA256 = "461c9387e515bfed41ecaae07c50cf6b10def647b36c9e31d239ab2736b10d
 CATEGORIES = ("01", "02", "03")
 
 
-class Options(SourceOptions):
+class Options(ArchiveOptions):
     """Where BTAD comes from: the official address, or an archive or folder on disk."""
 
     categories: ClassVar[str] = "01, 02, 03"
-
-    path: Annotated[str, Field(min_length=1)] | None = Field(
-        None, description="null: download; or the archive or unpacked folder on disk"
-    )
 
 
 def load(category: str, *, seed: int, path: str | None) -> list[Picture]:  # noqa: ARG001  # it has its own split

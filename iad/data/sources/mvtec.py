@@ -8,11 +8,9 @@ The archive holds all categories (4.9 GiB). It and the categories unpacked from 
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
-from pydantic import Field
-
-from iad.options import SourceOptions
+from iad.options import ArchiveOptions
 
 if TYPE_CHECKING:
     from iad.data.manifest import Picture
@@ -28,14 +26,10 @@ CATEGORIES = (
 )  # fmt: skip
 
 
-class Options(SourceOptions):
+class Options(ArchiveOptions):
     """Where MVTec AD comes from: the official address, or an archive or folder on disk."""
 
     categories: ClassVar[str] = "screw, carpet, ..."
-
-    path: Annotated[str, Field(min_length=1)] | None = Field(
-        None, description="null: download; or the archive or unpacked folder on disk"
-    )
 
 
 def load(category: str, *, seed: int, path: str | None) -> list[Picture]:  # noqa: ARG001  # it has its own split

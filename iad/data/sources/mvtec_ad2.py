@@ -8,11 +8,9 @@ The archive holds all categories. It and the categories unpacked from it stay in
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
-from pydantic import Field
-
-from iad.options import SourceOptions
+from iad.options import ArchiveOptions
 
 if TYPE_CHECKING:
     from iad.data.manifest import Picture
@@ -25,14 +23,10 @@ ARCHIVE_SHA256 = "c0ded99ef32bfc8e352d52beb44515e5b292b8598cb963aadfa91ca0763505
 CATEGORIES = ("can", "fabric", "fruit_jelly", "rice", "sheet_metal", "vial", "wallplugs", "walnuts")
 
 
-class Options(SourceOptions):
+class Options(ArchiveOptions):
     """Where MVTec AD 2 comes from: the official address, or an archive or folder on disk."""
 
     categories: ClassVar[str] = "can, vial, ..."
-
-    path: Annotated[str, Field(min_length=1)] | None = Field(
-        None, description="null: download; or the archive or unpacked folder on disk"
-    )
 
 
 def load(category: str, *, seed: int, path: str | None) -> list[Picture]:  # noqa: ARG001  # it has its own split

@@ -8,11 +8,9 @@ The archive holds all categories (5.7 GiB). It and the categories unpacked from 
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
-from pydantic import Field
-
-from iad.options import SourceOptions
+from iad.options import ArchiveOptions
 
 if TYPE_CHECKING:
     from iad.data.manifest import Picture
@@ -25,14 +23,10 @@ ARCHIVE_SHA256 = "9e7c84dba550fd2e59d8e9e231c929c45ba737b6b6a6d3814100f54d63aae6
 CATEGORIES = ("breakfast_box", "juice_bottle", "pushpins", "screw_bag", "splicing_connectors")
 
 
-class Options(SourceOptions):
+class Options(ArchiveOptions):
     """Where MVTec LOCO AD comes from: the official address, or an archive or folder on disk."""
 
     categories: ClassVar[str] = "breakfast_box, pushpins, ..."
-
-    path: Annotated[str, Field(min_length=1)] | None = Field(
-        None, description="null: download; or the archive or unpacked folder on disk"
-    )
 
 
 def load(category: str, *, seed: int, path: str | None) -> list[Picture]:  # noqa: ARG001  # it has its own split

@@ -8,11 +8,9 @@ The archive holds all objects (1.8 GB). It and the objects unpacked from it stay
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
-from pydantic import Field
-
-from iad.options import SourceOptions
+from iad.options import ArchiveOptions
 
 if TYPE_CHECKING:
     from iad.data.manifest import Picture
@@ -26,14 +24,10 @@ CATEGORIES = (
 SPLITS = "split_csv"
 
 
-class Options(SourceOptions):
+class Options(ArchiveOptions):
     """Where VisA comes from: the official address, or an archive or folder on disk."""
 
     categories: ClassVar[str] = "candle, pcb1, ..."
-
-    path: Annotated[str, Field(min_length=1)] | None = Field(
-        None, description="null: download; or the archive or unpacked folder on disk"
-    )
 
 
 def load(category: str, *, seed: int, path: str | None) -> list[Picture]:  # noqa: ARG001  # it has its own splits
