@@ -97,7 +97,7 @@ class Explainer:
         if way == "gradcam":
             return ways.gradcam(score, pixels, method)
         if way == "integrated_gradients":
-            return ways.integrated_gradients(score, pixels, baseline, method)
+            return ways.integrated_gradients(score, pixels, method)
         with score.shortlisting([planes_of(pixels), planes_of(baseline)]):
             return PERTURBED[way](score, pixels, baseline)
 

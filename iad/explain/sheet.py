@@ -2,7 +2,7 @@
 
 The method's own map has the colours of `iad.report.overlay`, and they mean the same: red from the bundle's threshold
 of pixels on. An explanation has no threshold. Its colours are others: purple where a part raised the score, green where
-it lowered it, strongest at the largest value of that map (ColorBrewer's PRGn, told apart with every kind of colour
+it lowered it, strongest where all but 1 in 200 pixels of that map are weaker (ColorBrewer's PRGn, told apart with every kind of colour
 vision).
 """
 
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 RAISES, LOWERS = colour_ramp("#E7D4E8", "#9970AB", "#40004B"), colour_ramp("#D9F0D3", "#5AAE61", "#00441B")
 COVER = 0.75  # how far the strongest colour covers the picture
 SIDE, GAP, TOP, LINE = 300, 24, 64, 26  # pixels
+STRONGEST = 0.995  # share of the pixels that are weaker than the strongest colour
 CONTEXT = 1  # patches around one that is shown
 MARK = "#B3392F"
 
@@ -58,7 +59,7 @@ def explanation_overlay(picture: np.ndarray, values: np.ndarray) -> np.ndarray:
     [[[100, 100, 100], [73, 25, 81]]]
     """
     shown = resized(values.astype(np.float32), *picture.shape[:2])
-    largest = max(float(np.abs(values).max()), float(np.finfo(np.float32).tiny))
+    largest = max(float(np.quantile(np.abs(shown), STRONGEST)), float(np.finfo(np.float32).tiny))
     share = np.clip(np.abs(shown) / largest, 0, 1)[..., None]
     place = np.minimum(share[..., 0] * len(RAISES), len(RAISES) - 1).astype(int)
     colours = np.where(shown[..., None] >= 0, RAISES[place], LOWERS[place])

@@ -1,7 +1,7 @@
 """The ways of explaining a score, each by Captum (Kokhlikyan et al. 2020, arXiv 2009.07896).
 
-All attribute the anomaly score itself: what is positive raised it. Integrated gradients and perturbations compare the
-picture with a baseline, which stands for "nothing to see here"; `iad.explain.baseline` makes it.
+All attribute the anomaly score itself: what is positive raised it. Perturbations replace parts of the picture with a
+baseline, which stands for "nothing to see here"; `iad.explain.baseline` makes it.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ import torch
 from iad.detectors.maps import enlargement, resized
 from iad.errors import IadError
 from iad.explain import GRADIENTS, PERTURBATIONS
+from iad.explain.baseline import blurred
 from iad.explain.score import Score, planes_of, refused
 from iad.progress import bar
 
@@ -53,15 +54,14 @@ def gradcam(score: Score, picture: np.ndarray, method: str) -> np.ndarray:
     return total
 
 
-def integrated_gradients(score: Score, picture: np.ndarray, baseline: np.ndarray, method: str) -> np.ndarray:
+def integrated_gradients(score: Score, picture: np.ndarray, method: str) -> np.ndarray:
     """Integrated gradients (Sundararajan et al. 2017, arXiv 1703.01365), summed over colours and smoothed.
 
-    The neighbours of the picture are held along the way from the baseline.
+    The way begins at the blurred picture, and the neighbours of the picture are held along it.
 
     Args:
         score: of the method.
         picture: prepared, uint8 `(H, W, 3)`.
-        baseline: of the same shape.
         method: its name, for refusals.
 
     Returns:
@@ -73,9 +73,9 @@ def integrated_gradients(score: Score, picture: np.ndarray, baseline: np.ndarray
     from captum.attr import IntegratedGradients
 
     require_possible(score, method, "integrated_gradients")
-    planes = planes_of(picture)
+    planes, start = planes_of(picture), planes_of(blurred(picture))
     with score.holding(planes):
-        found = IntegratedGradients(score).attribute(planes, planes_of(baseline), n_steps=STEPS, internal_batch_size=1)
+        found = IntegratedGradients(score).attribute(planes, start, n_steps=STEPS, internal_batch_size=1)
     return _smoothed(_finite(found, method, "integrated_gradients")[0].sum(0))
 
 

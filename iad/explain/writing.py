@@ -118,7 +118,7 @@ def _sheet(found: Any, explainer: Any) -> bytes:
 def _notes(found: Any, bundle: Bundle) -> list[str]:
     """What the picture was compared with, in words."""
     ids, notes, baseline = bundle.pictures.ids, [], found.baseline
-    if {*PERTURBATIONS, "integrated_gradients"} & {*found.maps}:
+    if {*PERTURBATIONS} & {*found.maps}:
         other = f"the good picture {baseline.name}" if baseline.kind == "good" else "a blurred copy of the picture"
         notes.append(f"parts are replaced with {other} (score {found.baseline_score:.4g})")
     for method, one in found.unlike.items():
