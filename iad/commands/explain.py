@@ -27,7 +27,7 @@ def explain(
     method: Annotated[
         list[str] | None, typer.Option(help=f"How: {', '.join(WAYS)}, or all; several times for several.")
     ] = None,
-    good: Annotated[Path | None, typer.Option(help="The folder of the good pictures that the bundle was made of.")] = None,
+    good: Annotated[Path | None, typer.Option(help="Where the good pictures of the bundle lie.")] = None,
     json: Annotated[bool, typer.Option("--json", help="Print the numbers as JSON, one picture per line.")] = False,
     force: Force = False,
     weights: Weights = "",

@@ -59,9 +59,7 @@ class Explainer:
             the bundle's pictures.
     """
 
-    def __init__(
-        self, predictor: Predictor, asked: Sequence[str], good: Path | None = None, weights: str = ""
-    ) -> None:
+    def __init__(self, predictor: Predictor, asked: Sequence[str], good: Path | None = None, weights: str = "") -> None:
         ways.require_known(tuple(asked))
         self.predictor, self.asked = predictor, tuple(asked)
         self.good = GoodPictures(predictor.bundle.pictures, good)

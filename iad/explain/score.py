@@ -1,4 +1,4 @@
-"""The anomaly score of a bundle as a function of a picture's pixels: with derivatives, or of any method without them."""
+"""The anomaly score of a bundle as a function of pixels: with derivatives, or of any method without them."""
 
 from __future__ import annotations
 

@@ -2,8 +2,8 @@
 
 The method's own map has the colours of `iad.report.overlay`, and they mean the same: red from the bundle's threshold
 of pixels on. An explanation has no threshold. Its colours are others: purple where a part raised the score, green where
-it lowered it, strongest where all but 1 in 200 pixels of that map are weaker (ColorBrewer's PRGn, told apart with every kind of colour
-vision).
+it lowered it, strongest where all but 1 in 200 pixels of that map are weaker (ColorBrewer's PRGn, told apart with every
+kind of colour vision).
 """
 
 from __future__ import annotations

@@ -61,7 +61,7 @@ class Unlike:
 
 
 def unlike(fitted: Fitted, embeddings: Embeddings) -> dict[str, Unlike]:
-    """What a picture was compared with, by method: the method itself, or those members of a hybrid that have neighbours.
+    """What a picture was compared with, by method; of a hybrid, by those members that have neighbours.
 
     Args:
         fitted: the method.

@@ -157,8 +157,8 @@ class counting:  # noqa: N801  # it reads as a function
 
         return scored
 
-    def __exit__(self, *raised: Any) -> None:
-        self.shown.__exit__(*raised)
+    def __exit__(self, *raised: object) -> None:
+        self.shown.__exit__(*raised)  # type: ignore[arg-type]
 
 
 def _of_segments(

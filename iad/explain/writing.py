@@ -27,7 +27,9 @@ TITLES = {
     "gradcam": "Grad-CAM", "integrated_gradients": "integrated gradients", "occlusion": "occlusion", "lime": "LIME",
     "kernel_shap": "KernelSHAP",
 }  # fmt: skip
-MEANING = "own map: red from the bundle's threshold of pixels on; explanations: purple raised the score, green lowered it"
+MEANING = (
+    "own map: red from the bundle's threshold of pixels on; explanations: purple raised the score, green lowered it"
+)
 
 
 @dataclass(frozen=True)
