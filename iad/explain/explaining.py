@@ -84,9 +84,10 @@ class Explainer:
 
     def maps(self, pixels: np.ndarray, baseline: np.ndarray) -> dict[str, np.ndarray]:
         """The map of each way, float32 `(H, W)`, of prepared pictures uint8 `(H, W, 3)`."""
-        return {way: self._map(way, pixels, baseline) for way in self.asked}
+        return {way: self.map_of(way, pixels, baseline) for way in self.asked}
 
-    def _map(self, way: str, pixels: np.ndarray, baseline: np.ndarray) -> np.ndarray:
+    def map_of(self, way: str, pixels: np.ndarray, baseline: np.ndarray) -> np.ndarray:
+        """The map of one way, as in `maps`."""
         score, method = self.score, self.predictor.method
         if way in GRADIENTS and score is None:
             raise refused(method, way, "its score has no derivatives")
