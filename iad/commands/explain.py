@@ -46,6 +46,8 @@ def explain(
             tell(f"not read: {one.verdict.error}")
             unread = True
         else:
+            for warning in one.warnings:
+                tell(f"{one.picture}: {warning}")
             say(json_text.dumps(one.numbers | {"sheet": str(one.sheet)}, allow_nan=False) if json else _line(one))
     if unread:
         raise typer.Exit(UNREAD)

@@ -15,7 +15,7 @@ from iad.data.given import read_pictures
 from iad.data.pictures import PictureFile
 from iad.detectors.base import Prediction
 from iad.errors import IadError
-from iad.explain import GRADIENTS, ways
+from iad.explain import GRADIENTS, PERTURBATIONS, ways
 from iad.explain.baseline import Baseline, GoodPictures, baseline_of
 from iad.explain.score import Score, planes_of, refused, without_graph
 from iad.explain.unlike import Unlike, unlike
@@ -43,6 +43,11 @@ class Explained:
     baseline_score: float
     maps: Mapping[str, np.ndarray]
     unlike: Mapping[str, Unlike]
+
+    @property
+    def replaced_by_worse(self) -> bool:
+        """Whether parts were replaced by what scores no lower, which cannot show what raised the score."""
+        return any(way in PERTURBATIONS for way in self.maps) and self.baseline_score >= self.verdict.pred_score
 
 
 class Explainer:

@@ -35,10 +35,10 @@ class Search(nn.Module):
 
     def forward(self, queries: torch.Tensor) -> tuple[torch.Tensor, None]:
         """Distances float32 `(Q, k)` of queries float32 `(Q, D)`; rows are not told."""
-        if self.held is None:
+        near = self.held
+        if near is None:
             with torch.no_grad():
-                self.last = self._shortlisted(queries) if self.few is not None else self._found(queries)
-        near = self.last if self.held is None else self.held
+                near = self.last = self._found(queries) if self.few is None else self._shortlisted(queries, self.few)
         squared = (queries[:, None] - near).square().sum(2)
         return squared.clamp(min=TINY).sqrt(), None
 
@@ -52,7 +52,7 @@ class Search(nn.Module):
 
     def shorten(self, seen: list[torch.Tensor]) -> None:
         """Look at these neighbours `(Q, k, D)` alone from now on, so that distances are at least the exact ones."""
-        self.few = torch.cat([one.flatten(0, 1) for one in seen]).unique(dim=0)
+        self.few = torch.unique(torch.cat([one.flatten(0, 1) for one in seen]), dim=0)
 
     def release(self) -> None:
         """Search through all good patches again."""
@@ -77,7 +77,6 @@ class Search(nn.Module):
             near[here] = block[rows[here] - start].float()
         return near
 
-    def _shortlisted(self, queries: torch.Tensor) -> torch.Tensor:
-        few = self.few if self.few is not None else queries
+    def _shortlisted(self, queries: torch.Tensor, few: torch.Tensor) -> torch.Tensor:
         products = queries @ few.T - few.square().sum(1) / 2
         return few[torch.topk(products, self.k, dim=1).indices]

@@ -42,12 +42,13 @@ class Score(nn.Module):
 
     def __init__(self, predictor: Predictor, weights: str = "") -> None:
         super().__init__()
-        self.whole = Whole(replace(predictor.bundle, maps=None), weights, predictor.fitted).eval()
+        self.whole = Whole(replace(predictor.bundle, maps=None), weights, predictor.fitted).eval().requires_grad_(False)
         self.steps = next((kind for kind in _kinds(predictor.fitted) if kind in STEPS), None)
         self.searches: list[Search] = []
         for head in [one for one in self.whole.modules() if isinstance(one, Patches)]:
-            head.nearest = Search(head.nearest)
-            self.searches.append(head.nearest)
+            search = Search(head.nearest)
+            setattr(head, "nearest", search)  # noqa: B010  # in the place of another class
+            self.searches.append(search)
         self.taps = taps_of(self.whole)
 
     def forward(self, planes: torch.Tensor) -> torch.Tensor:

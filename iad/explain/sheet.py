@@ -105,8 +105,8 @@ def sheet(heading: str, rows: Sequence[tuple[str, Sequence[Tile]]], notes: Seque
     """
     rows = [row for row in rows if row[1]]
     across = max(len(tiles) for _, tiles in rows)
-    heights = [max(_height(tile) for tile in tiles) + 2 * LINE + LINE + GAP for _, tiles in rows]
-    figure = new_figure(GAP + across * (SIDE + GAP), TOP + sum(heights) + LINE * len(notes) + GAP)
+    heights = [max(_height(tile) for tile in tiles) + 3 * LINE + 2 * GAP for _, tiles in rows]
+    figure = new_figure(GAP + across * (SIDE + GAP), round(TOP + sum(heights) + LINE * len(notes) + GAP))
     axes = pixel_axes(figure)
     axes.text(GAP, 28, heading, va="center", fontsize=10, fontweight="bold", color=INK)
     top = float(TOP)
@@ -142,7 +142,7 @@ def _frame(left: float, top: float, height: float, box: Box) -> Any:
 
 def _height(tile: Tile) -> float:
     height, width = tile.picture.shape[:2]
-    return SIDE * height / width
+    return float(SIDE * height / width)
 
 
 def _good_patch(shown: np.ndarray, pair: PatchPair) -> tuple[np.ndarray, tuple[Box, ...]]:

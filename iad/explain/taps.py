@@ -29,12 +29,18 @@ class Tap(nn.Identity):
 
     def _pass(self, _: nn.Module, __: Any, found: torch.Tensor) -> torch.Tensor:
         if found.ndim == 4:
-            return self(found.permute(0, 3, 1, 2)).permute(0, 2, 3, 1) if self.channels_last else self(found)
+            return (
+                self._seen(found.permute(0, 3, 1, 2)).permute(0, 2, 3, 1) if self.channels_last else self._seen(found)
+            )
         return torch.cat([found[:, : self.prefix], self._tokens(found[:, self.prefix :])], dim=1)
+
+    def _seen(self, laid: torch.Tensor) -> torch.Tensor:
+        passed: torch.Tensor = self(laid)
+        return passed
 
     def _tokens(self, found: torch.Tensor) -> torch.Tensor:
         height = round((found.shape[1] * self.shape) ** 0.5)
-        laid = self(found.transpose(1, 2).reshape(len(found), found.shape[2], height, -1))  # (B, C, h, w)
+        laid = self._seen(found.transpose(1, 2).reshape(len(found), found.shape[2], height, -1))  # (B, C, h, w)
         return laid.flatten(2).transpose(1, 2)
 
 

@@ -68,7 +68,7 @@ def unlike(fitted: Fitted, embeddings: Embeddings) -> dict[str, Unlike]:
         embeddings: of one picture, as `iad.bundles.predictor.Predictor.embed` gives them.
     """
     if fitted.members:
-        parts: Mapping[str, Embeddings] = required(embeddings.members, "members")
+        parts: Mapping[str, Embeddings] = embeddings.members
         return {
             name: found
             for member in fitted.members for name, found in unlike(member, parts[member.method]).items()

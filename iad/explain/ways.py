@@ -46,11 +46,12 @@ def gradcam(score: Score, picture: np.ndarray, method: str) -> np.ndarray:
     """
     from captum.attr import LayerGradCam
 
-    planes, total = planes_of(picture), np.zeros(picture.shape[:2], dtype=np.float32)
+    planes, (height, width) = planes_of(picture), picture.shape[:2]
+    total = np.zeros((height, width), dtype=np.float32)
     require_possible(score, method, "gradcam")
     for tap in score.taps:
         coarse = LayerGradCam(score, tap).attribute(planes, relu_attributions=True)
-        total += resized(_finite(coarse, method, "gradcam")[0, 0], *total.shape)
+        total += resized(_finite(coarse, method, "gradcam")[0, 0], height, width)
     return total
 
 

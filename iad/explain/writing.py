@@ -41,12 +41,14 @@ class Written:
         sheet: the PNG file; None where the picture could not be read.
         verdict: of the picture.
         numbers: as `iad.explain.explaining.numbers` gives them; empty where the picture could not be read.
+        warnings: what makes the sheet less than it seems, a line each.
     """
 
     picture: str
     sheet: Path | None
     verdict: Verdict
     numbers: dict[str, Any]
+    warnings: tuple[str, ...] = ()
 
 
 def explain_pictures(
@@ -84,10 +86,11 @@ def explain_pictures(
         if isinstance(explained, Verdict):
             yield Written(explained.name, None, explained, {})
             continue
-        content = _sheet(explained, explainer)
+        warned = _warnings(explained, good)
+        content = _sheet(explained, explainer, warned)
         with replacing(out / name) as part:
             part.write_bytes(content)
-        yield Written(explained.verdict.name, out / name, explained.verdict, numbers(explained, predictor))
+        yield Written(explained.verdict.name, out / name, explained.verdict, numbers(explained, predictor), warned)
 
 
 def _require_tools() -> None:
@@ -95,7 +98,17 @@ def _require_tools() -> None:
         raise IadError(f"iad explain: {missing} is missing; install the extra iad[explain]")
 
 
-def _sheet(found: Any, explainer: Any) -> bytes:
+def _warnings(found: Any, good: Path | None) -> tuple[str, ...]:
+    """What makes the explanations of a picture less than they seem."""
+    if not found.replaced_by_worse:
+        return ()
+    other = "a blurred copy" if found.baseline.kind == "blurred" else f"the good picture {found.baseline.name}"
+    remedy = "" if good else "; give --good FOLDER"
+    said = f"parts are replaced with {other}, whose score {found.baseline_score:.4g} is no lower"
+    return (f"{said}: occlusion, LIME and KernelSHAP cannot show what raised this one{remedy}",)
+
+
+def _sheet(found: Any, explainer: Any, warned: Sequence[str]) -> bytes:
     """The sheet of an explained picture, PNG."""
     from iad.explain.sheet import Tile, compared, explanation_overlay, map_overlay, sheet
 
@@ -114,7 +127,7 @@ def _sheet(found: Any, explainer: Any) -> bytes:
     rows += [(f"{method}: unlike these", compared(picture, one, good)) for method, one in found.unlike.items()]
     said = "rejected" if verdict.rejected else "passed"
     heading = f"{verdict.name}: {said}, score {verdict.pred_score:.4g}, threshold {bundle.threshold.value:.4g}"
-    return sheet(heading, rows, [MEANING, *_notes(found, bundle)])
+    return sheet(heading, rows, [*warned, MEANING, *_notes(found, bundle)])
 
 
 def _notes(found: Any, bundle: Bundle) -> list[str]:
