@@ -16,6 +16,7 @@ from iad.detectors.maps import enlargement, resized
 from iad.errors import IadError
 from iad.explain import GRADIENTS, PERTURBATIONS
 from iad.explain.baseline import blurred
+from iad.explain.mixtures import closeness, coalitions, halves, segments
 from iad.explain.score import Score, planes_of, refused
 from iad.progress import bar
 
@@ -24,8 +25,7 @@ if TYPE_CHECKING:
 
 STEPS = 8  # of the integral
 WINDOWS = 8  # cells a side of which an occluding window covers two by two
-SEGMENTS, SAMPLES = 5, 48  # segments a side that LIME and SHAP switch, and how many mixtures of them are scored
-KERNEL = 0.25  # width of LIME's kernel
+SAMPLES = 48  # mixtures that LIME and SHAP score
 SEED = 0
 SMOOTHED = 0.012  # Gaussian over integrated gradients, as a share of the short side: as maps are smoothed
 
@@ -120,13 +120,15 @@ def lime(score: Scorer, picture: np.ndarray, baseline: np.ndarray) -> np.ndarray
     from captum.attr import Lime
 
     def make(forward: Scorer) -> Any:
-        return Lime(forward, SkLearnRidge(alpha=1.0), similarity_func=_closeness)
+        return Lime(forward, SkLearnRidge(alpha=1.0), similarity_func=closeness, perturb_func=halves(SEED))
 
     return _of_segments(make, score, "lime", picture, baseline)
 
 
 def kernel_shap(score: Scorer, picture: np.ndarray, baseline: np.ndarray) -> np.ndarray:
     """KernelSHAP (Lundberg and Lee 2017, arXiv 1705.07874) on the same segments; coefficients are Shapley values.
+
+    Mixtures are drawn in pairs, each with its complement (Covert and Lee 2021, arXiv 2012.01536).
 
     Args:
         score: as for `occlusion`.
@@ -138,7 +140,12 @@ def kernel_shap(score: Scorer, picture: np.ndarray, baseline: np.ndarray) -> np.
     """
     from captum.attr import KernelShap
 
-    return _of_segments(KernelShap, score, "kernel_shap", picture, baseline)
+    def make(forward: Scorer) -> Any:
+        shap = KernelShap(forward)
+        shap.perturb_func = coalitions(SEED)
+        return shap
+
+    return _of_segments(make, score, "kernel_shap", picture, baseline)
 
 
 class counting:  # noqa: N801  # it reads as a function
@@ -166,26 +173,13 @@ def _of_segments(
     make: Callable[[Scorer], Any], score: Scorer, title: str, picture: np.ndarray, baseline: np.ndarray
 ) -> np.ndarray:
     """Coefficients of square segments, by a way that switches them between picture and baseline."""
-    mask = _segments(*picture.shape[:2])
-    with torch.random.fork_rng(devices=[]), counting(score, title, SAMPLES) as counted:
-        torch.manual_seed(SEED)
+    mask = segments(*picture.shape[:2])
+    with counting(score, title, SAMPLES) as counted:
         found = make(counted).attribute(
             planes_of(picture), baselines=planes_of(baseline), feature_mask=torch.from_numpy(mask)[None, None],
             n_samples=SAMPLES, perturbations_per_eval=8, return_input_shape=False,
         )  # fmt: skip
     return np.asarray(found.numpy().ravel()[mask], dtype=np.float32)
-
-
-def _segments(height: int, width: int) -> np.ndarray:
-    """The number of each pixel's segment, int64 `(height, width)`."""
-    rows, columns = (np.arange(side) * min(SEGMENTS, side) // side for side in (height, width))
-    return rows[:, None] * min(SEGMENTS, width) + columns
-
-
-def _closeness(_: torch.Tensor, __: torch.Tensor, kept: torch.Tensor, **___: Any) -> torch.Tensor:
-    """Weight of a mixture by the share of segments that it keeps: LIME's kernel over the cosine distance."""
-    distance = 1 - kept.float().mean().sqrt()
-    return torch.exp(-(distance**2) / (2 * KERNEL**2))
 
 
 def _smoothed(values: np.ndarray) -> np.ndarray:

@@ -17,7 +17,7 @@ from iad.export.graph import Whole
 from tests.explain.conftest import BAD, KINDS, SIZE, carpets, on_mask
 
 pytest.importorskip("captum", reason="needs the extra iad[explain]")
-from iad.explain import ways
+from iad.explain import mixtures, ways
 from iad.explain.explaining import Explainer
 from iad.explain.score import Score, planes_of
 
@@ -33,7 +33,7 @@ def test_shapley_values_sum_to_the_difference_of_both_scores(autoencoder):
     explainer = Explainer(autoencoder, ["kernel_shap"])
     picture, _ = draw(0, 1, 0, SIZE, "hole")
     values = explainer.maps(picture, blurred(picture))["kernel_shap"]
-    _, places = np.unique(ways._segments(SIZE, SIZE), return_index=True)
+    _, places = np.unique(mixtures.segments(SIZE, SIZE), return_index=True)
     with torch.no_grad():
         before, after = (float(explainer.score(planes_of(one))[0]) for one in (picture, blurred(picture)))
     assert values.ravel()[places].sum() == pytest.approx(before - after, rel=1e-3)
@@ -71,7 +71,7 @@ def test_occlusion_finds_the_square_that_is_all_of_the_score():
 @pytest.mark.parametrize("way", ["lime", "kernel_shap"])
 def test_segments_find_the_one_that_is_all_of_the_score(way):
     picture, base = np.zeros((SIZE, SIZE, 3), np.uint8), np.zeros((SIZE, SIZE, 3), np.uint8)
-    segments = ways._segments(SIZE, SIZE)
+    segments = mixtures.segments(SIZE, SIZE)
     picture[segments == 7] = 200
     values = getattr(ways, way)(Squares(), picture, base)
     assert segments.ravel()[values.argmax()] == 7
@@ -116,7 +116,7 @@ def test_a_hybrid_is_explained_by_the_score_of_all_its_members(hybrid):
     assert len(explainer.score.taps) == 2
     with torch.no_grad():
         score = float(explainer.score(planes_of(picture))[0])
-    assert score == pytest.approx(hybrid.predict(picture)[0].pred_score, rel=1e-3)
+    assert score == pytest.approx(next(iter(hybrid.predict(picture))).pred_score, rel=1e-3)
     maps = explainer.maps(picture, blurred(picture))
     assert all(np.isfinite(one).all() and one.std() > 0 for one in maps.values())
     found = unlike(hybrid.fitted, hybrid.embed(picture[None], maps=False))
