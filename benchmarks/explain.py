@@ -40,6 +40,7 @@ from iad.metrics.image import auroc
 
 Defect: TypeAlias = tuple[np.ndarray, np.ndarray]
 Maps: TypeAlias = dict[str, list[np.ndarray]]
+MEGAPIXELS = 50.0  # of a picture at most
 OWN = "own map"
 METHODS = ("ae", "resnet", "vit", "patch_resnet", "patch_vit", "hybrid")
 
@@ -57,10 +58,10 @@ def of_folder(asked: Namespace) -> tuple[np.ndarray, list[Defect]]:
     masks = sorted((asked.data / "ground_truth").glob("*/*_mask.png"))
     files = {mask: asked.data / "test" / mask.parent.name / mask.name.replace("_mask", "") for mask in masks}
     masks = [mask for mask in evenly(masks, asked.bad) if files[mask].exists()]
-    good = read_pictures(evenly(find(asked.data / "train" / "good"), asked.good), size)
+    good = read_pictures(evenly(find(asked.data / "train" / "good"), asked.good), size, max_megapixels=MEGAPIXELS)
     bad = [
         (picture.pixels, np.array(Image.open(mask).convert("L").resize(size, Image.Resampling.BOX)) > 0)
-        for mask in masks for picture in read_pictures(files[mask], size)
+        for mask in masks for picture in read_pictures(files[mask], size, max_megapixels=MEGAPIXELS)
     ]  # fmt: skip
     return np.stack([one.pixels for one in good]), bad
 
