@@ -23,7 +23,7 @@ from iad.progress import bar
 if TYPE_CHECKING:
     from iad.explain.score import Scorer
 
-STEPS = 8  # of the integral
+STEPS = 5  # of the integral
 WINDOWS = 8  # cells a side of which an occluding window covers two by two
 SAMPLES = 48  # mixtures that LIME and SHAP score
 SEED = 0

@@ -27,6 +27,11 @@ TITLES = {
     "gradcam": "Grad-CAM", "integrated_gradients": "integrated gradients", "occlusion": "occlusion", "lime": "LIME",
     "kernel_shap": "KernelSHAP",
 }  # fmt: skip
+CAVEATS = {
+    "autoencoder": "with shuffled weights the maps of an autoencoder fall on defects as well, so they do not show that "
+    "training worked; Grad-CAM fell on them no more than chance (docs/explain.md)",
+}  # fmt: skip
+"""What sanity tests found, by detector."""
 MEANING = (
     "own map: red from the bundle's threshold of pixels on; explanations: purple raised the score, green lowered it"
 )
@@ -90,7 +95,13 @@ def explain_pictures(
         content = _sheet(explained, explainer, warned)
         with replacing(out / name) as part:
             part.write_bytes(content)
-        yield Written(explained.verdict.name, out / name, explained.verdict, numbers(explained, predictor), warned)
+        yield Written(
+            explained.verdict.name,
+            out / name,
+            explained.verdict,
+            numbers(explained, predictor) | {"warnings": warned},
+            warned,
+        )
 
 
 def _require_tools() -> None:
@@ -127,7 +138,12 @@ def _sheet(found: Any, explainer: Any, warned: Sequence[str]) -> bytes:
     rows += [(f"{method}: unlike these", compared(picture, one, good)) for method, one in found.unlike.items()]
     said = "rejected" if verdict.rejected else "passed"
     heading = f"{verdict.name}: {said}, score {verdict.pred_score:.4g}, threshold {bundle.threshold.value:.4g}"
-    return sheet(heading, rows, [*warned, MEANING, *_notes(found, bundle)])
+    return sheet(heading, rows, [*warned, *_caveats(explainer), MEANING, *_notes(found, bundle)])
+
+
+def _caveats(explainer: Any) -> list[str]:
+    kinds = explainer.predictor.fitted.kind, *(one.kind for one in explainer.predictor.fitted.members)
+    return [CAVEATS[kind] for kind in kinds if kind in CAVEATS]
 
 
 def _notes(found: Any, bundle: Bundle) -> list[str]:
