@@ -17,6 +17,7 @@ from typer.core import TyperGroup
 
 from iad.commands.bundle import app as bundle
 from iad.commands.data import data
+from iad.commands.explain import explain
 from iad.commands.export import export
 from iad.commands.gate import gate
 from iad.commands.log import app as log
@@ -49,7 +50,7 @@ STAGES = (
 )  # fmt: skip
 """In the order in which they run."""
 
-COMMANDS = (data, export, gate, predict, preset, promote, results, review, rollback, serve, table, watch)
+COMMANDS = (data, explain, export, gate, predict, preset, promote, results, review, rollback, serve, table, watch)
 GROUPS = {"bundle": bundle, "log": log, "study": study}
 """Commands that have commands of their own."""
 

@@ -29,8 +29,9 @@ ROOT = Path(__file__).parents[1]
 PLUMBING = frozenset(
     f"iad/{name}.py"
     for name in (
-        "__main__", "cli", "config", "engine/__init__", "errors", "io", "options", "paths", "processes", "progress",
-        "serve/drift/__init__", "words",
+        "__main__", "cli", "config",
+        "engine/__init__", "errors", "explain/__init__", "io", "options", "paths", "processes",
+        "progress", "serve/drift/__init__", "words",
     )
 )  # fmt: skip
 

@@ -13,6 +13,7 @@ import torch
 from torch import nn
 
 from iad.bundles.bundle import Bundle
+from iad.bundles.fitted import Fitted
 from iad.detectors.maps import enlargement
 from iad.export.embedding import Network
 from iad.export.heads.hybrid import method_of
@@ -30,14 +31,15 @@ class Whole(Part):
     Args:
         bundle: what is exported.
         weights: where those of the backbone come from; empty: from the bundle, or from where its record says.
+        fitted: its method, where it has been unpacked already.
 
     Raises:
         IadError: if the method cannot be exported, or its weights cannot be had.
     """
 
-    def __init__(self, bundle: Bundle, weights: str = "") -> None:
+    def __init__(self, bundle: Bundle, weights: str = "", fitted: Fitted | None = None) -> None:
         super().__init__()
-        fitted, (height, width) = bundle.fitted(), prepared_size(bundle)
+        fitted, (height, width) = fitted or bundle.fitted(), prepared_size(bundle)
         self.method, self.maps = method_of(fitted), bundle.maps is not None
         sources = fitted.sources()
         self.stages = list(sources)
