@@ -38,6 +38,10 @@ class Patches(Section):
         default=True,
         description="scale each layer to length 1, so that all weigh the same; false: as PatchCore has them",
     )
+    grid: Literal["coarsest", "finest"] = Field(
+        default="coarsest",
+        description="where layers have different grids, the one they are joined on: coarsest | finest",
+    )
     tile: Annotated[int, Field(ge=0)] = Field(
         default=0, description="side in pixels of overlapping tiles, for large pictures; 0: the whole picture at once"
     )
@@ -68,6 +72,9 @@ class Backbone(Section):
         description="keep what each patch adds to the embedding, for maps of kNN methods; docs/localization.md",
     )
     patches: Patches = Patches()
+    stride: Annotated[int, Field(ge=1)] | None = Field(
+        default=None, description="transformer: pixels from one patch to the next; null: its patch size, no overlap"
+    )
     depth: Annotated[int, Field(ge=1)] | None = Field(
         default=None, description="layers kept from the front, counted as for patches; null: all"
     )

@@ -247,6 +247,7 @@ CASES = {
     "imagenet": {"normalize": "imagenet", "pooling": "cls"},
     "as PatchCore": {"patches": {"layers": [2, 4], "unit_length": False}},
     "small": {"depth": 5, "quantize": "int8", "attribution": False},
+    "finest": {"patches": {"layers": [2, 4], "grid": "finest"}, "stride": 8},
     "tiles": {"image_size": 96, "patches": {"tile": 64, "rotations": 2, "flip": True}},
 }
 
@@ -274,10 +275,10 @@ def test_the_record_says_how_it_was_computed(build):
     assert embedder.record() == embedder.backbone.record() | {
         "image_size": 64, "weights": embedder.options.weights, "pooling": "avg", "dimensions": 96, "attribution": True,
         "patches": {
-            "layers": [1, 2], "neighbourhood": 1, "unit_length": True, "tile": 0, "overlap": 0.25, "rotations": 1,
-            "flip": False,
+            "layers": [1, 2], "neighbourhood": 1, "unit_length": True, "grid": "coarsest", "tile": 0, "overlap": 0.25,
+            "rotations": 1, "flip": False,
         },
-        "precision": "fp32", "batch_size": 7,
+        "stride": None, "precision": "fp32", "batch_size": 7,
     }  # fmt: skip
     lower = Embedder(embedder.options, 64, runtime=Runtime("cpu", "bf16", 1)).record()
     assert Embedder.from_record(lower, device="cpu").runtime.precision == "bf16"
