@@ -187,7 +187,7 @@ def overlap_patches(module: torch.nn.Module, name: str, stride: int, *, section:
     (1, 64, 7, 11)
     """
     model: Any = module
-    embed = getattr(model, "patch_embed", None)
+    embed: Any = getattr(model, "patch_embed", None)
     if not getattr(model, "dynamic_img_size", False) or not hasattr(embed, "dynamic_feat_size"):
         raise IadError(f"{section}.stride = {stride}: {name} has no patches that could overlap; set stride to null")
     if stride > min(embed.patch_size):
