@@ -82,7 +82,7 @@ class Network(Part):
                 grid = token_grid(self.module, last, self.size) or (1, flat.shape[1])
                 found["contributions"] = _stored(flat.reshape(1, *grid, flat.shape[2]))
         if maps:
-            joined = join_layers(maps, patches.neighbourhood, unit_length=patches.unit_length, grid=patches.grid)
+            joined = join_layers(maps, patches.neighbourhood, unit_length=patches.unit_length, grid=patches.meet)
             found["patches"] = _stored(self._stitched(joined))
         return {part: found[part] for part in self.parts}
 
@@ -92,7 +92,7 @@ class Network(Part):
             return Tiles(ImageSize(height, width), (0,), (0,))
         with torch.inference_mode():
             _, maps = run_network(self.module, torch.zeros(1, 3, patches.tile, patches.tile), patches.layers)
-        grid = join_layers(maps, 1, grid=patches.grid).shape[1] if maps else patches.tile
+        grid = join_layers(maps, 1, grid=patches.meet).shape[1] if maps else patches.tile
         return place_tiles(ImageSize(height, width), patches.tile, patches.overlap, grid, section="backbone")
 
     def _stitched(self, joined: torch.Tensor) -> torch.Tensor:

@@ -86,7 +86,9 @@ class Embedder:
         section: str = "backbone",
     ) -> None:
         self.backbone = backbone = backbone or build_backbone(options, image_size, section=section)
-        self.options, self.image_size, self.batch_size = options, ImageSize.of(image_size), batch_size
+        self.image_size, self.batch_size = ImageSize.of(image_size), batch_size
+        layers = len(getattr(backbone.module, "feature_info", ()))
+        self.options = options = options.at(self.image_size.short, layers)
         self.runtime = runtime or compute.resolve(device="cpu", precision="fp32")
         backbone.module.to(self.runtime.device).to(memory_format=torch.channels_last)
         self.orientations = orientations(options.patches.rotations, flip=options.patches.flip)
@@ -233,7 +235,7 @@ class Embedder:
         require_pooling(backbone.module, backbone.name, self.options.pooling, prefix.shape[1])
         self.shapes: dict[Part, tuple[int, ...]] = {"pooled": (tokens.shape[2],)}
         *patches, length = (
-            join_layers(layers, 1, grid=wanted.grid).shape[1:] if layers else (wanted.tile, wanted.tile, 0)
+            join_layers(layers, 1, grid=wanted.meet).shape[1:] if layers else (wanted.tile, wanted.tile, 0)
         )
         self.tiles = Tiles(self.image_size, (0,), (0,))
         if wanted.tile:
@@ -283,7 +285,7 @@ class Embedder:
         with torch.autocast(device, enabled=False):  # the caller's
             if maps:
                 found["patches"] = join_layers(
-                    maps, patches.neighbourhood, unit_length=patches.unit_length, grid=patches.grid
+                    maps, patches.neighbourhood, unit_length=patches.unit_length, grid=patches.meet
                 )  # (B, h, w, D)
         return {part: found[part] for part in parts}
 

@@ -118,7 +118,7 @@ def blank_pass(
 
 
 def join_layers(
-    layers: Sequence[torch.Tensor], neighbourhood: int, *, unit_length: bool = True, grid: str = "coarsest"
+    layers: Sequence[torch.Tensor], neighbourhood: int, *, unit_length: bool = True, grid: str | int = "coarsest"
 ) -> torch.Tensor:
     """Join layers `(B, C, h, w)` into patch embeddings, float32 `(B, h, w, D)`.
 
@@ -127,7 +127,8 @@ def join_layers(
         neighbourhood: odd side of the square, on the layer's own grid, that each location is averaged over.
         unit_length: whether each layer's part is scaled to length 1.
         grid: "coarsest": finer layers are averaged over the locations of the coarsest; "finest": coarser ones are
-            interpolated at the locations of the finest, as PatchCore has it (Roth et al. 2022, section 3.1).
+            interpolated at the locations of the finest, as PatchCore has it (Roth et al. 2022, section 3.1); or the
+            place of a layer in `layers`, on whose grid they meet.
 
     >>> fine, coarse = torch.ones(1, 4, 6, 6), torch.ones(1, 9, 3, 3)
     >>> joined = join_layers([fine, coarse], 3)
@@ -136,8 +137,11 @@ def join_layers(
     >>> tuple(join_layers([fine, coarse], 3, grid="finest").shape)
     (1, 6, 6, 13)
     """
-    chosen = {"coarsest": min, "finest": max}[grid]
-    height, width = chosen(((layer.shape[-2], layer.shape[-1]) for layer in layers), key=math.prod)
+    grids = [(layer.shape[-2], layer.shape[-1]) for layer in layers]
+    if isinstance(grid, int):
+        height, width = grids[grid]
+    else:
+        height, width = {"coarsest": min, "finest": max}[grid](grids, key=math.prod)
     joined = []
     for layer in layers:
         found = layer.float()
