@@ -71,7 +71,7 @@ def stages(methods: Sequence[str]) -> list[tuple[str, ...]]:
     """The words of each stage, in order; the hybrid comes after its members."""
     ordered = sorted(methods, key=lambda name: name == "hybrid")
     extracts = dict.fromkeys(EXTRACTED[name] for name in ordered if name in EXTRACTED)
-    aligned = [("align", "hybrid")] if "hybrid" in ordered else []
+    aligned = [("align", "hybrid"), ("score", "hybrid")] if "hybrid" in ordered else []
     members = [("score", name) for name in ordered if name != "hybrid"]
     scored = [*members, *aligned, *(("threshold", name) for name in ordered)]
     return [("download",), ("preprocess",), *((one,) for one in extracts), *scored, ("evaluate",)]
