@@ -156,8 +156,7 @@ def row_of(case: str, costs: dict[str, Cost], found: dict[str, float], pixels: d
 
 def project(folder: Path, data: Path, size: int, tile: int) -> None:
     """Parameters of that data set, with one method."""
-    (folder / paths.DATA).mkdir()
-    (folder / paths.DATA / "large").symlink_to(data.resolve())
+    shutil.copytree(data, folder / paths.DATA / "large")
     write_params(folder, {
         "data": {"source": "folder", "category": "large"}, "preprocess": {"image_size": size},
         "resnet": {"patches": {"tile": tile}}, "hybrids": {}, "threshold": {"alpha": ALPHA},

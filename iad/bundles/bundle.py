@@ -42,10 +42,13 @@ if TYPE_CHECKING:
     from iad.bundles.fitted import Fitted
     from iad.compute import Runtime
 
-FORMAT, OLDEST = 4, 2  # what is written; what is read still
-"""Format 3 added what a detector has decided itself, format 4 pictures that are no squares and `patch.top_share`."""
+FORMAT, OLDEST = 5, 2  # what is written; what is read still
+"""Format 3 added what a detector has decided itself, format 4 pictures that are no squares and `patch.top_share`, and
+format 5 `stride`, `patches.grid` and `patches.deeper_from` of a backbone."""
 BEFORE: Mapping[str, Mapping[str, float]] = {"patch": {"top_share": 0.0}}
 """By detector, options that came with format 4, with the values that give what older bundles gave."""
+BACKBONE_BEFORE, PATCHES_BEFORE = {"stride": None}, {"grid": "coarsest", "deeper_from": 0}
+"""Options of a backbone that came with format 5, with such values."""
 SUFFIX = ".iad"
 DETECTOR, CALIBRATION, WEIGHTS = "detector/", "calibration/", "weights/"  # before the names of arrays
 GRIDS = "pictures/grids"
@@ -195,6 +198,7 @@ def _bundle(content: Mapping[str, Any], arrays: Mapping[str, np.ndarray]) -> Bun
     given = dict(content)
     if given.pop("format") < FORMAT:
         given["fitted"] = _brought_up(given["fitted"])
+        given["embedders"] = {reads: _brought_up_record(record) for reads, record in given["embedders"].items()}
     calibration, own = given.pop("calibration"), _below(arrays, CALIBRATION)
     pictures, rows, apart = picture_set(given.pop("pictures"), arrays[GRIDS]), own["rows"], calibration["apart"]
     weights: dict[str, dict[str, np.ndarray]] = {}
@@ -216,6 +220,11 @@ def _brought_up(fitted: Mapping[str, Any]) -> dict[str, Any]:
     members = {name: _brought_up(member) for name, member in fitted["members"].items()}
     options = {**BEFORE.get(fitted["detector"], {}), **fitted["options"]}
     return {**fitted, "members": members, "options": options}
+
+
+def _brought_up_record(record: Mapping[str, Any]) -> dict[str, Any]:
+    """The same of a backbone."""
+    return {**BACKBONE_BEFORE, **record, "patches": {**PATCHES_BEFORE, **record["patches"]}}
 
 
 def _calibrating(pictures: PictureSet, rows: np.ndarray) -> PictureSet:

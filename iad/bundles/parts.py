@@ -174,6 +174,7 @@ class _Record:
     attribution: bool
     dimensions: Count
     patches: dict[str, Any]
+    stride: Count | None
     precision: Literal["fp32", "bf16"]
     batch_size: Annotated[int, Field(ge=1, le=65536)]
     runtime: dict[str, Any]

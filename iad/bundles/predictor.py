@@ -78,6 +78,10 @@ class Predictor:
         self.likeness, self._told = Likeness(bundle.pictures.looks), set[str]()
         self.warn: Callable[[str], None] = warnings.warn
 
+    def __repr__(self) -> str:
+        size = self.bundle.preprocess.image_size
+        return f"<{type(self).__name__} of {self.method}: {size}, rejects from {self.threshold:.4g} on, {self.origin}>"
+
     @property
     def method(self) -> str:
         """Name of the method."""

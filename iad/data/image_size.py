@@ -138,8 +138,9 @@ def minutes(size: ImageSize, pictures: int, training: int) -> float:
     of all pictures with a bank of the training pictures. The numbers are those of `docs/measurements.md`.
 
     >>> round(minutes(ImageSize(224, 224), 901, 411)), round(minutes(ImageSize(448, 448), 901, 411))
-    (9, 82)
+    (9, 101)
     """
     area = size.height * size.width / 224**2
     embedding = 0.17 * (1 + 0.11 * (area - 1)) * area * pictures
-    return (embedding + 0.5 * area * training + 5.5e-4 * area**2 * pictures * training) / 60
+    search = 5.5e-4 * (1.35 if size.short >= 336 else 1)  # where the CNN's next layer joins
+    return (embedding + 0.5 * area * training + search * area**2 * pictures * training) / 60

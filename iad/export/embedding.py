@@ -12,7 +12,7 @@ from iad.data.image_size import ImageSize
 from iad.errors import IadError
 from iad.export.parts import Part
 from iad.features import Backbone
-from iad.features.backbone import build_backbone, drop_unused, require_weights
+from iad.features.backbone import build_backbone, drop_unused, recorded_options, require_weights
 from iad.features.embeddings import POOLINGS, Contributions, join_layers, run_network
 from iad.features.tokens import split_tokens, token_grid
 from iad.features.views import Tiles, place_tiles
@@ -43,7 +43,7 @@ class Network(Part):
         if record["quantize"] != "none":
             raise IadError(f"{record['name']} has 8-bit layers of its own (quantize = int8), which no graph can hold; "
                            "fit the method with quantize = none, and export it with --precision int8")  # fmt: skip
-        kept = {name: record[name] for name in ("pooling", "attribution", "patches", "depth", "quantize")}
+        kept = recorded_options(record)
         self.options = Backbone(
             model=record["name"], weights=weights if isinstance(weights, str) else record["weights"], **kept
         )
@@ -82,7 +82,7 @@ class Network(Part):
                 grid = token_grid(self.module, last, self.size) or (1, flat.shape[1])
                 found["contributions"] = _stored(flat.reshape(1, *grid, flat.shape[2]))
         if maps:
-            joined = join_layers(maps, patches.neighbourhood, unit_length=patches.unit_length)
+            joined = join_layers(maps, patches.neighbourhood, unit_length=patches.unit_length, grid=patches.meet)
             found["patches"] = _stored(self._stitched(joined))
         return {part: found[part] for part in self.parts}
 
@@ -92,7 +92,7 @@ class Network(Part):
             return Tiles(ImageSize(height, width), (0,), (0,))
         with torch.inference_mode():
             _, maps = run_network(self.module, torch.zeros(1, 3, patches.tile, patches.tile), patches.layers)
-        grid = min(layer.shape[2] for layer in maps) if maps else patches.tile
+        grid = join_layers(maps, 1, grid=patches.meet).shape[1] if maps else patches.tile
         return place_tiles(ImageSize(height, width), patches.tile, patches.overlap, grid, section="backbone")
 
     def _stitched(self, joined: torch.Tensor) -> torch.Tensor:
@@ -120,4 +120,6 @@ def _stored(values: torch.Tensor) -> torch.Tensor:
 def _settle(module: Any, size: tuple[int, ...]) -> None:
     """Bring a transformer's position embedding to the size of its pictures, which it would do in every pass."""
     if hasattr(module, "set_input_size") and getattr(module, "dynamic_img_size", False):
-        module.set_input_size(img_size=size)
+        # of a transformer with overlapping patches the size that gives as many of them side by side
+        grid, patch = module.patch_embed.dynamic_feat_size(size), module.patch_embed.patch_size
+        module.set_input_size(img_size=tuple(count * side for count, side in zip(grid, patch, strict=True)))

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import timm
@@ -21,6 +22,8 @@ NORMALIZATIONS: dict[str, tuple[tuple[float, ...], tuple[float, ...]]] = {
     "imagenet": ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225)),
     "half": ((0.5, 0.5, 0.5), (0.5, 0.5, 0.5)),
 }
+
+RECORDED = ("pooling", "attribution", "patches", "stride", "depth", "quantize")
 
 
 @dataclass(frozen=True, eq=False)
@@ -89,9 +92,22 @@ def build_backbone(
     whole = fingerprint(module)
     if options.depth is not None:
         keep_layers(module, name, options.depth)
+    if options.stride is not None:
+        if tile:
+            raise IadError(f"{section}.stride = {options.stride}: tiles want patches side by side; set stride to null")
+        overlap_patches(module, name, options.stride, section=section)
     if options.quantize == "int8":
         quantize_layers(module)
     return FrozenBackbone(name, module, size, tuple(mean), tuple(std), whole, options.depth, options.quantize)
+
+
+def recorded_options(record: Mapping[str, Any]) -> dict[str, Any]:
+    """The options of a backbone that an embedder's record holds; older records know fewer, which keep their defaults.
+
+    >>> recorded_options({"pooling": "avg", "mean": [0.5]})
+    {'pooling': 'avg'}
+    """
+    return {name: record[name] for name in RECORDED if name in record}
 
 
 def require_weights(backbone: FrozenBackbone, sha256: str) -> None:
@@ -149,6 +165,42 @@ def drop_unused(module: torch.nn.Module, name: str, layers: Sequence[int]) -> No
     """
     if hasattr(module, "prune_intermediate_layers"):
         keep_layers(module, name, max(layers) + 1)
+
+
+def overlap_patches(module: torch.nn.Module, name: str, stride: int, *, section: str = "backbone") -> None:
+    """Let a transformer see overlapping patches, on a finer grid (Amir et al. 2021, "Deep ViT features", section 3).
+
+    A picture of H px gives `(H - patch) // stride + 1` rows of patches; position embeddings are interpolated to them.
+
+    Args:
+        module: a timm model that takes pictures of any size.
+        name: its name, for refusals.
+        stride: pixels from one patch to the next, at most the side of a patch.
+        section: what a refusal calls the options, as "vit".
+
+    Raises:
+        IadError: if the model has no patches of its own, or the stride is larger than one.
+
+    >>> module = timm.create_model("test_vit", num_classes=0, dynamic_img_size=True)
+    >>> overlap_patches(module, "test_vit", 8)
+    >>> tuple(module.forward_intermediates(torch.zeros(1, 3, 64, 96), [0], intermediates_only=True)[0].shape)
+    (1, 64, 7, 11)
+    """
+    model: Any = module
+    embed: Any = getattr(model, "patch_embed", None)
+    if not getattr(model, "dynamic_img_size", False) or not hasattr(embed, "dynamic_feat_size"):
+        raise IadError(f"{section}.stride = {stride}: {name} has no patches that could overlap; set stride to null")
+    if stride > min(embed.patch_size):
+        raise IadError(
+            f"{section}.stride = {stride}: the patches of {name} are {min(embed.patch_size)} px wide, and gaps between "
+            "them would hide defects; use at most that, or null"
+        )
+    embed.proj.stride = (stride, stride)
+    embed.dynamic_feat_size = partial(_overlapping_grid, patch=tuple(embed.patch_size), stride=stride)
+
+
+def _overlapping_grid(size: Sequence[int], *, patch: tuple[int, int], stride: int) -> tuple[int, int]:
+    return (size[0] - patch[0]) // stride + 1, (size[1] - patch[1]) // stride + 1
 
 
 def _new_model(name: str, size: ImageSize, **pretrained: Any) -> torch.nn.Module:

@@ -13,7 +13,7 @@ from iad import compute
 from iad.data.image_size import GivenSize, ImageSize
 from iad.errors import IadError
 from iad.features import Backbone
-from iad.features.backbone import FrozenBackbone, build_backbone, drop_unused, require_weights
+from iad.features.backbone import FrozenBackbone, build_backbone, drop_unused, recorded_options, require_weights
 from iad.features.embeddings import (
     PARTS,
     POOLINGS,
@@ -86,7 +86,9 @@ class Embedder:
         section: str = "backbone",
     ) -> None:
         self.backbone = backbone = backbone or build_backbone(options, image_size, section=section)
-        self.options, self.image_size, self.batch_size = options, ImageSize.of(image_size), batch_size
+        self.image_size, self.batch_size = ImageSize.of(image_size), batch_size
+        layers = len(getattr(backbone.module, "feature_info", ()))
+        self.options = options = options.at(self.image_size.short, layers)
         self.runtime = runtime or compute.resolve(device="cpu", precision="fp32")
         backbone.module.to(self.runtime.device).to(memory_format=torch.channels_last)
         self.orientations = orientations(options.patches.rotations, flip=options.patches.flip)
@@ -122,10 +124,8 @@ class Embedder:
         Raises:
             IadError: if the weights cannot be had, or are others than the record's, or the device is not there.
         """
-        kept = {name: record[name] for name in ("pooling", "attribution", "patches", "depth", "quantize")}
-        options = Backbone(
-            model=record["name"], weights=weights if isinstance(weights, str) else record["weights"], **kept
-        )
+        origin = weights if isinstance(weights, str) else record["weights"]
+        options = Backbone(model=record["name"], weights=origin, **recorded_options(record))
         size = record["image_size"]
         try:
             backbone = build_backbone(options, size, weights=weights, section=section)
@@ -154,8 +154,8 @@ class Embedder:
         return self.backbone.record() | {
             "image_size": self.image_size.plain, "weights": options.weights, "pooling": options.pooling,
             "dimensions": self.shapes["pooled"][0], "attribution": "contributions" in self.shapes,
-            "patches": options.patches.model_dump(mode="json"), "precision": self.runtime.precision,
-            "batch_size": self.batch_size,
+            "patches": options.patches.model_dump(mode="json"), "stride": options.stride,
+            "precision": self.runtime.precision, "batch_size": self.batch_size,
         }  # fmt: skip
 
     def state_dict(self) -> dict[str, np.ndarray]:
@@ -234,7 +234,9 @@ class Embedder:
         prefix, tokens = split_tokens(backbone.module, last)
         require_pooling(backbone.module, backbone.name, self.options.pooling, prefix.shape[1])
         self.shapes: dict[Part, tuple[int, ...]] = {"pooled": (tokens.shape[2],)}
-        *patches, length = join_layers(layers, 1).shape[1:] if layers else (wanted.tile, wanted.tile, 0)
+        *patches, length = (
+            join_layers(layers, 1, grid=wanted.meet).shape[1:] if layers else (wanted.tile, wanted.tile, 0)
+        )
         self.tiles = Tiles(self.image_size, (0,), (0,))
         if wanted.tile:
             self.tiles = place_tiles(self.image_size, wanted.tile, wanted.overlap, patches[0], section=section)
@@ -283,7 +285,7 @@ class Embedder:
         with torch.autocast(device, enabled=False):  # the caller's
             if maps:
                 found["patches"] = join_layers(
-                    maps, patches.neighbourhood, unit_length=patches.unit_length
+                    maps, patches.neighbourhood, unit_length=patches.unit_length, grid=patches.meet
                 )  # (B, h, w, D)
         return {part: found[part] for part in parts}
 

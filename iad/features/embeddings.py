@@ -13,6 +13,7 @@ attention times value, through the output projection (Kobayashi et al. 2020, arX
 
 from __future__ import annotations
 
+import math
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Literal, TypeAlias, TypedDict
@@ -116,27 +117,40 @@ def blank_pass(
     return last, [every[layer] for layer in layers]
 
 
-def join_layers(layers: Sequence[torch.Tensor], neighbourhood: int, *, unit_length: bool = True) -> torch.Tensor:
+def join_layers(
+    layers: Sequence[torch.Tensor], neighbourhood: int, *, unit_length: bool = True, grid: str | int = "coarsest"
+) -> torch.Tensor:
     """Join layers `(B, C, h, w)` into patch embeddings, float32 `(B, h, w, D)`.
 
     Args:
-        layers: one tensor per layer; finer ones are averaged over the locations of the coarsest grid.
+        layers: one tensor per layer.
         neighbourhood: odd side of the square, on the layer's own grid, that each location is averaged over.
         unit_length: whether each layer's part is scaled to length 1.
+        grid: "coarsest": finer layers are averaged over the locations of the coarsest; "finest": coarser ones are
+            interpolated at the locations of the finest, as PatchCore has it (Roth et al. 2022, section 3.1); or the
+            place of a layer in `layers`, on whose grid they meet.
 
     >>> fine, coarse = torch.ones(1, 4, 6, 6), torch.ones(1, 9, 3, 3)
     >>> joined = join_layers([fine, coarse], 3)
     >>> tuple(joined.shape), round(float(joined[0, 0, 0, 0]), 4), round(float(joined[0, 0, 0, 4]), 4)
     ((1, 3, 3, 13), 0.5, 0.3333)
+    >>> tuple(join_layers([fine, coarse], 3, grid="finest").shape)
+    (1, 6, 6, 13)
     """
-    coarsest = min(((layer.shape[-2], layer.shape[-1]) for layer in layers), key=lambda grid: grid[0] * grid[1])
+    grids = [(layer.shape[-2], layer.shape[-1]) for layer in layers]
+    if isinstance(grid, int):
+        height, width = grids[grid]
+    else:
+        height, width = {"coarsest": min, "finest": max}[grid](grids, key=math.prod)
     joined = []
     for layer in layers:
         found = layer.float()
         if neighbourhood > 1:
             found = functional.avg_pool2d(found, neighbourhood, 1, neighbourhood // 2, count_include_pad=False)
-        if tuple(found.shape[-2:]) != coarsest:
-            found = functional.adaptive_avg_pool2d(found, coarsest)
+        if found.shape[-2] > height or found.shape[-1] > width:
+            found = functional.adaptive_avg_pool2d(found, (height, width))
+        elif tuple(found.shape[-2:]) != (height, width):
+            found = functional.interpolate(found, (height, width), mode="bilinear", align_corners=False)
         joined.append(functional.normalize(found, dim=1) if unit_length else found)
     return torch.cat(joined, dim=1).permute(0, 2, 3, 1)
 

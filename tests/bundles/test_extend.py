@@ -35,7 +35,7 @@ RULE = {"strategy": "percentile", "options": {"percentile": 75.0}}
 RECORD = {
     "name": "net", "weights": "wheel", "weights_sha256": "0", "image_size": 8, "mean": [0, 0, 0], "std": [1, 1, 1],
     "depth": None, "quantize": "none", "pooling": "cls", "attribution": False, "dimensions": 4, "patches": {},
-    "precision": "fp32", "batch_size": 4, "runtime": {"device": "cpu", "threads": 2},
+    "stride": None, "precision": "fp32", "batch_size": 4, "runtime": {"device": "cpu", "threads": 2},
 }  # fmt: skip
 MOSTLY = {"k": 1, "aggregate": "top", "top_patches": 2, "calibration": 0}
 

@@ -88,6 +88,14 @@ def test_a_small_p_value_and_a_rejection_are_the_same_at_a_conformal_threshold(h
         assert one.rejected == (one.p_value <= 0.25)
 
 
+def test_it_says_what_it_is(here, inspector_of):
+    inspector = inspector_of("patch_resnet")
+    assert repr(inspector) == (
+        f"<Predictor of patch_resnet: {inspector.bundle.preprocess.image_size}, rejects from "
+        f"{inspector.threshold:.4g} on, {inspector.origin}>"
+    )
+
+
 def test_pictures_that_the_bundle_was_made_of_are_known(here, inspector_of):
     inspector = inspector_of("vit")
     assert {one.known for one in inspector.predict(PICTURES / "train")} == {True}

@@ -12,7 +12,7 @@ from safetensors.torch import load_file, save_file
 from iad.data.image_size import ImageSize
 from iad.errors import IadError
 from iad.features import Backbone
-from iad.features.backbone import _check_size, build_backbone, drop_unused, keep_layers
+from iad.features.backbone import _check_size, build_backbone, drop_unused, keep_layers, overlap_patches
 from tests.process_state import process_state, unusual_settings
 
 CNN, VIT = "test_resnet", "test_vit"
@@ -190,3 +190,45 @@ def test_a_size_that_does_not_suit_a_transformer_is_refused_with_the_option_to_c
         _check_size(module, "vit_small_patch14_dinov2", ImageSize(224, 300), "preprocess.image_size")
     for size in (ImageSize(224, 336), ImageSize(546, 224)):
         assert _check_size(module, "vit_small_patch14_dinov2", size, "preprocess.image_size") is None
+
+
+def test_overlapping_patches_hold_those_side_by_side(tiny_weights):
+    whole, overlapping = (build(VIT, tiny_weights[VIT], image_size=64, stride=stride).module for stride in (None, 8))
+    with torch.inference_mode():
+        apart, dense = whole.patch_embed(PICTURES), overlapping.patch_embed(PICTURES)
+        assert dense.shape[1:3] == (7, 7)
+        torch.testing.assert_close(dense[:, ::2, ::2], apart)
+        layer = overlapping.forward_intermediates(PICTURES, [3], intermediates_only=True)[0]
+    assert layer.shape[2:] == (7, 7)
+
+
+def test_a_stride_as_wide_as_a_patch_changes_nothing():
+    plain, strided = bare(VIT), bare(VIT)
+    overlap_patches(strided, VIT, 16)
+    for one, other in zip(layers_of(plain), layers_of(strided), strict=True):
+        assert torch.equal(one, other)
+
+
+@pytest.mark.parametrize(
+    ("name", "options", "text"),
+    [
+        (
+            CNN,
+            {"stride": 8},
+            r"^backbone\.stride = 8: test_resnet has no patches that could overlap; set stride to null$",
+        ),
+        (
+            VIT,
+            {"stride": 17},
+            r"^backbone\.stride = 17: the patches of test_vit are 16 px wide, and gaps .*; use at most",
+        ),
+        (
+            VIT,
+            {"stride": 8, "patches": {"layers": [2], "tile": 32}},
+            r"^backbone\.stride = 8: tiles want patches side by",
+        ),
+    ],
+)
+def test_a_stride_that_cannot_be_is_refused(name, options, text, tiny_weights):
+    with pytest.raises(IadError, match=text):
+        build(name, tiny_weights[name], **options)

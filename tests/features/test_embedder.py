@@ -13,7 +13,7 @@ from iad.compute import Runtime
 from iad.data.image_size import ImageSize
 from iad.detectors.embeddings import Embeddings
 from iad.errors import IadError
-from iad.features import Backbone
+from iad.features import Backbone, Patches
 from iad.features.backbone import build_backbone
 from iad.features.embedder import Embedder
 from iad.features.embeddings import PARTS, POOLINGS
@@ -247,6 +247,8 @@ CASES = {
     "imagenet": {"normalize": "imagenet", "pooling": "cls"},
     "as PatchCore": {"patches": {"layers": [2, 4], "unit_length": False}},
     "small": {"depth": 5, "quantize": "int8", "attribution": False},
+    "finest": {"patches": {"layers": [2, 4], "grid": "finest"}, "stride": 8},
+    "deeper": {"patches": {"layers": [1, 2], "deeper_from": 48}},
     "tiles": {"image_size": 96, "patches": {"tile": 64, "rotations": 2, "flip": True}},
 }
 
@@ -274,10 +276,10 @@ def test_the_record_says_how_it_was_computed(build):
     assert embedder.record() == embedder.backbone.record() | {
         "image_size": 64, "weights": embedder.options.weights, "pooling": "avg", "dimensions": 96, "attribution": True,
         "patches": {
-            "layers": [1, 2], "neighbourhood": 1, "unit_length": True, "tile": 0, "overlap": 0.25, "rotations": 1,
-            "flip": False,
+            "layers": [1, 2], "neighbourhood": 1, "unit_length": True, "grid": "coarsest", "deeper_from": 0, "tile": 0,
+            "overlap": 0.25, "rotations": 1, "flip": False,
         },
-        "precision": "fp32", "batch_size": 7,
+        "stride": None, "precision": "fp32", "batch_size": 7,
     }  # fmt: skip
     lower = Embedder(embedder.options, 64, runtime=Runtime("cpu", "bf16", 1)).record()
     assert Embedder.from_record(lower, device="cpu").runtime.precision == "bf16"
@@ -319,3 +321,25 @@ def test_threads_share_an_embedder_and_a_host_s_settings_stay(build):
     for number, every in found.items():
         for one in every:
             assert_same(one, expected[number])
+
+
+def test_of_large_pictures_the_next_layer_joins_on_the_grid_of_those_named(build):
+    plain = build(CNN, patches={"layers": [1, 2]})
+    small = build(CNN, patches={"layers": [1, 2], "deeper_from": 65})
+    large = build(CNN, patches={"layers": [1, 2], "deeper_from": 64})
+    named = build(CNN, patches={"layers": [1, 2, 3], "grid": 2})
+    assert small.record() == plain.record()
+    assert large.record() == named.record()
+    assert large.shapes["patches"][:2] == plain.shapes["patches"][:2]
+    assert_same(large.embed(IMAGES), named.embed(IMAGES))
+
+
+def test_behind_the_last_layer_there_is_none_to_join(build):
+    for options in ({"patches": {"layers": [4]}}, {"patches": {"layers": [2]}, "depth": 3}):
+        deeper = options | {"patches": options["patches"] | {"deeper_from": 1}}
+        assert build(CNN, **deeper).options.patches.layers == tuple(options["patches"]["layers"])
+
+
+def test_a_grid_of_no_layer_is_refused():
+    with pytest.raises(ValueError, match=r"3 is none of the layers \[1, 2\]; name one of them, coarsest or finest"):
+        Patches(layers=(1, 2), grid=3)

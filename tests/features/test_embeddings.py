@@ -51,6 +51,16 @@ def test_layers_may_keep_their_length_as_in_patchcore():
     torch.testing.assert_close(joined[1, 1, 0, 3:], COARSE[1, :, 1, 0])
 
 
+def test_layers_meet_on_the_finest_grid_where_that_is_asked_for():
+    joined = join_layers([FINE, COARSE], 1, unit_length=False, grid="finest")
+    assert joined.shape == (2, *FINE.shape[2:], 8)
+    torch.testing.assert_close(joined[..., :3], FINE.permute(0, 2, 3, 1))
+    # place (1, 1) of 4 lies at 0.75 of 2: a quarter of the way from the first location to the second, on both sides
+    corner = COARSE[1, :, :2, :2]
+    wanted = (9 * corner[:, 0, 0] + 3 * corner[:, 0, 1] + 3 * corner[:, 1, 0] + corner[:, 1, 1]) / 16
+    torch.testing.assert_close(joined[1, 1, 1, 3:], wanted)
+
+
 def test_the_neighbourhood_is_a_mean_over_the_locations_that_exist():
     joined = join_layers([FINE], 3)
     torch.testing.assert_close(joined[0, 0, 0], unit(FINE[0, :, :2, :2].mean((1, 2))))

@@ -51,10 +51,10 @@ def test_the_record_says_which_network_saw_the_pictures_and_how(prepare, tiny_we
         "name": "test_resnet", "image_size": 32, "mean": [0.5, 0.5, 0.5], "std": [0.5, 0.5, 0.5],
         "weights": f"file:{tiny_weights['test_resnet']}", "pooling": "avg", "dimensions": 96, "attribution": True,
         "patches": {
-            "layers": [1, 2], "neighbourhood": 3, "unit_length": True, "tile": 0, "overlap": 0.25, "rotations": 1,
-            "flip": False,
+            "layers": [1, 2], "neighbourhood": 3, "unit_length": True, "grid": "coarsest", "deeper_from": 0,
+            "tile": 0, "overlap": 0.25, "rotations": 1, "flip": False,
         },
-        "depth": None, "quantize": "none", "precision": "fp32", "batch_size": 4,
+        "stride": None, "depth": None, "quantize": "none", "precision": "fp32", "batch_size": 4,
         "runtime": {"device": "cpu", "hardware": "cpu", "precision": "fp32", "threads": 1},
         "pictures": fingerprint(read_manifest(paths.MANIFEST)),
     }  # fmt: skip
