@@ -1,0 +1,69 @@
+"""What the page says, in words that a person at the line understands."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal, TypeAlias
+
+from iad.serve.drift.report import Standing
+from iad.words import counted
+
+Level: TypeAlias = Literal["calm", "watch", "alarm", "unknown"]
+FEW = 20  # parts, below which nothing is said
+UNLIKELY = 0.001  # as in `iad log drift`
+
+
+@dataclass(frozen=True)
+class Weather:
+    """How the line stands, in a line.
+
+    Attributes:
+        level: how urgent it is.
+        title: in a word or two.
+        text: in a sentence.
+    """
+
+    level: Level
+    title: str
+    text: str
+
+
+def weather(found: Standing, causes: Sequence[str]) -> Weather:
+    """How parts stand beside the good pictures of their bundle.
+
+    Args:
+        found: by the bundle's test.
+        causes: in what the last pictures differ from those of the bundle.
+    """
+    why = f" Likely cause: {'; '.join(causes)}." if causes else ""
+    if found.alarms:
+        texts = "; ".join(alarm.text for alarm in found.alarms.values())
+        since = min(alarm.since for alarm in found.alarms.values())
+        return Weather("alarm", "Parts have changed", f"Since about part {since} {texts}. The promise may no longer hold.")
+    if found.recent < FEW:
+        seen = counted(found.recent, "part")
+        return Weather("unknown", "Too early to say", f"{seen} judged so far; from {FEW} on this line says how they are.")
+    if found.chance < UNLIKELY or max(found.evidence.values()) > found.needed / 2:
+        return Weather("watch", "Keep an eye on it", f"The last {found.recent} parts differ from the good pictures.{why}")
+    return Weather("calm", "As usual", f"The last {found.recent} parts look like the good pictures of this bundle.")
+
+
+def oddness(p_value: float, calibration: int) -> str:
+    """A conformal p-value in plain words.
+
+    Args:
+        p_value: of the part.
+        calibration: how many good pictures it was compared with.
+
+    >>> oddness(0.025, 39), oddness(0.05, 39)
+    ('None of the 39 good pictures set aside looks as odd as this.', '1 of 39 good pictures set aside looks as odd as this.')
+    >>> oddness(0.5, 39)
+    '19 of 39 good pictures set aside look as odd as this, or odder.'
+    """
+    as_odd = round(p_value * (calibration + 1)) - 1
+    if as_odd <= 0:
+        return f"None of the {calibration:,} good pictures set aside looks as odd as this."
+    if as_odd == 1:
+        return f"1 of {calibration:,} good pictures set aside looks as odd as this."
+    return f"{as_odd:,} of {calibration:,} good pictures set aside look as odd as this, or odder."
