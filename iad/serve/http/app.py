@@ -26,7 +26,7 @@ from iad.serve.http.station import SentPicture, Station, sent
 logging.getLogger("python_multipart").addHandler(logging.NullHandler())  # the sender is told
 
 MOST_PICTURES = 64  # in one request
-ENTRANCES = ("/", "/page/key")  # of the page, where it asks for the key itself
+ENTRANCES = ("/", "/page/key", "/page/assets/page.css")  # of the page, where it asks for the key itself
 SUFFIX = {"PNG": ".png", "JPEG": ".jpg", "BMP": ".bmp", "TIFF": ".tif", "WEBP": ".webp"}
 
 

@@ -28,6 +28,11 @@ class Shelf:
             raise IadError(f"--pictures {absent}: no such folder; name one whose pictures the page may show")
         self._roots = [one.resolve() for one in roots]
 
+    @property
+    def is_filled(self) -> bool:
+        """Whether there is any folder."""
+        return bool(self._roots)
+
     def folders(self) -> dict[str, Path]:
         """Folders with pictures, by what they are called on the page, with how many they hold.
 

@@ -56,14 +56,14 @@ def oddness(p_value: float, calibration: int) -> str:
         p_value: of the part.
         calibration: how many good pictures it was compared with.
 
-    >>> oddness(0.025, 39), oddness(0.05, 39)
-    ('None of the 39 good pictures set aside looks as odd as this.', '1 of 39 good pictures set aside looks as odd as this.')
+    >>> oddness(0.025, 39)
+    'None of the 39 good parts that it was calibrated with looks as odd as this.'
     >>> oddness(0.5, 39)
-    '19 of 39 good pictures set aside look as odd as this, or odder.'
+    '19 of the 39 good parts that it was calibrated with look as odd as this, or odder.'
     """
     as_odd = round(p_value * (calibration + 1)) - 1
+    who = f"of the {calibration:,} good parts that it was calibrated with"
     if as_odd <= 0:
-        return f"None of the {calibration:,} good pictures set aside looks as odd as this."
-    if as_odd == 1:
-        return f"1 of {calibration:,} good pictures set aside looks as odd as this."
-    return f"{as_odd:,} of {calibration:,} good pictures set aside look as odd as this, or odder."
+        return f"None {who} looks as odd as this."
+    look = "looks" if as_odd == 1 else "look"
+    return f"{as_odd:,} {who} {look} as odd as this, or odder."

@@ -1,0 +1,172 @@
+"""The page: one line on how the line stands, four cards, and the keys."""
+
+from __future__ import annotations
+
+import asyncio
+
+from nicegui import events, ui
+
+from iad.errors import IadError
+from iad.serve.entries import Entry, Word
+from iad.serve.page.desk import Desk
+from iad.serve.page.screen.part import PartCard
+from iad.serve.page.screen.recent import RecentCard
+from iad.serve.page.screen.sources import SourcesCard
+from iad.serve.page.screen.trial import TrialCard
+
+EVERY_SECONDS = 1.0
+WEATHER_TICKS = 5  # how often it is asked for, beside when something was judged
+SYMBOLS = {"calm": "●", "watch": "▲", "alarm": "■", "unknown": "○"}
+KEYS = {
+    "G": "say that the part is good", "B": "say that the part is bad", "J or ↓": "the part below",
+    "K or ↑": "the part above", "N": "the newest part, and follow the line", "H": "show or hide the colours",
+    "Space": "take and judge, while the camera is on", "?": "show these keys",
+}  # fmt: skip
+HEAD = '<link rel="stylesheet" href="/page/assets/page.css"><script defer src="/page/assets/page.js"></script>'
+
+
+class Screen:
+    """The page as one person sees it.
+
+    Args:
+        desk: of the server.
+    """
+
+    def __init__(self, desk: Desk) -> None:
+        self._desk, self._bundle = desk, desk.bundles[0]
+        self._stamp, self._follows, self._ticks, self._speaker = (-1, -1), True, 0, ""
+        self._part = PartCard(desk, self._say)
+        self._recent = RecentCard(desk, self._pick)
+        self._trial, self._sources = TrialCard(desk), SourcesCard(desk, self._bundle)
+
+    def build(self) -> None:
+        """Draw it, and begin to look after it."""
+        ui.add_head_html(HEAD)
+        self._dark = ui.dark_mode(None)
+        self._build_top()
+        with ui.element("main").classes("iad-grid"):
+            self._part.build()
+            with ui.element("div").classes("iad-side"):
+                self._sources.build()
+                self._recent.build()
+            self._trial.build()
+        self._build_help()
+        ui.keyboard(self._key, ignore=["input", "select", "textarea"])
+        ui.on("iad_judged", self._came)
+        ui.on("iad_told", lambda event: self._sources.tell(str(event.args)[:300]))
+        ui.on("iad_speaker", lambda event: self._name.set_value(str(event.args)[:60]))
+        ui.timer(EVERY_SECONDS, self._tick)
+
+    def _build_top(self) -> None:
+        with ui.element("header").classes("iad-top"):
+            ui.label("Inspection").classes("iad-brand")
+            if len(self._desk.bundles) > 1:
+                picked = ui.select(self._desk.bundles, value=self._bundle, label="Bundle", on_change=self._take)
+                picked.props("dense outlined options-dense").classes("iad-bundle")
+            else:
+                ui.label(self._bundle).classes("iad-small")
+            self._name = ui.input("Your name", on_change=self._named).props("dense outlined maxlength=60")
+            self._name.classes("iad-speaker")
+            with ui.element("div").classes("iad-tools"):
+                for icon, text, act in (
+                    ("contrast", "Light or dark", self._turn), ("keyboard", "Keys", lambda: self._help.open()),
+                ):  # fmt: skip
+                    ui.button(icon=icon, on_click=act).props(f'flat round dense aria-label="{text}"').tooltip(text)
+        with ui.element("div").classes("iad-weather unknown").props("role=status data-test=weather") as self._line:
+            self._symbol, self._sky, self._why = (ui.label() for _ in range(3))
+            self._sky.classes("iad-strong")
+
+    def _build_help(self) -> None:
+        with ui.dialog() as self._help, ui.element("div").classes("iad-card iad-help"):
+            ui.label("Keys").classes("iad-title")
+            for key, text in KEYS.items():
+                with ui.element("div").classes("iad-help-row"):
+                    ui.label(key).classes("iad-key")
+                    ui.label(text)
+
+    async def _tick(self) -> None:
+        try:
+            stamp = await asyncio.to_thread(self._desk.stamp)
+            self._ticks += 1
+            if stamp != self._stamp or self._ticks % WEATHER_TICKS == 0:
+                await self._tell_weather()
+            if stamp == self._stamp:
+                return
+            self._stamp = stamp
+            await self._recent.reload()
+            await self._trial.reload()
+            if self._follows and self._recent.entries:
+                await self._show(self._recent.entries[0], in_passing=True)
+        except IadError as refusal:  # of the log: told once a second until it is mended
+            self._sources.tell(str(refusal))
+
+    async def _tell_weather(self) -> None:
+        found = await asyncio.to_thread(self._desk.weather, self._bundle)
+        self._line.classes(replace=f"iad-weather {found.level}")
+        for label, text in ((self._symbol, SYMBOLS[found.level]), (self._sky, found.title), (self._why, found.text)):
+            label.set_text(text)
+
+    async def _show(self, entry: Entry, *, in_passing: bool = False) -> None:
+        self._recent.choose(entry.number)
+        await self._part.show(entry, in_passing=in_passing)
+
+    async def _pick(self, entry: Entry) -> None:
+        self._follows = False
+        await self._show(entry)
+
+    async def _came(self, event: events.GenericEventArguments) -> None:
+        """Show a part that was sent from this page."""
+        self._follows = False
+        try:
+            entry = await asyncio.to_thread(self._desk.views.entry, int(event.args))
+        except (IadError, TypeError, ValueError):
+            return
+        await self._recent.reload()
+        await self._show(entry)
+
+    async def _say(self, word: Word) -> None:
+        entry = self._part.entry
+        if entry is None:
+            return
+        self._follows = False
+        try:
+            await asyncio.to_thread(self._desk.log.say, entry.number, word, speaker=self._speaker)
+        except IadError as refusal:
+            self._sources.tell(str(refusal))
+            return
+        await self._part.show(await asyncio.to_thread(self._desk.views.entry, entry.number))
+        await self._recent.reload()
+        overruled = (word == "good") is bool(entry.rejected)
+        ui.notify(f"Part {entry.number}: you say {word}{', which overrules the verdict' if overruled else ''}", timeout=2500)
+
+    async def _key(self, event: events.KeyEventArguments) -> None:
+        if not event.action.keydown or event.modifiers.ctrl or event.modifiers.meta or event.modifiers.alt:
+            return
+        key = event.key.name.lower()
+        if key in ("g", "b") and not event.action.repeat:
+            await self._say("good" if key == "g" else "bad")
+        elif key in ("j", "arrowdown", "k", "arrowup"):
+            beside = self._recent.beside(1 if key in ("j", "arrowdown") else -1)
+            if beside is not None:
+                await self._pick(beside)
+        elif key == "n":
+            self._follows, self._stamp = True, (-1, -1)
+        elif key == "h":
+            self._part.fade()
+        elif key == "?":
+            self._help.open()
+
+    async def _take(self, event: events.ValueChangeEventArguments[str]) -> None:
+        self._bundle = event.value
+        self._sources.take(self._bundle)
+        self._trial.take(self._bundle)
+        await self._trial.reload()
+        await self._tell_weather()
+
+    def _named(self) -> None:
+        self._speaker = (self._name.value or "").strip()
+        ui.run_javascript("iad.remember(document.querySelector('.iad-speaker input').value)")
+
+    def _turn(self) -> None:
+        """From what the computer prefers to light, to dark, and back."""
+        self._dark.value = {None: True, True: False, False: None}[self._dark.value]

@@ -1,0 +1,182 @@
+"""The card of one part: its verdict in large words, its picture with the odd places, and the good parts it is unlike."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from urllib.parse import quote
+
+import numpy as np
+from nicegui import ui
+
+from iad.errors import IadError
+from iad.serve.entries import Entry, Word
+from iad.serve.page.desk import Desk
+from iad.serve.page.screen.drawing import bar, scale_of
+from iad.serve.page.views import Good, Insight
+from iad.serve.page.wording import oddness
+
+TITLES = {"passed": "PASSED", "rejected": "REJECTED", "unread": "NOT READ"}
+SAID: dict[str, str] = {"good": "An operator says: good", "bad": "An operator says: bad"}
+AWAY = "The picture of this part is not kept here; its verdict is."
+START = "No part yet. Drop pictures here, or wait for the line."
+
+
+class PartCard:
+    """Shows a part, and asks what the operator says of it.
+
+    Args:
+        desk: of the server.
+        judged: called with what the operator says.
+
+    Attributes:
+        entry: the part that is shown.
+    """
+
+    def __init__(self, desk: Desk, judged: Callable[[Word], Awaitable[None]]) -> None:
+        self._desk, self._judged = desk, judged
+        self.entry: Entry | None = None
+
+    def build(self) -> None:
+        """Draw the card."""
+        with ui.element("section").classes("iad-card iad-part").props('aria-label="Part"'):
+            with ui.element("div").classes("iad-head").props("aria-live=polite"):
+                self._title = ui.label("READY").classes("iad-verdict").props("data-test=verdict")
+                self._word = ui.label().classes("iad-word")
+            self._name = ui.label(START).classes("iad-name")
+            self._bar = ui.html("", sanitize=False).classes("iad-bar")
+            with ui.element("div").classes("iad-numbers"):
+                self._score, self._threshold = (ui.label().props(f"data-test={it}") for it in ("score", "threshold"))
+            self._oddness = ui.label().classes("iad-oddness")
+            self._build_picture()
+            with ui.element("div").classes("iad-buttons"):
+                for word, key in (("good", "G"), ("bad", "B")):
+                    self._button(word, key)  # type: ignore[arg-type]
+            self._notes = ui.element("div").classes("iad-notes")
+            self._nearest = ui.element("div").classes("iad-nearest")
+        self._clear()
+
+    async def show(self, entry: Entry, *, in_passing: bool = False) -> None:
+        """Show a part.
+
+        Args:
+            entry: its verdict.
+            in_passing: whether the next one may come soon, so that nothing is computed while others wait.
+        """
+        again = self.entry is not None and self.entry.number == entry.number
+        self.entry = entry
+        self._tell(entry)
+        if again:
+            return
+        self._clear()
+        self._place.set_visibility(True)
+        if not await self._show_picture(entry):
+            return
+        if in_passing and self._is_busy():
+            self._hint.set_text("The line is busy: choose the part in the list to see where it is odd.")
+            return
+        self._hint.set_text("Looking where it is odd ...")
+        insight = await self._insight(entry)
+        if self.entry is entry or (self.entry and self.entry.number == entry.number):
+            self._show_insight(entry, insight)
+
+    def fade(self) -> None:
+        """Show the colours, or hide them."""
+        self._opacity.value = 0 if self._opacity.value else 100
+
+    def _button(self, word: Word, key: str) -> None:
+        async def press() -> None:
+            await self._judged(word)
+
+        with ui.element("button").classes(f"iad-say {word}").props("type=button").on("click", press):
+            ui.label(f"It is {word}")
+            ui.label(key).classes("iad-key")
+
+    def _build_picture(self) -> None:
+        with ui.element("div").classes("iad-place") as self._place:
+            with ui.element("div").classes("iad-picture") as self._frame:
+                self._photo = ui.element("img").props('alt="The part"')
+                self._heat = ui.element("img").classes("iad-heat").props('alt="Odd places, from blue to red"')
+            with ui.element("div").classes("iad-slide") as self._slide:
+                ui.label("Colours").classes("iad-small")
+                self._opacity = ui.slider(min=0, max=100, value=100, on_change=self._fade)
+                self._opacity.props('aria-label="How strong the colours are"')
+            self._hint = ui.label().classes("iad-small iad-hint")
+        self._place.set_visibility(False)
+
+    def _fade(self) -> None:
+        self._heat.style(f"opacity: {self._opacity.value / 100:.2f}")
+
+    def _clear(self) -> None:
+        self._frame.set_visibility(False)
+        self._slide.set_visibility(False)
+        self._heat.set_visibility(False)
+        self._hint.set_text("")
+        self._notes.clear()
+        self._nearest.clear()
+
+    def _tell(self, entry: Entry) -> None:
+        self._title.set_text(TITLES[entry.verdict])
+        self._title.classes(replace=f"iad-verdict {entry.verdict}")
+        self._word.set_text(SAID.get(entry.word, ""))
+        self._name.set_text(f"{entry.image_id} · {entry.time[11:19]} UTC · part {entry.number}")
+        inspector = self._desk.views.inspector(entry)
+        scores = inspector.bundle.calibration.scores if inspector else np.array([entry.threshold])
+        if entry.score is None or entry.p_value is None:
+            self._bar.set_content("")
+            for label in (self._score, self._threshold):
+                label.set_text("")
+            self._oddness.set_text(entry.error)
+            return
+        ends = scale_of(scores, entry.score, entry.threshold)
+        self._bar.set_content(bar(entry.score, entry.threshold, ends, rejected=bool(entry.rejected)))
+        self._score.set_text(f"score {entry.score:.4f}")
+        self._score.props["title"] = repr(entry.score)
+        self._threshold.set_text(f"rejected from {entry.threshold:.4f} on")
+        odd = oddness(entry.p_value, len(scores)) if inspector else "The bundle that judged it is no longer at work."
+        known = " The bundle was made of this very picture, so this says nothing." if entry.known else ""
+        self._oddness.set_text(f"{odd} (p = {entry.p_value:.4f}){known}")
+
+    async def _show_picture(self, entry: Entry) -> bool:
+        try:
+            await asyncio.to_thread(self._desk.views.picture, entry.number)
+        except IadError:
+            self._hint.set_text(AWAY if not entry.error else "")
+            return False
+        self._photo.props["src"] = f"/page/picture/{entry.number}"
+        self._frame.set_visibility(True)
+        return True
+
+    async def _insight(self, entry: Entry) -> Insight:
+        try:
+            return await asyncio.to_thread(self._desk.views.insight, entry.number)
+        except IadError as refusal:
+            return Insight(notes=(str(refusal),))
+
+    def _show_insight(self, entry: Entry, insight: Insight) -> None:
+        self._hint.set_text("" if insight.heat else "This bundle cannot say where a part is odd.")
+        if insight.heat:
+            self._heat.props["src"] = f"/page/heat/{entry.number}"
+        self._heat.set_visibility(bool(insight.heat))
+        self._slide.set_visibility(bool(insight.heat))
+        with self._notes:
+            for note in insight.notes:
+                ui.label(note).classes("iad-note")
+        if insight.nearest:
+            self._show_nearest(insight.nearest)
+
+    def _show_nearest(self, goods: tuple[Good, ...]) -> None:
+        with self._nearest:
+            title = "It is unlike these, the nearest good parts" if self.entry and self.entry.rejected else "Nearest good parts"
+            ui.label(title).classes("iad-small")
+            with ui.element("div").classes("iad-goods"):
+                for good in goods:
+                    with ui.element("figure"):
+                        if self._desk.views.has(good):
+                            address = f"/page/good/{good.sha256}/{quote(good.name)}"
+                            ui.element("img").props(f'loading=lazy alt="A good part"').props["src"] = address
+                        with ui.element("figcaption"):
+                            ui.label(good.name)
+
+    def _is_busy(self) -> bool:
+        return any(one.waiting for one in self._desk.intake.stations.values())
