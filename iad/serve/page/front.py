@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable
 from ipaddress import ip_address
 from pathlib import Path
 
 from fastapi import FastAPI, Response
-from fastapi.responses import FileResponse
+from fastapi.responses import FileResponse, RedirectResponse
 from nicegui import ui
 from starlette.datastructures import MutableHeaders
 from starlette.requests import Request
@@ -47,6 +48,7 @@ def page_before(app: App, intake: Intake, lock: Lock, *, desk: Callable[[Intake]
         lock: of the server.
         desk: makes what the page works with.
     """
+    warnings.filterwarnings("ignore", category=FutureWarning, module="nicegui")  # of what others keep in memory
     made = desk(intake)
     inner = FastAPI(openapi_url=None)
     _add_views(inner, made)
@@ -91,6 +93,8 @@ class Front:
             await (await door.answer(Request(scope, receive), self._lock))(scope, receive, send)
         elif scope["type"] == "http" and path in ("/", "/page/key") and not self._lock.admits(headers):
             await door.form()(scope, receive, send)
+        elif scope["type"] == "http" and path == "/page/key":
+            await RedirectResponse("/", 303)(scope, receive, send)
         else:
             await self._page(scope, receive, send)
 

@@ -26,7 +26,7 @@ const iad = (() => {
     try {
       const answer = await post(file);
       const found = await answer.json();
-      if (found.verdicts) emitEvent("iad_judged", found.verdicts[0].number);
+      if (found.verdicts) emitEvent("iad_judged", { number: found.verdicts[0].number, left: waiting.length });
       else throw new Error(found.error);
     } catch (error) {
       failed += 1;

@@ -42,6 +42,7 @@ class Screen:
     def build(self) -> None:
         """Draw it, and begin to look after it."""
         ui.add_head_html(HEAD)
+        ui.colors(primary="#2b6ca3")
         self._dark = ui.dark_mode(None)
         self._build_top()
         with ui.element("main").classes("iad-grid"):
@@ -118,11 +119,11 @@ class Screen:
         """Show a part that was sent from this page."""
         self._follows = False
         try:
-            entry = await asyncio.to_thread(self._desk.views.entry, int(event.args))
-        except (IadError, TypeError, ValueError):
+            number, left = int(event.args["number"]), int(event.args["left"])
+            entry = await asyncio.to_thread(self._desk.views.entry, number)
+        except (IadError, KeyError, TypeError, ValueError):
             return
-        await self._recent.reload()
-        await self._show(entry)
+        await self._show(entry, in_passing=left > 0)
 
     async def _say(self, word: Word) -> None:
         entry = self._part.entry

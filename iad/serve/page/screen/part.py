@@ -73,7 +73,7 @@ class PartCard:
         if not await self._show_picture(entry):
             return
         if in_passing and self._is_busy():
-            self._hint.set_text("The line is busy: choose the part in the list to see where it is odd.")
+            self._hint.set_text("More parts are waiting: choose this one in the list to see where it is odd.")
             return
         self._hint.set_text("Looking where it is odd ...")
         insight = await self._insight(entry)

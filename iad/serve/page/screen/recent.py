@@ -19,9 +19,8 @@ ROW = """
 <tr :class="['iad-row', props.row.verdict, props.row.chosen ? 'chosen' : '']" :aria-selected="props.row.chosen"
     @click="$parent.$emit('pick', props.row.number)">
   <td class="iad-mark"><span>{{ props.row.mark }}</span></td>
-  <td class="iad-what"><b>{{ props.row.title }}</b><span class="iad-file">{{ props.row.name }}</span></td>
+  <td class="iad-what"><b>{{ props.row.title }}</b> <i v-if="props.row.word">operator: {{ props.row.word }}</i><span class="iad-file">{{ props.row.name }}</span></td>
   <td class="iad-score">{{ props.row.score }}<span class="iad-file">{{ props.row.time }}</span></td>
-  <td class="iad-said">{{ props.row.word }}</td>
 </tr>
 """
 MARKS = {"passed": "✓", "rejected": "✕", "unread": "?"}

@@ -36,7 +36,7 @@ class SourcesCard:
             with ui.element("div").classes("iad-ways"):
                 self._way("Camera", "iad-camera-on")
                 if self._desk.shelf.is_filled:
-                    ui.button("Folder", on_click=self._open).props("flat no-caps dense").classes("iad-plain")
+                    self._way("Folder").on("click", self._open)
             with ui.element("div").classes("iad-camera").props("id=iad-camera hidden"):
                 ui.element("video").props("id=iad-video autoplay playsinline muted")
                 with ui.element("div").classes("iad-ways"):
@@ -45,8 +45,8 @@ class SourcesCard:
             with ui.element("div").classes("iad-folder") as self._panel:
                 self._folder = ui.select({}, label="Folder of this server").props("dense outlined options-dense")
                 with ui.element("div").classes("iad-ways"):
-                    ui.button("Judge all", on_click=self._judge).props("flat no-caps dense").classes("iad-plain")
-                    ui.button("Stop", on_click=self._end).props("flat no-caps dense").classes("iad-plain")
+                    self._way("Judge all").on("click", self._judge)
+                    self._way("Stop").on("click", self._end)
             self._panel.set_visibility(False)
             self._told = ui.label().classes("iad-small").props("id=iad-told aria-live=polite")
         self.take(self._bundle)
@@ -60,9 +60,11 @@ class SourcesCard:
         """Say how it goes on."""
         self._told.set_text(text)
 
-    def _way(self, text: str, name: str) -> None:
-        with ui.element("button").props(f"type=button id={name}").classes("iad-plain"):
+    def _way(self, text: str, name: str = "") -> ui.element:
+        """A button; one with a name is looked after by assets/page.js."""
+        with ui.element("button").props(f"type=button {f'id={name}' if name else ''}").classes("iad-plain") as found:
             ui.label(text)
+        return found
 
     async def _open(self) -> None:
         self._folders = await asyncio.to_thread(self._desk.shelf.folders)
