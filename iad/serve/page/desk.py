@@ -6,8 +6,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
-
 from iad.serve.drift.lookout import Lookout
 from iad.serve.entries import Choice, Entry
 from iad.serve.http.intake import Intake
@@ -69,17 +67,15 @@ class Desk:
         found = self.lookout.standing(name)
         return weather(found, self.lookout.causes(name) if found.recent else [])
 
-    def try_threshold(self, name: str, threshold: float, most: int) -> Trial:
-        """What another threshold would have done to a bundle's last parts; see `iad.serve.page.trial.tried`."""
-        station = self.station(name)
-        inspector, sha256 = station.inspector, station.sha256
-        entries = list(self.log.entries(Choice(bundle=sha256), last=most))
-        return tried(entries, threshold, inspector.threshold, inspector.bundle.calibration.scores, self.log.path)
-
-    def scores(self, name: str, most: int) -> np.ndarray:
-        """Scores of a bundle's last parts, float64 `(n,)`."""
+    def of_bundle(self, name: str, most: int) -> list[Entry]:
+        """The last verdicts of a bundle at work on pictures that could be read."""
         entries = self.log.entries(Choice(bundle=self.station(name).sha256), last=most)
-        return np.array([one.score for one in entries if one.score is not None])
+        return [one for one in entries if one.score is not None]
+
+    def try_threshold(self, name: str, entries: Sequence[Entry], threshold: float) -> Trial:
+        """What another threshold would have done to a bundle's last parts; see `iad.serve.page.trial.tried`."""
+        inspector = self.station(name).inspector
+        return tried(entries, threshold, inspector.threshold, inspector.bundle.calibration.scores, self.log.path)
 
     def read(self, paths: Sequence[Path]) -> list[SentPicture]:
         """Pictures of a folder on the shelf, as if they had been sent; one that has vanished is empty."""

@@ -20,7 +20,6 @@ from iad.serve.http.lock import Lock
 from iad.serve.page import door
 from iad.serve.page.desk import Desk
 from iad.serve.page.screen.main import Screen
-from iad.serve.page.views import Good
 
 ASSETS = Path(__file__).parent / "assets"
 OURS = ("/page/", "/_nicegui", "/favicon.ico")  # beginnings of the page's addresses, beside "/"
@@ -117,7 +116,7 @@ def _add_views(app: FastAPI, desk: Desk) -> None:
 
     @app.get("/page/good/{sha256}/{name:path}")
     def good(sha256: str, name: str) -> Response:
-        return _drawn(lambda: desk.views.good(Good(name, sha256)), "image/jpeg")
+        return _drawn(lambda: desk.views.good(name, sha256), "image/jpeg")
 
 
 def _drawn(draw: Callable[[], bytes], kind: str) -> Response:

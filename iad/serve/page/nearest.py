@@ -16,7 +16,7 @@ MOST = 3
 def nearest_good(fitted: Fitted, embeddings: Embeddings) -> list[int]:
     """Numbers of the good pictures that are nearest, at most `MOST`; none where the method has no neighbours.
 
-    With patches, those are told that own the nearest patch of the oddest places, the oddest first.
+    With patches, those come first that own the nearest good patch of the most places.
 
     Args:
         fitted: the method; of a hybrid, its first member with neighbours tells.
@@ -39,10 +39,9 @@ def _of_pooled(detector: Any, embeddings: Embeddings) -> list[int]:
 def _of_patches(detector: Any, embeddings: Embeddings) -> list[int]:
     patches = np.asarray(required(embeddings.patches, "patch embeddings"))[0]  # (h, w, D)
     queries = patches.reshape(-1, patches.shape[2]).astype(np.float32)  # (h w, D)
-    distances, rows = detector.bank.search.search(queries, 1)
-    owners = detector.bank.rows[rows[:, 0]] // detector.bank.per_picture
-    oddest_first = owners[np.argsort(-distances[:, 0], kind="stable")]
-    return list(dict.fromkeys(oddest_first.tolist()))[:MOST]
+    _, rows = detector.bank.search.search(queries, 1)
+    owners, counts = np.unique(detector.bank.rows[rows[:, 0]] // detector.bank.per_picture, return_counts=True)
+    return [int(one) for one in owners[np.argsort(-counts, kind="stable")][:MOST]]
 
 
 FINDERS: dict[str, Callable[[Any, Embeddings], list[int]]] = {"knn": _of_pooled, "patch": _of_patches}

@@ -36,10 +36,12 @@ class Good:
     Attributes:
         name: its name when the bundle was made.
         sha256: hex, of its file.
+        is_here: whether the file lies in a folder of `--pictures`.
     """
 
     name: str
     sha256: str
+    is_here: bool
 
 
 @dataclass(frozen=True)
@@ -98,27 +100,24 @@ class Views:
         with self._computing:
             return self._insight(number)
 
-    def good(self, good: Good) -> bytes:
+    def good(self, name: str, sha256: str) -> bytes:
         """A good picture as a JPEG.
 
         Raises:
             IadError: if it is not in the folders that the server was given.
         """
-        found = self._shelf.original(good.name, good.sha256)
+        found = self._shelf.original(name, sha256)
         if found is None:
-            raise IadError(f"{good.name}: not in the folders of --pictures")
-        return _shown(found.read(), good.name, max_megapixels=100.0)
-
-    def has(self, good: Good) -> bool:
-        """Whether a good picture can be shown."""
-        return self._shelf.original(good.name, good.sha256) is not None
+            raise IadError(f"{name}: not in the folders of --pictures")
+        return _shown(found.read(), name, self._any())
 
     def _picture(self, number: int) -> bytes:
         """The picture of a verdict as a JPEG; see `picture`."""
         entry = self.entry(number)
-        inspector = self.inspector(entry)
-        limits = inspector.bundle.preprocess.limits if inspector else {"max_megapixels": 100.0}
-        return _shown(self._data(entry), entry.image_id, **limits)
+        return _shown(self._data(entry), entry.image_id, self.inspector(entry) or self._any())
+
+    def _any(self) -> Predictor:
+        return next(iter(self._stations.values())).inspector
 
     def _data(self, entry: Entry) -> bytes:
         """The bytes that were judged."""
@@ -137,10 +136,10 @@ class Views:
         if inspector is None:
             raise IadError("the bundle that judged this part is no longer at work")
         picture = SentPicture(Path(entry.image_id), entry.image_id, data=self._data(entry))
-        return _insight(inspector, picture)
+        return _insight(inspector, picture, self._shelf)
 
 
-def _insight(inspector: Predictor, picture: SentPicture) -> Insight:
+def _insight(inspector: Predictor, picture: SentPicture, shelf: Shelf) -> Insight:
     bundle, how = inspector.bundle, inspector.bundle.preprocess
     (given,) = read_pictures([picture], how.image_size, **how.limits)
     (verdict,) = inspector.predict([picture], batch_size=1)
@@ -148,9 +147,10 @@ def _insight(inspector: Predictor, picture: SentPicture) -> Insight:
     heat = b"" if scale is None or anomaly_map is None else _png(heat_of(anomaly_map, scale.scale))
     pixels = np.asarray(given.pixels)[None]
     rows = nearest_good(inspector.fitted, inspector.embed(pixels, maps=False))
-    known = bundle.pictures
+    known = [(bundle.pictures.ids[row], bundle.pictures.sha256[row]) for row in rows]
+    nearest = tuple(Good(name, sha256, shelf.original(name, sha256) is not None) for name, sha256 in known)
     lines = inspector.likeness.lines([(picture.name, given.look)]) if given.look else {}
-    return Insight(heat, tuple(Good(known.ids[row], known.sha256[row]) for row in rows), tuple(lines.values()))
+    return Insight(heat, nearest, tuple(lines.values()))
 
 
 def heat_of(anomaly_map: np.ndarray, scale: MapScale) -> np.ndarray:
@@ -172,8 +172,8 @@ def heat_of(anomaly_map: np.ndarray, scale: MapScale) -> np.ndarray:
     return np.asarray(np.round(255 * np.dstack([map_colours(values, scale), covered])), dtype=np.uint8)
 
 
-def _shown(data: bytes, name: str, *, max_megapixels: float, white_16bit: int = 65535) -> bytes:
-    pixels = decode_to_show(data, name, LONGEST, max_megapixels=max_megapixels, white_16bit=white_16bit)
+def _shown(data: bytes, name: str, inspector: Predictor) -> bytes:
+    pixels = decode_to_show(data, name, LONGEST, **inspector.bundle.preprocess.limits)
     file = io.BytesIO()
     Image.fromarray(pixels).save(file, "JPEG", quality=90)
     return file.getvalue()

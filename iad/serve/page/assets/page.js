@@ -3,6 +3,8 @@
 
 const iad = (() => {
   const AT_ONCE = 2; // pictures on their way at the same time
+  const MOVES = ["j", "k", "arrowdown", "arrowup"];
+  const KEYS = ["g", "b", "n", "h", "?", ...MOVES];
   const waiting = [];
   let running = 0, sent = 0, failed = 0, total = 0;
 
@@ -82,11 +84,14 @@ const iad = (() => {
     canvas.toBlob((blob) => take([new File([blob], name, { type: "image/png" })]), "image/png"); // lossless
   }
 
-  const isTyping = (event) => event.target.closest?.("input, textarea, select, button, [role=slider]");
+  const isTyping = (event) => event.target.closest?.("input, textarea, select, [role=slider]");
+  // with the part that is on the screen now, since it may be another when the server hears of it
+  const press = (key) => emitEvent("iad_key", { key, number: document.querySelector(".iad-part").dataset.number });
 
   document.addEventListener("click", (event) => {
-    const id = event.target.closest("button")?.id;
-    ({ "iad-camera-on": cameraOn, "iad-camera-off": cameraOff, "iad-shot": shot })[id]?.();
+    const button = event.target.closest("button");
+    if (button?.dataset.key) press(button.dataset.key);
+    ({ "iad-camera-on": cameraOn, "iad-camera-off": cameraOff, "iad-shot": shot })[button?.id]?.();
   });
   document.addEventListener("change", (event) => {
     if (event.target.id !== "iad-files") return;
@@ -107,10 +112,14 @@ const iad = (() => {
   });
   document.addEventListener("keydown", (event) => {
     if (event.target.id === "iad-drop" && event.key === "Enter") at("iad-files").click();
-    if (["ArrowDown", "ArrowUp"].includes(event.key) && !isTyping(event)) event.preventDefault();
-    if (event.key !== " " || isTyping(event) || at("iad-camera").hidden) return;
-    event.preventDefault();
-    shot();
+    if (isTyping(event) || event.ctrlKey || event.metaKey || event.altKey) return;
+    if (event.key === " " && !at("iad-camera").hidden) {
+      event.preventDefault();
+      shot();
+    } else if (KEYS.includes(event.key.toLowerCase()) && (!event.repeat || MOVES.includes(event.key.toLowerCase()))) {
+      event.preventDefault();
+      press(event.key);
+    }
   });
 
   const remember = (name) => localStorage.setItem("iad-speaker", name);

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 
 from nicegui import events, ui
 
@@ -15,6 +16,7 @@ from iad.serve.page.screen.sources import SourcesCard
 from iad.serve.page.screen.trial import TrialCard
 
 EVERY_SECONDS = 1.0
+GLANCE_SECONDS = 0.7  # nobody judges a part that has been on the screen for less
 WEATHER_TICKS = 5  # how often it is asked for, beside when something was judged
 SYMBOLS = {"calm": "●", "watch": "▲", "alarm": "■", "unknown": "○"}
 KEYS = {
@@ -35,7 +37,7 @@ class Screen:
     def __init__(self, desk: Desk) -> None:
         self._desk, self._bundle = desk, desk.bundles[0]
         self._stamp, self._follows, self._ticks, self._speaker = (-1, -1), True, 0, ""
-        self._part = PartCard(desk, self._say)
+        self._part = PartCard(desk)
         self._recent = RecentCard(desk, self._pick)
         self._trial, self._sources = TrialCard(desk), SourcesCard(desk, self._bundle)
 
@@ -52,7 +54,7 @@ class Screen:
                 self._recent.build()
             self._trial.build()
         self._build_help()
-        ui.keyboard(self._key, ignore=["input", "select", "textarea"])
+        ui.on("iad_key", self._key)
         ui.on("iad_judged", self._came)
         ui.on("iad_told", lambda event: self._sources.tell(str(event.args)[:300]))
         ui.on("iad_speaker", lambda event: self._name.set_value(str(event.args)[:60]))
@@ -112,12 +114,12 @@ class Screen:
         await self._part.show(entry, in_passing=in_passing)
 
     async def _pick(self, entry: Entry) -> None:
-        self._follows = False
+        self._follow(is_on=False)
         await self._show(entry)
 
     async def _came(self, event: events.GenericEventArguments) -> None:
         """Show a part that was sent from this page."""
-        self._follows = False
+        self._follow(is_on=False)
         try:
             number, left = int(event.args["number"]), int(event.args["left"])
             entry = await asyncio.to_thread(self._desk.views.entry, number)
@@ -125,33 +127,44 @@ class Screen:
             return
         await self._show(entry, in_passing=left > 0)
 
-    async def _say(self, word: Word) -> None:
-        entry = self._part.entry
-        if entry is None:
+    async def _say(self, word: Word, number: int) -> None:
+        """Write what the operator says of the part that was to be seen when the key went down."""
+        if self._follows and (number != self._shown or time.monotonic() - self._part.since < GLANCE_SECONDS):
+            self._follow(is_on=False)
+            ui.notify("The part has just changed: look, then press again.", type="warning")
             return
-        self._follows = False
+        self._follow(is_on=False)
         try:
-            await asyncio.to_thread(self._desk.log.say, entry.number, word, speaker=self._speaker)
+            await asyncio.to_thread(self._desk.log.say, number, word, speaker=self._speaker)
+            entry = await asyncio.to_thread(self._desk.views.entry, number)
         except IadError as refusal:
             self._sources.tell(str(refusal))
             return
-        await self._part.show(await asyncio.to_thread(self._desk.views.entry, entry.number))
-        await self._recent.reload()
-        overruled = (word == "good") is bool(entry.rejected)
-        ui.notify(f"Part {entry.number}: you say {word}{', which overrules the verdict' if overruled else ''}", timeout=2500)
+        await self._show(entry)
+        overruled = entry.rejected is (word == "good")
+        ui.notify(f"Part {number}: you say {word}{', which overrules the verdict' if overruled else ''}", timeout=2500)
 
-    async def _key(self, event: events.KeyEventArguments) -> None:
-        if not event.action.keydown or event.modifiers.ctrl or event.modifiers.meta or event.modifiers.alt:
-            return
-        key = event.key.name.lower()
-        if key in ("g", "b") and not event.action.repeat:
-            await self._say("good" if key == "g" else "bad")
+    @property
+    def _shown(self) -> int:
+        return self._part.entry.number if self._part.entry else 0
+
+    def _follow(self, *, is_on: bool) -> None:
+        """Turn to the newest part whenever one comes, or stay with the one that is shown."""
+        self._follows = is_on
+        self._recent.tell_following(is_on=is_on)
+
+    async def _key(self, event: events.GenericEventArguments) -> None:
+        """A key, or the button that stands for it, and the part that was shown."""
+        key, number = str(event.args.get("key", "")).lower(), int(event.args.get("number") or 0)
+        if key in ("g", "b") and number:
+            await self._say("good" if key == "g" else "bad", number)
         elif key in ("j", "arrowdown", "k", "arrowup"):
             beside = self._recent.beside(1 if key in ("j", "arrowdown") else -1)
             if beside is not None:
                 await self._pick(beside)
         elif key == "n":
-            self._follows, self._stamp = True, (-1, -1)
+            self._follow(is_on=True)
+            self._stamp = (-1, -1)
         elif key == "h":
             self._part.fade()
         elif key == "?":

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+import io
+import time
 from urllib.parse import quote
 
 import numpy as np
 from nicegui import ui
+from PIL import Image
 
 from iad.errors import IadError
-from iad.serve.entries import Entry, Word
+from iad.serve.entries import Entry
 from iad.serve.page.desk import Desk
 from iad.serve.page.screen.drawing import bar, scale_of
 from iad.serve.page.views import Good, Insight
@@ -27,19 +29,20 @@ class PartCard:
 
     Args:
         desk: of the server.
-        judged: called with what the operator says.
 
     Attributes:
         entry: the part that is shown.
+        since: when it came to be shown, in seconds of the monotonic clock.
     """
 
-    def __init__(self, desk: Desk, judged: Callable[[Word], Awaitable[None]]) -> None:
-        self._desk, self._judged = desk, judged
+    def __init__(self, desk: Desk) -> None:
+        self._desk = desk
         self.entry: Entry | None = None
+        self.since = 0.0
 
     def build(self) -> None:
         """Draw the card."""
-        with ui.element("section").classes("iad-card iad-part").props('aria-label="Part"'):
+        with ui.element("section").classes("iad-card iad-part").props('aria-label="Part"') as self._card:
             with ui.element("div").classes("iad-head").props("aria-live=polite"):
                 self._title = ui.label("READY").classes("iad-verdict").props("data-test=verdict")
                 self._word = ui.label().classes("iad-word")
@@ -50,8 +53,10 @@ class PartCard:
             self._oddness = ui.label().classes("iad-oddness")
             self._build_picture()
             with ui.element("div").classes("iad-buttons"):
-                for word, key in (("good", "G"), ("bad", "B")):
-                    self._button(word, key)  # type: ignore[arg-type]
+                for word in ("good", "bad"):  # pressed in assets/page.js, as their keys
+                    with ui.element("button").classes(f"iad-say {word}").props(f"type=button data-key={word[0]}"):
+                        ui.label(f"It is {word}")
+                        ui.label(word[0].upper()).classes("iad-key")
             self._notes = ui.element("div").classes("iad-notes")
             self._nearest = ui.element("div").classes("iad-nearest")
         self._clear()
@@ -68,6 +73,8 @@ class PartCard:
         self._tell(entry)
         if again:
             return
+        self.since = time.monotonic()
+        self._card.props["data-number"] = entry.number
         self._clear()
         self._place.set_visibility(True)
         if not await self._show_picture(entry):
@@ -77,20 +84,12 @@ class PartCard:
             return
         self._hint.set_text("Looking where it is odd ...")
         insight = await self._insight(entry)
-        if self.entry is entry or (self.entry and self.entry.number == entry.number):
+        if self.entry and self.entry.number == entry.number:  # nobody has turned to another part meanwhile
             self._show_insight(entry, insight)
 
     def fade(self) -> None:
         """Show the colours, or hide them."""
         self._opacity.value = 0 if self._opacity.value else 100
-
-    def _button(self, word: Word, key: str) -> None:
-        async def press() -> None:
-            await self._judged(word)
-
-        with ui.element("button").classes(f"iad-say {word}").props("type=button").on("click", press):
-            ui.label(f"It is {word}")
-            ui.label(key).classes("iad-key")
 
     def _build_picture(self) -> None:
         with ui.element("div").classes("iad-place") as self._place:
@@ -139,11 +138,13 @@ class PartCard:
 
     async def _show_picture(self, entry: Entry) -> bool:
         try:
-            await asyncio.to_thread(self._desk.views.picture, entry.number)
+            data = await asyncio.to_thread(self._desk.views.picture, entry.number)
         except IadError:
             self._hint.set_text(AWAY if not entry.error else "")
             return False
-        self._photo.props["src"] = f"/page/picture/{entry.number}"
+        width, height = Image.open(io.BytesIO(data)).size
+        self._frame.style(f"aspect-ratio: {width} / {height}; width: min(100%, max(46vh, 300px) * {width / height:.4f})")
+        self._photo.props["src"] = f"/page/picture/{entry.number}?{_mark(entry)}"
         self._frame.set_visibility(True)
         return True
 
@@ -156,7 +157,7 @@ class PartCard:
     def _show_insight(self, entry: Entry, insight: Insight) -> None:
         self._hint.set_text("" if insight.heat else "This bundle cannot say where a part is odd.")
         if insight.heat:
-            self._heat.props["src"] = f"/page/heat/{entry.number}"
+            self._heat.props["src"] = f"/page/heat/{entry.number}?{_mark(entry)}"
         self._heat.set_visibility(bool(insight.heat))
         self._slide.set_visibility(bool(insight.heat))
         with self._notes:
@@ -172,7 +173,7 @@ class PartCard:
             with ui.element("div").classes("iad-goods"):
                 for good in goods:
                     with ui.element("figure"):
-                        if self._desk.views.has(good):
+                        if good.is_here:
                             address = f"/page/good/{good.sha256}/{quote(good.name)}"
                             ui.element("img").props(f'loading=lazy alt="A good part"').props["src"] = address
                         with ui.element("figcaption"):
@@ -180,3 +181,8 @@ class PartCard:
 
     def _is_busy(self) -> bool:
         return any(one.waiting for one in self._desk.intake.stations.values())
+
+
+def _mark(entry: Entry) -> str:
+    """Tells views of one number apart that are of other logs, which browsers may hold."""
+    return f"{entry.sha256[:12]}-{entry.bundle[:12]}"

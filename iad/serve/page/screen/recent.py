@@ -45,7 +45,11 @@ class RecentCard:
     def build(self) -> None:
         """Draw the card."""
         with ui.element("section").classes("iad-card iad-recent").props('aria-label="Last parts"'):
-            ui.label("Last parts").classes("iad-title")
+            with ui.element("div").classes("iad-line"):
+                ui.label("Last parts").classes("iad-title")
+                with ui.element("button").classes("iad-follow").props("type=button data-key=n aria-pressed=true") as self._follow:
+                    ui.label("Follow the line")
+                    ui.label("N").classes("iad-key")
             with ui.element("div").classes("iad-filters"):
                 self._verdict = ui.select(VERDICTS, value=ALL, label="Verdict", on_change=self.reload)
                 self._since = ui.select(TIMES, value=0, label="When", on_change=self.reload)
@@ -73,6 +77,10 @@ class RecentCard:
         """Mark a part as the one that is shown."""
         self._chosen = number
         self._draw()
+
+    def tell_following(self, *, is_on: bool) -> None:
+        """Show whether the newest part is turned to whenever one comes."""
+        self._follow.props["aria-pressed"] = str(is_on).lower()
 
     def beside(self, step: int) -> Entry | None:
         """The part so many rows below the one that is shown; None beyond the ends."""

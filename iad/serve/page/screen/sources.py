@@ -24,7 +24,7 @@ class SourcesCard:
 
     def __init__(self, desk: Desk, bundle: str) -> None:
         self._desk, self._bundle, self._folders = desk, bundle, dict[str, Path]()
-        self._ends = False
+        self._ends = self._is_judging = False
 
     def build(self) -> None:
         """Draw the card. Dropping, choosing and the camera are of assets/page.js, which calls POST /v1/predict."""
@@ -76,8 +76,15 @@ class SourcesCard:
 
     async def _judge(self) -> None:
         folder = self._folders.get(self._folder.value or "")
-        if folder is None:
+        if folder is None or self._is_judging:
             return
+        self._is_judging = True
+        try:
+            await self._judge_all(folder)
+        finally:
+            self._is_judging = False
+
+    async def _judge_all(self, folder: Path) -> None:
         paths = await asyncio.to_thread(self._desk.shelf.pictures, folder)
         self._ends, done = False, 0
         while done < len(paths) and not self._ends:

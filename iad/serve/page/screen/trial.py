@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 
+import numpy as np
 from nicegui import ui
 
 from iad.decision.costs import Prices
@@ -53,6 +54,7 @@ class TrialCard:
                 self._false_alarm = self._price("A good part that is rejected costs", 1.0)
                 self._defects = self._price("Bad parts, in % of all", 1.0)
             self._cost = ui.label().classes("iad-small").props("data-test=cost")
+            self._promise = ui.label().classes("iad-small")
             ui.label(HONEST).classes("iad-small")
             self._command = ui.label().classes("iad-command")
         self.take(self._name)
@@ -71,17 +73,17 @@ class TrialCard:
         value = self._number.value
         if value is None:
             return
-        inspector = self._desk.station(self._name).inspector
-        scores = await asyncio.to_thread(self._desk.scores, self._name, MOST)
-        self._drawing.set_content(histogram(inspector.bundle.calibration.scores, scores, inspector.threshold, value))
-        try:
-            found = await asyncio.to_thread(self._desk.try_threshold, self._name, value, MOST)
-        except IadError:
-            self._table.clear()
-            with self._table:
-                ui.label("No part of this bundle was judged yet.").classes("iad-small")
+        bundle = self._desk.station(self._name).inspector.bundle
+        entries = await asyncio.to_thread(self._desk.of_bundle, self._name, MOST)
+        scores = np.array([one.score for one in entries], dtype=float)
+        self._drawing.set_content(histogram(bundle.calibration.scores, scores, bundle.threshold.value, value))
+        self._promise.set_text(f"Promise of the threshold at work: {bundle.threshold.guarantee}.")
+        if entries:
+            self._show(self._desk.try_threshold(self._name, entries, value))
             return
-        self._show(found)
+        self._table.clear()
+        with self._table:
+            ui.label("No part of this bundle was judged yet.").classes("iad-small")
 
     def _price(self, label: str, value: float) -> ui.number:
         return ui.number(label, value=value, min=0, on_change=self.reload).props("dense outlined debounce=300")
