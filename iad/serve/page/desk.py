@@ -17,7 +17,7 @@ from iad.serve.page.trial import Trial, tried
 from iad.serve.page.views import Views
 from iad.serve.page.wording import Weather, weather
 
-AT_ONCE = 8  # pictures of a folder that wait at the same time, so that others are not held up
+AT_ONCE = 4  # pictures of a folder that wait at the same time, so that others are not held up
 
 
 @dataclass(frozen=True, eq=False)

@@ -40,16 +40,16 @@ class Share:
         return clopper_pearson(self.rejected, self.total, CONFIDENCE)
 
     def __str__(self) -> str:
-        """For people.
+        """For people, with the interval.
 
         >>> str(Share(2, 40)), str(Share(0, 0))
-        ('2 of 40 (5 %, 95 % interval 0.6 to 16.9 %)', '0 of 0')
+        ('2 of 40: 5 % (0.6 to 16.9 %)', 'none yet')
         """
         if not self.total:
-            return "0 of 0"
+            return "none yet"
         ends = self.interval
-        share = percent(self.value)
-        return f"{self.rejected:,} of {self.total:,} ({share}, 95 % interval {100 * ends.low:.1f} to {100 * ends.high:.1f} %)"
+        span = f"{100 * ends.low:.1f} to {100 * ends.high:.1f} %"
+        return f"{self.rejected:,} of {self.total:,}: {percent(self.value)} ({span})"
 
 
 @dataclass(frozen=True)

@@ -90,6 +90,7 @@ const iad = (() => {
 
   document.addEventListener("click", (event) => {
     const button = event.target.closest("button");
+    button?.blur(); // so that Space takes a picture and does not press it again
     if (button?.dataset.key) press(button.dataset.key);
     ({ "iad-camera-on": cameraOn, "iad-camera-off": cameraOff, "iad-shot": shot })[button?.id]?.();
   });

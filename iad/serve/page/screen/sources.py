@@ -87,6 +87,7 @@ class SourcesCard:
     async def _judge_all(self, folder: Path) -> None:
         paths = await asyncio.to_thread(self._desk.shelf.pictures, folder)
         self._ends, done = False, 0
+        self.tell(f"{counted(len(paths), 'picture')} to judge")
         while done < len(paths) and not self._ends:
             pictures = await asyncio.to_thread(self._desk.read, paths[done : done + AT_ONCE])
             try:

@@ -99,11 +99,11 @@ class TrialCard:
     def _show(self, found: Trial) -> None:
         now, then = found.now, found.then
         rows = [
-            ("", "as it is", f"from {found.threshold:.4f} on"),
-            (f"Rejected, of the last {now.parts.total:,}", f"{now.parts.rejected:,}", f"{then.parts.rejected:,}"),
-            ("Good parts rejected, as operators say", str(now.good), str(then.good)),
-            ("Bad parts caught, as operators say", str(now.bad), str(then.bad)),
-            ("False alarms among calibration", str(now.calibration), str(then.calibration)),
+            ("share and 95 % interval", "as it is", f"from {found.threshold:.4f} on"),
+            ("Rejected, of the last parts", str(now.parts), str(then.parts)),
+            ("False alarms, of the calibration's good parts", str(now.calibration), str(then.calibration)),
+            ("Rejected, of parts that operators call good", str(now.good), str(then.good)),
+            ("Rejected, of parts that operators call bad", str(now.bad), str(then.bad)),
         ]
         self._table.clear()
         with self._table:
