@@ -32,7 +32,7 @@ HEADERS = {
     ),
     "cross-origin-resource-policy": "same-origin",
     "permissions-policy": "camera=(self)",
-    "referrer-policy": "no-referrer",
+    "referrer-policy": "same-origin",
     "x-content-type-options": "nosniff",
     "x-frame-options": "DENY",
 }

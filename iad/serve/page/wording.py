@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Literal, TypeAlias
 
 from iad.serve.drift.report import Standing
@@ -36,7 +37,7 @@ def weather(found: Standing, causes: Sequence[str]) -> Weather:
         found: by the bundle's test.
         causes: in what the last pictures differ from those of the bundle.
     """
-    why = f" Likely cause: {'; '.join(causes)}." if causes else ""
+    why = f"Likely cause: {'; '.join(causes)}." if causes else "Light, place and sharpness tell no cause."
     if found.alarms:
         texts = "; ".join(alarm.text for alarm in found.alarms.values())
         since = min(alarm.since for alarm in found.alarms.values())
@@ -45,8 +46,20 @@ def weather(found: Standing, causes: Sequence[str]) -> Weather:
         seen = counted(found.recent, "part")
         return Weather("unknown", "Too early to say", f"{seen} judged so far; from {FEW} on this line says how they are.")
     if found.chance < UNLIKELY or max(found.evidence.values()) > found.needed / 2:
-        return Weather("watch", "Keep an eye on it", f"The last {found.recent} parts differ from the good pictures.{why}")
-    return Weather("calm", "As usual", f"The last {found.recent} parts look like the good pictures of this bundle.")
+        what = f"The last {found.recent} parts score differently from the good parts of the calibration."
+        return Weather("watch", "Keep an eye on it", f"{what} {why}")
+    return Weather("calm", "As usual", f"The last {found.recent} parts score like the good parts of the calibration.")
+
+
+def clock(time: str) -> str:
+    """When it was, on the clock of this computer; the day too, unless it is today.
+
+    Args:
+        time: in UTC, as the log has it.
+    """
+    here = datetime.fromisoformat(time).astimezone()
+    is_today = here.date() == datetime.now().astimezone().date()
+    return here.strftime("%H:%M:%S" if is_today else "%d %b %H:%M:%S")
 
 
 def oddness(p_value: float, calibration: int) -> str:

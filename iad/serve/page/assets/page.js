@@ -6,7 +6,7 @@ const iad = (() => {
   const MOVES = ["j", "k", "arrowdown", "arrowup"];
   const KEYS = ["g", "b", "n", "h", "?", ...MOVES];
   const waiting = [];
-  let running = 0, sent = 0, failed = 0, total = 0;
+  let running = 0, sent = 0, failed = 0, total = 0, batch = 0;
 
   const at = (id) => document.getElementById(id);
   const tell = (text) => emitEvent("iad_told", text);
@@ -28,7 +28,7 @@ const iad = (() => {
     try {
       const answer = await post(file);
       const found = await answer.json();
-      if (found.verdicts) emitEvent("iad_judged", { number: found.verdicts[0].number, left: waiting.length });
+      if (found.verdicts) emitEvent("iad_judged", { number: found.verdicts[0].number, left: waiting.length, batch });
       else throw new Error(found.error);
     } catch (error) {
       failed += 1;
@@ -43,10 +43,15 @@ const iad = (() => {
     running += 1;
     while (waiting.length) await judge(waiting.shift());
     running -= 1;
-    if (!running) sent = failed = total = 0;
+    if (running) return;
+    sent = failed = total = 0;
+    at("iad-drop").ariaBusy = "false";
   }
 
   function take(files) {
+    if (!files.length) return;
+    if (!running) batch += 1;
+    at("iad-drop").ariaBusy = "true";
     waiting.push(...files);
     total += files.length;
     for (let n = running; n < AT_ONCE && n < waiting.length; n += 1) work();

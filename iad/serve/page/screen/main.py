@@ -37,6 +37,7 @@ class Screen:
     def __init__(self, desk: Desk) -> None:
         self._desk, self._bundle = desk, desk.bundles[0]
         self._stamp, self._follows, self._ticks, self._speaker = (-1, -1), True, 0, ""
+        self._batch, self._left_alone = 0, -1  # pictures sent together; those that no longer turn the page
         self._part = PartCard(desk)
         self._recent = RecentCard(desk, self._pick)
         self._trial, self._sources = TrialCard(desk), SourcesCard(desk, self._bundle)
@@ -115,16 +116,19 @@ class Screen:
 
     async def _pick(self, entry: Entry) -> None:
         self._follow(is_on=False)
+        self._left_alone = self._batch
         await self._show(entry)
 
     async def _came(self, event: events.GenericEventArguments) -> None:
-        """Show a part that was sent from this page."""
-        self._follow(is_on=False)
+        """Show a part that was sent from this page, unless somebody has turned to another one since."""
         try:
-            number, left = int(event.args["number"]), int(event.args["left"])
+            number, left, self._batch = (int(event.args[name]) for name in ("number", "left", "batch"))
             entry = await asyncio.to_thread(self._desk.views.entry, number)
         except (IadError, KeyError, TypeError, ValueError):
             return
+        if self._batch == self._left_alone:
+            return
+        self._follow(is_on=False)
         await self._show(entry, in_passing=left > 0)
 
     async def _say(self, word: Word, number: int) -> None:
@@ -134,6 +138,7 @@ class Screen:
             ui.notify("The part has just changed: look, then press again.", type="warning")
             return
         self._follow(is_on=False)
+        self._left_alone = self._batch
         try:
             await asyncio.to_thread(self._desk.log.say, number, word, speaker=self._speaker)
             entry = await asyncio.to_thread(self._desk.views.entry, number)

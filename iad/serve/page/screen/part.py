@@ -16,7 +16,7 @@ from iad.serve.entries import Entry
 from iad.serve.page.desk import Desk
 from iad.serve.page.screen.drawing import bar, scale_of
 from iad.serve.page.views import Good, Insight
-from iad.serve.page.wording import oddness
+from iad.serve.page.wording import clock, oddness
 
 TITLES = {"passed": "PASSED", "rejected": "REJECTED", "unread": "NOT READ"}
 SAID: dict[str, str] = {"good": "An operator says: good", "bad": "An operator says: bad"}
@@ -118,7 +118,7 @@ class PartCard:
         self._title.set_text(TITLES[entry.verdict])
         self._title.classes(replace=f"iad-verdict {entry.verdict}")
         self._word.set_text(SAID.get(entry.word, ""))
-        self._name.set_text(f"{entry.image_id} · {entry.time[11:19]} UTC · part {entry.number}")
+        self._name.set_text(f"{entry.image_id} · {clock(entry.time)} · part {entry.number}")
         inspector = self._desk.views.inspector(entry)
         scores = inspector.bundle.calibration.scores if inspector else np.array([entry.threshold])
         if entry.score is None or entry.p_value is None:

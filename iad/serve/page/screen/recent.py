@@ -10,6 +10,7 @@ from nicegui import events, ui
 
 from iad.serve.entries import Choice, Entry
 from iad.serve.page.desk import Desk
+from iad.serve.page.wording import clock
 
 MOST = 100
 ALL = "all"
@@ -103,7 +104,7 @@ class RecentCard:
     def _row(self, entry: Entry) -> dict[str, str | int | bool]:
         return {
             "number": entry.number, "verdict": entry.verdict, "mark": MARKS[entry.verdict],
-            "title": TITLES[entry.verdict], "name": entry.image_id, "time": entry.time[11:19],
+            "title": TITLES[entry.verdict], "name": entry.image_id, "time": clock(entry.time),
             "score": "" if entry.score is None else f"{entry.score:.4f}", "word": entry.word,
             "chosen": entry.number == self._chosen,
         }  # fmt: skip
