@@ -44,7 +44,7 @@ NAMES = {"faiss": "faiss-cpu"}  # not installed everywhere, so that their distri
 
 
 INSTALLED = packages_distributions()  # takes a second
-OF_USERS = ("pipeline", "faiss", "ray", "serve", "export", "explain")
+OF_USERS = ("pipeline", "faiss", "ray", "serve", "page", "export", "explain")
 EXTRAS = (*OF_USERS, "s3", "dev")
 
 
@@ -118,7 +118,7 @@ class Without:
 sys.meta_path[:] = map(Without, sys.meta_path)
 """
 PIPELINE_ALONE = {
-    "dvc", "faiss", "fastapi", "matplotlib", "onnx", "pip", "prometheus_client", "ray", "ruamel",
+    "dvc", "faiss", "fastapi", "matplotlib", "nicegui", "onnx", "pip", "prometheus_client", "ray", "ruamel",
     "scmrepo", "starlette", "uvicorn",
 }  # fmt: skip
 
