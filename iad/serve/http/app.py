@@ -18,8 +18,8 @@ from iad.data.formats import FORMAT_OF_SUFFIX, SIGNATURES, UNREAD_SUFFIXES
 from iad.serve.drift.lookout import Lookout
 from iad.serve.entries import Entry
 from iad.serve.http.intake import Intake
-from iad.serve.http.lock import Lock
 from iad.serve.http.limits import FAULT, OPEN, App, Gate, Limits, RefusedError
+from iad.serve.http.lock import Lock
 from iad.serve.http.meter import Meter
 from iad.serve.http.station import SentPicture, Station, sent
 

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import socket
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from contextlib import ExitStack
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import uvicorn
 from starlette.responses import PlainTextResponse
@@ -63,7 +64,7 @@ def host_bundles(
     Raises:
         IadError: if two bundles have one name, one cannot be loaded, the address is taken, or there is no such folder.
     """
-    kept_for_page, shelf = Keepsake(), Shelf(pictures)
+    keepsake, shelf = Keepsake(), Shelf(pictures)
     names = [path.stem for path in bundles]
     if twice := next((name for name in names if names.count(name) > 1), None):
         raise IadError(f"two bundles are called '{twice}'; rename one of the files")
@@ -78,9 +79,9 @@ def host_bundles(
             shadow = Shadow(*beside[name], kept, most=most_waiting) if name in beside else None
             if shadow is not None:
                 stack.callback(shadow.close)  # after its station, before the log
+            keep = keepsake.add if page else None
             stations[name] = Station(
-                name, one.inspector, one.sha256, kept, most=most_waiting, shadow=shadow,
-                keep=kept_for_page.add if page else None,
+                name, one.inspector, one.sha256, kept, most=most_waiting, shadow=shadow, keep=keep
             )  # fmt: skip
             stack.callback(stations[name].close)  # before the log is closed
         tested = partial(_tested, kept, alarm_rate, defects)
@@ -89,9 +90,9 @@ def host_bundles(
         for follower in (lookout, renewer):
             stack.callback(follower.stop)
             follower.start()
-        desk = partial(Desk.of, log=kept, lookout=lookout, keepsake=kept_for_page, shelf=shelf)
+        front = _page(log=kept, lookout=lookout, keepsake=keepsake, shelf=shelf) if page else None
         config = uvicorn.Config(
-            build_app(stations, Limits(key=key), lookout, _page(desk) if page else None), log_config=None, access_log=False, server_header=False,
+            build_app(stations, Limits(key=key), lookout, front), log_config=None, access_log=False, server_header=False,
             timeout_graceful_shutdown=GRACE_SECONDS, limit_concurrency=MOST_CONNECTIONS, ws_max_size=LONGEST_MESSAGE,
         )  # fmt: skip
         listening.listen(BACKLOG)  # before it is told, so that nobody who hears of it comes too early
@@ -102,13 +103,13 @@ def host_bundles(
             uvicorn.Server(config).run([listening])
 
 
-def _page(desk: Callable[[Intake], Desk]) -> Page:
+def _page(**has: Any) -> Page:
     """The inspection page, or where it is not installed a line that says how to get it."""
     try:
         from iad.serve.page.front import page_before
     except ModuleNotFoundError:
         return _without_page
-    return partial(page_before, desk=desk)
+    return partial(page_before, desk=partial(Desk.of, **has))
 
 
 def _without_page(app: App, intake: Intake, lock: Lock) -> App:  # noqa: ARG001  # as all pages

@@ -1,4 +1,4 @@
-"""The form that asks for the server's key, once for each browser; what it gives is a cookie that scripts cannot read."""
+"""The form that asks for the server's key, once for each browser; it gives a cookie that scripts cannot read."""
 
 from __future__ import annotations
 

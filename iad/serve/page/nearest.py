@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -23,7 +23,7 @@ def nearest_good(fitted: Fitted, embeddings: Embeddings) -> list[int]:
         embeddings: of one picture, as `iad.bundles.predictor.Predictor.embed` gives them.
     """
     if fitted.members:
-        parts: Mapping[str, Embeddings] = required(embeddings.members, "members")
+        parts = embeddings.members or {}
         told = (nearest_good(member, parts[member.method]) for member in fitted.members)
         return next((some for some in told if some), [])
     find = FINDERS.get(fitted.kind)

@@ -58,7 +58,9 @@ class Shelf:
         if not any(folder.resolve().is_relative_to(root) for root in self._roots):
             return []
         with os.scandir(folder) as entries:
-            return sorted(Path(one.path) for one in entries if _is_picture(one.name) and one.is_file(follow_symlinks=False))
+            return sorted(
+                Path(one.path) for one in entries if _is_picture(one.name) and one.is_file(follow_symlinks=False)
+            )
 
     def original(self, image_id: str, sha256: str) -> PictureFile | None:
         """The very file of a good picture that a bundle was made of; None if it is not here."""

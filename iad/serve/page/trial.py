@@ -1,4 +1,4 @@
-"""What another threshold would have done to the parts in the log, to the promise and to the cost. It changes nothing."""
+"""What another threshold would have done to the parts in the log, to the promise and to the cost."""
 
 from __future__ import annotations
 

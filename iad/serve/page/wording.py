@@ -41,10 +41,14 @@ def weather(found: Standing, causes: Sequence[str]) -> Weather:
     if found.alarms:
         texts = "; ".join(alarm.text for alarm in found.alarms.values())
         since = min(alarm.since for alarm in found.alarms.values())
-        return Weather("alarm", "Parts have changed", f"Since about part {since} {texts}. The promise may no longer hold.")
+        return Weather(
+            "alarm", "Parts have changed", f"Since about part {since} {texts}. The promise may no longer hold."
+        )
     if found.recent < FEW:
         seen = counted(found.recent, "part")
-        return Weather("unknown", "Too early to say", f"{seen} judged so far; from {FEW} on this line says how they are.")
+        return Weather(
+            "unknown", "Too early to say", f"{seen} judged so far; from {FEW} on this line says how they are."
+        )
     if found.chance < UNLIKELY or max(found.evidence.values()) > found.needed / 2:
         what = f"The last {found.recent} parts score differently from the good parts of the calibration."
         return Weather("watch", "Keep an eye on it", f"{what} {why}")

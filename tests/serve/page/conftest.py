@@ -41,7 +41,18 @@ def pictures(project):
 def served(bundle, folder, *options, key=""):
     """A server of the bundle: its address."""
     environment = {**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1", "IAD_API_KEY": key}
-    command = [sys.executable, "-m", "iad", "serve", str(bundle), "--port", "0", "--log", str(folder / "a.db"), *options]
+    command = [
+        sys.executable,
+        "-m",
+        "iad",
+        "serve",
+        str(bundle),
+        "--port",
+        "0",
+        "--log",
+        str(folder / "a.db"),
+        *options,
+    ]
     with (folder / "err.txt").open("w") as errors:
         process = subprocess.Popen(command, stderr=errors, cwd=folder, env=environment)
         try:
@@ -61,7 +72,9 @@ def _address(process, errors):
 @pytest.fixture(scope="module")
 def server(bundle, project, tmp_path_factory):
     folder = tmp_path_factory.mktemp("server")
-    with served(bundle, folder, "--pictures", str(project / "pictures/test"), "--pictures", str(project / "pictures/train")) as address:
+    with served(
+        bundle, folder, "--pictures", str(project / "pictures/test"), "--pictures", str(project / "pictures/train")
+    ) as address:
         yield address, folder
 
 

@@ -156,10 +156,10 @@ def test_a_camera_gives_a_picture(server, opened):
     assert not page.is_visible("#iad-video")
 
 
-@pytest.mark.parametrize("name", ["<img src=x onerror=alert(1)>.png", "{{ 7*7 }}'\"><script>alert(1)<script>.png"])
+@pytest.mark.parametrize("name", ["<img src=x onerror=alert(1)>.png", "{{ 7*7 }}'<script>alert(1)<script>.png"])
 def test_a_name_is_shown_as_it_is_and_never_run(server, opened, pictures, asked, name):
     page = opened(server[0])
-    page.on("dialog", lambda dialog: asked.append("error: a name was run"))
+    page.on("dialog", lambda _: asked.append("error: a name was run"))
     judged(page, [{"name": name, "mimeType": "image/png", "buffer": pictures[0].read_bytes()}])
     assert page.inner_text(".iad-name").startswith(name)
     assert not [one for one in asked if one.startswith("error") or urlsplit(one).path == "/x"]
@@ -167,7 +167,9 @@ def test_a_name_is_shown_as_it_is_and_never_run(server, opened, pictures, asked,
 
 def test_a_torn_picture_is_told(server, opened):
     page = opened(server[0])
-    page.set_input_files("#iad-files", {"name": "torn.png", "mimeType": "image/png", "buffer": b"\x89PNG\r\n\x1a\n torn"})
+    page.set_input_files(
+        "#iad-files", {"name": "torn.png", "mimeType": "image/png", "buffer": b"\x89PNG\r\n\x1a\n torn"}
+    )
     page.wait_for_function("document.querySelector('.iad-verdict').textContent === 'NOT READ'")
     assert "torn.png" in page.inner_text(".iad-oddness")
 

@@ -40,7 +40,8 @@ def bar(score: float, threshold: float, ends: tuple[float, float], *, rejected: 
     return (
         f'<div class="iad-track"><div class="iad-beyond" style="left:{edge:.2f}%"></div>'
         f'<div class="iad-fill {kind}" style="width:{pin:.2f}%"></div>'
-        f'<div class="iad-edge" style="left:{edge:.2f}%"></div><div class="iad-pin {kind}" style="left:{pin:.2f}%"></div></div>'
+        f'<div class="iad-edge" style="left:{edge:.2f}%"></div>'
+        f'<div class="iad-pin {kind}" style="left:{pin:.2f}%"></div></div>'
     )
 
 

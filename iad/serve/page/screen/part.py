@@ -1,4 +1,4 @@
-"""The card of one part: its verdict in large words, its picture with the odd places, and the good parts it is unlike."""
+"""The card of one part: its verdict in large words, its picture with the odd places, and good parts beside it."""
 
 from __future__ import annotations
 
@@ -143,7 +143,9 @@ class PartCard:
             self._hint.set_text(AWAY if not entry.error else "")
             return False
         width, height = Image.open(io.BytesIO(data)).size
-        self._frame.style(f"aspect-ratio: {width} / {height}; width: min(100%, max(46vh, 300px) * {width / height:.4f})")
+        self._frame.style(
+            f"aspect-ratio: {width} / {height}; width: min(100%, max(46vh, 300px) * {width / height:.4f})"
+        )
         self._photo.props["src"] = f"/page/picture/{entry.number}?{_mark(entry)}"
         self._frame.set_visibility(True)
         return True
@@ -168,14 +170,18 @@ class PartCard:
 
     def _show_nearest(self, goods: tuple[Good, ...]) -> None:
         with self._nearest:
-            title = "It is unlike these, the nearest good parts" if self.entry and self.entry.rejected else "Nearest good parts"
+            title = (
+                "It is unlike these, the nearest good parts"
+                if self.entry and self.entry.rejected
+                else "Nearest good parts"
+            )
             ui.label(title).classes("iad-small")
             with ui.element("div").classes("iad-goods"):
                 for good in goods:
                     with ui.element("figure"):
                         if good.is_here:
                             address = f"/page/good/{good.sha256}/{quote(good.name)}"
-                            ui.element("img").props(f'loading=lazy alt="A good part"').props["src"] = address
+                            ui.element("img").props('loading=lazy alt="A good part"').props["src"] = address
                         with ui.element("figcaption"):
                             ui.label(good.name)
 

@@ -20,7 +20,10 @@ ROW = """
 <tr :class="['iad-row', props.row.verdict, props.row.chosen ? 'chosen' : '']" :aria-selected="props.row.chosen"
     @click="$parent.$emit('pick', props.row.number)">
   <td class="iad-mark"><span>{{ props.row.mark }}</span></td>
-  <td class="iad-what"><b>{{ props.row.title }}</b> <i v-if="props.row.word">operator: {{ props.row.word }}</i><span class="iad-file">{{ props.row.name }}</span></td>
+  <td class="iad-what">
+    <b>{{ props.row.title }}</b> <i v-if="props.row.word">operator: {{ props.row.word }}</i>
+    <span class="iad-file">{{ props.row.name }}</span>
+  </td>
   <td class="iad-score">{{ props.row.score }}<span class="iad-file">{{ props.row.time }}</span></td>
 </tr>
 """
@@ -48,21 +51,22 @@ class RecentCard:
         with ui.element("section").classes("iad-card iad-recent").props('aria-label="Last parts"'):
             with ui.element("div").classes("iad-line"):
                 ui.label("Last parts").classes("iad-title")
-                with ui.element("button").classes("iad-follow").props("type=button data-key=n aria-pressed=true") as self._follow:
+                with (
+                    ui.element("button")
+                    .classes("iad-follow")
+                    .props("type=button data-key=n aria-pressed=true") as self._follow
+                ):
                     ui.label("Follow the line")
                     ui.label("N").classes("iad-key")
             with ui.element("div").classes("iad-filters"):
                 self._verdict = ui.select(VERDICTS, value=ALL, label="Verdict", on_change=self.reload)
                 self._since = ui.select(TIMES, value=0, label="When", on_change=self.reload)
-                if len(self._desk.bundles) > 1:
-                    names = {"": "All", **{name: name for name in self._desk.bundles}}
-                    self._bundle = ui.select(names, value="", label="Bundle", on_change=self.reload)
-                else:
-                    self._bundle = None
+                names = {"": "All", **{name: name for name in self._desk.bundles}}
+                self._bundle = ui.select(names, value="", label="Bundle", on_change=self.reload)
+                self._bundle.set_visibility(len(self._desk.bundles) > 1)
                 self._name = ui.input("Name", on_change=self.reload).props("debounce=300 clearable")
             for field in (self._verdict, self._since, self._bundle, self._name):
-                if field is not None:
-                    field.props("dense outlined options-dense")
+                field.props("dense outlined options-dense")
             self._table = ui.table(rows=[], columns=[{"name": "it", "label": "", "field": "it"}], row_key="number")
             self._table.classes("iad-table").props('flat hide-header hide-bottom no-data-label="No part yet"')
             self._table.add_slot("body", ROW)
@@ -93,8 +97,7 @@ class RecentCard:
         hours = self._since.value
         since = datetime.now(UTC) - timedelta(hours=hours) if hours else None
         verdict = "" if self._verdict.value == ALL else self._verdict.value
-        name = self._bundle.value if self._bundle is not None else ""
-        bundle = self._desk.station(name).sha256 if name else ""
+        bundle = self._desk.station(self._bundle.value).sha256 if self._bundle.value else ""
         return Choice(since=since, verdict=verdict, bundle=bundle, name=self._name.value or "")
 
     def _draw(self) -> None:

@@ -47,7 +47,9 @@ class TrialCard:
             with ui.element("div").classes("iad-tune"):
                 self._slider = ui.slider(min=0, max=1, step=0.001, value=0, on_change=self._slid)
                 self._slider.props('aria-label="Threshold that is tried"')
-                self._number = ui.number("Threshold", value=0, format="%.4f", on_change=self._typed).props("dense outlined")
+                self._number = ui.number("Threshold", value=0, format="%.4f", on_change=self._typed).props(
+                    "dense outlined"
+                )
             self._table = ui.element("div").classes("iad-effects")
             with ui.element("div").classes("iad-prices"):
                 self._miss = self._price("A bad part that passes costs", 100.0)
@@ -120,14 +122,16 @@ class TrialCard:
             return
         now, then = found.now.cost(prices), found.then.cost(prices)
         if now is None or then is None:
-            self._cost.set_text("The cost needs bad parts: press B on parts that are bad, so that misses can be counted.")
+            self._cost.set_text(
+                "The cost needs bad parts: press B on parts that are bad, so that misses can be counted."
+            )
             return
         self._cost.set_text(f"Cost per 1,000 parts: {now:,.1f} as it is, {then:,.1f} then.")
 
     def _prices(self) -> Prices | None:
         values = [one.value for one in (self._miss, self._false_alarm, self._defects)]
         try:
-            return Prices(*values[:2], defect_rate=values[2] / 100)
+            return Prices(miss=values[0], false_alarm=values[1], defect_rate=values[2] / 100)
         except (IadError, TypeError):
             return None
 
@@ -137,5 +141,3 @@ class TrialCard:
             f"To change it: set threshold.alpha to {found.alpha:.3g} in params.yaml, then\n"
             f"dvc repro && iad bundle {inspector.method} --out new.iad && iad promote new.iad {inspector.origin}"
         )
-
-
