@@ -6,8 +6,10 @@ import warnings
 from collections.abc import Callable
 from ipaddress import ip_address
 from pathlib import Path
+from typing import Annotated
 
 from fastapi import FastAPI, Response
+from fastapi import Path as PathParameter
 from fastapi.responses import FileResponse, RedirectResponse
 from nicegui import ui
 from starlette.datastructures import MutableHeaders
@@ -21,6 +23,7 @@ from iad.serve.page import door
 from iad.serve.page.desk import Desk
 from iad.serve.page.screen.main import Screen
 
+Number = Annotated[int, PathParameter(ge=1, le=2**63 - 1)]  # of a verdict, as SQLite holds it
 ASSETS = Path(__file__).parent / "assets"
 OURS = ("/page/", "/_nicegui", "/favicon.ico")  # beginnings of the page's addresses, beside "/"
 RECONNECT_SECONDS = 30.0  # for a phone that slept
@@ -107,11 +110,11 @@ def _add_views(app: FastAPI, desk: Desk) -> None:
         return FileResponse(file) if file else Response(status_code=404)
 
     @app.get("/page/picture/{number}")
-    def picture(number: int) -> Response:
+    def picture(number: Number) -> Response:
         return _drawn(lambda: desk.views.picture(number), "image/jpeg")
 
     @app.get("/page/heat/{number}")
-    def heat(number: int) -> Response:
+    def heat(number: Number) -> Response:
         return _drawn(lambda: desk.views.insight(number).heat, "image/png")
 
     @app.get("/page/good/{sha256}/{name:path}")

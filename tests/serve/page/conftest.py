@@ -1,6 +1,5 @@
 """A tiny line whose server runs in a process of its own, and a browser that opens its page."""
 
-import json
 import os
 import re
 import shutil
@@ -13,7 +12,7 @@ import pytest
 from tests.bundled import bundle_of, run_project
 from tests.helpers import ROOT
 
-METHOD = "patch_vit"
+METHOD, KEY = "patch_vit", "a long secret ä"
 
 
 @pytest.fixture(scope="session")
@@ -69,13 +68,22 @@ def _address(process, errors):
     raise AssertionError(errors.read_text())
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def server(bundle, project, tmp_path_factory):
     folder = tmp_path_factory.mktemp("server")
     with served(
         bundle, folder, "--pictures", str(project / "pictures/test"), "--pictures", str(project / "pictures/train")
     ) as address:
         yield address, folder
+
+
+@pytest.fixture(scope="session")
+def locked(bundle, tmp_path_factory):
+    """A server that asks for `KEY`."""
+    folder = tmp_path_factory.mktemp("locked")
+    with served(bundle, folder, key=KEY) as address:
+        yield address
+    assert "secret" not in (folder / "err.txt").read_text()
 
 
 @pytest.fixture(scope="session")
@@ -125,10 +133,3 @@ def judged(page, files):
     page.wait_for_function(
         "names => names.some(it => document.querySelector('.iad-name').textContent.startsWith(it))", arg=names
     )
-
-
-def dumped(address, path):
-    """What the server answers a program, as JSON."""
-    import httpx
-
-    return json.loads(httpx.get(f"{address}{path}").text)

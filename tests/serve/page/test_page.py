@@ -10,7 +10,7 @@ import pytest
 from iad.bundles.bundle import read_bundle
 from iad.bundles.predictor import load
 from iad.serve.log import VerdictLog
-from tests.serve.page.conftest import judged, served
+from tests.serve.page.conftest import KEY, judged
 
 pytest.importorskip("nicegui")
 
@@ -204,19 +204,17 @@ def test_how_the_line_stands_is_told_in_words(server, opened):
     )  # fmt: skip
 
 
-def test_a_key_is_asked_for_once(bundle, tmp_path, opened, pictures):
-    with served(bundle, tmp_path, key="a long secret") as address:
-        page = opened(address, wait="#key")
-        page.fill("#key", "a wrong one")
-        page.click("text=Open")
-        page.wait_for_selector("[role=alert]")
-        page.fill("#key", "a long secret")
-        page.click("text=Open")
-        page.wait_for_selector(".iad-verdict")
-        (cookie,) = page.context.cookies()
-        assert (cookie["httpOnly"], cookie["sameSite"]) == (True, "Strict")
-        assert "secret" not in cookie["value"]
-        judged(page, pictures[:1])
-        page.reload()
-        page.wait_for_selector(".iad-verdict")
-    assert "secret" not in (tmp_path / "err.txt").read_text()
+def test_a_key_is_asked_for_once(locked, opened, pictures):
+    page = opened(locked, wait="#key")
+    page.fill("#key", "a wrong one")
+    page.click("text=Open")
+    page.wait_for_selector("[role=alert]")
+    page.fill("#key", KEY)
+    page.click("text=Open")
+    page.wait_for_selector(".iad-verdict")
+    (cookie,) = page.context.cookies()
+    assert (cookie["httpOnly"], cookie["sameSite"]) == (True, "Strict")
+    assert "secret" not in cookie["value"]
+    judged(page, pictures[:1])
+    page.reload()
+    page.wait_for_selector(".iad-verdict")
