@@ -92,8 +92,9 @@ def host_bundles(
             follower.start()
         front = _page(log=kept, lookout=lookout, keepsake=keepsake, shelf=shelf) if page else None
         config = uvicorn.Config(
-            build_app(stations, Limits(key=key), lookout, front), log_config=None, access_log=False, server_header=False,
-            timeout_graceful_shutdown=GRACE_SECONDS, limit_concurrency=MOST_CONNECTIONS, ws_max_size=LONGEST_MESSAGE,
+            build_app(stations, Limits(key=key), lookout, front), log_config=None, access_log=False,
+            server_header=False, timeout_graceful_shutdown=GRACE_SECONDS, limit_concurrency=MOST_CONNECTIONS,
+            ws_max_size=LONGEST_MESSAGE,
         )  # fmt: skip
         listening.listen(BACKLOG)  # before it is told, so that nobody who hears of it comes too early
         address, number = listening.getsockname()[:2]

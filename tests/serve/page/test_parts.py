@@ -1,7 +1,6 @@
 """What the page shows, counted by hand: colours, thresholds on trial, words, and which folders are reached."""
 
 import io
-import os
 from types import SimpleNamespace
 
 import numpy as np
@@ -99,8 +98,8 @@ def test_links_lead_nowhere_and_other_folders_are_not_on_the_shelf(tmp_path):
     for folder in (shelf_folder / "in", outside):
         folder.mkdir(parents=True)
         (folder / "a.png").write_bytes(b"a")
-    os.symlink(outside, shelf_folder / "linked")
-    os.symlink(outside / "a.png", shelf_folder / "in" / "b.png")
+    (shelf_folder / "linked").symlink_to(outside)
+    (shelf_folder / "in" / "b.png").symlink_to(outside / "a.png")
     shelf = Shelf([shelf_folder])
     assert list(shelf.folders().values()) == [shelf_folder / "in"]
     assert shelf.pictures(shelf_folder / "in") == [shelf_folder / "in" / "a.png"]
