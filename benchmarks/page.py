@@ -23,7 +23,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from measuring import Run, command, machine, private_mib, python, unpack
+from measuring import Run, command, machine, private_mib, python, unpack, with_this_iad
 from playwright.sync_api import Page, sync_playwright
 
 from iad import paths
@@ -35,8 +35,7 @@ DROPS = 10
 def served(bundle: Path, folder: Path, *options: str) -> Iterator[tuple[int, subprocess.Popen[str]]]:
     """A server that is ready: its port and its process."""
     words = python("-m", "iad", "serve", str(bundle), "--port", "0", *options)
-    environment = os.environ | {"PYTHONPATH": os.getcwd()}  # noqa: PTH109
-    server = subprocess.Popen(words, cwd=folder, stderr=subprocess.PIPE, text=True, env=environment)
+    server = subprocess.Popen(words, cwd=folder, stderr=subprocess.PIPE, text=True, env=with_this_iad())
     port = int(re.search(r":(\d+);", server.stderr.readline())[1])  # type: ignore[union-attr,index]
     threading.Thread(target=lambda: list(server.stderr), daemon=True).start()  # type: ignore[call-overload]
     try:

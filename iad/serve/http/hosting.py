@@ -108,7 +108,9 @@ def _page(**has: Any) -> Page:
     """The inspection page, or where it is not installed a line that says how to get it."""
     try:
         from iad.serve.page.front import page_before
-    except ModuleNotFoundError:
+    except ModuleNotFoundError as missing:
+        if (missing.name or "").partition(".")[0] != "nicegui":
+            raise
         return _without_page
     return partial(page_before, desk=partial(Desk.of, **has))
 

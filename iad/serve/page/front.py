@@ -107,7 +107,7 @@ def _add_views(app: FastAPI, desk: Desk) -> None:
     @app.get("/page/assets/{name}")
     def asset(name: str) -> Response:
         file = next((one for one in ASSETS.iterdir() if one.name == name), None)
-        return FileResponse(file) if file else Response(status_code=404)
+        return FileResponse(file, headers={"cache-control": "no-cache"}) if file else Response(status_code=404)
 
     @app.get("/page/picture/{number}")
     def picture(number: Number) -> Response:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -81,7 +82,7 @@ class Trial:
 
     Attributes:
         threshold: that is tried.
-        alpha: `threshold.alpha` that would set about this one: its p-value among the calibration scores.
+        alpha: `threshold.alpha` that would set about this one, see `iad.decision.conformal`.
         now: what happened.
         then: what would have.
     """
@@ -107,11 +108,20 @@ def tried(entries: Sequence[Entry], threshold: float, at_work: float, calibratio
     """
     pairs = by_threshold(entries, threshold, log)
     was, would = ([one.before for one in pairs], [one.after for one in pairs])
-    reaching = int((calibration >= threshold).sum())
     return Trial(
-        threshold, (1 + reaching) / (1 + len(calibration)),
+        threshold, _alpha(int((calibration >= threshold).sum()), len(calibration)),
         _effect(pairs, was, calibration, at_work), _effect(pairs, would, calibration, threshold),
     )  # fmt: skip
+
+
+def _alpha(reaching: int, n: int) -> float:
+    """The false-alarm rate whose conformal threshold lets as many calibration scores reach it, rounded up.
+
+    >>> _alpha(9, 200), _alpha(200, 200)
+    (0.04976, 0.99999)
+    """
+    steps = int(10 ** (2 + len(str(n))))
+    return min(math.ceil(steps * (1 + reaching) / (1 + n)), steps - 1) / steps
 
 
 def _effect(pairs: Sequence[Pair], rejected: Sequence[bool], calibration: np.ndarray, threshold: float) -> Effect:

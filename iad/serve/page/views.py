@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -91,14 +91,18 @@ class Views:
         judges = [(one.inspector, one.sha256) for one in self._stations.values()]
         return next((inspector for inspector, sha256 in judges if sha256 == entry.bundle), None)
 
-    def insight(self, number: int) -> Insight:
+    def insight(self, number: int, is_wanted: Callable[[], bool] = lambda: True) -> Insight:
         """What the bundle that spoke says beside its verdict.
+
+        Args:
+            number: of the verdict.
+            is_wanted: asked when it is this one's turn; nothing is computed for somebody who has turned away.
 
         Raises:
             IadError: if the picture is nowhere, or the bundle no longer at work.
         """
         with self._computing:
-            return self._insight(number)
+            return self._insight(number) if is_wanted() else Insight()
 
     def good(self, name: str, sha256: str) -> bytes:
         """A good picture as a JPEG.

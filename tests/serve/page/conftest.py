@@ -9,6 +9,9 @@ from contextlib import chdir, contextmanager
 
 import pytest
 
+from iad.bundles.predictor import load
+from iad.serve.http.station import Station
+from iad.serve.page.keepsake import Keepsake
 from tests.bundled import bundle_of, run_project
 from tests.helpers import ROOT
 
@@ -84,6 +87,15 @@ def locked(bundle, tmp_path_factory):
     with served(bundle, folder, key=KEY) as address:
         yield address
     assert "secret" not in (folder / "err.txt").read_text()
+
+
+@pytest.fixture
+def station(bundle, log):
+    kept = Keepsake()
+    found = Station("line", load(bundle), "b1", log, keep=kept.add)
+    found.kept = kept
+    yield found
+    found.close()
 
 
 @pytest.fixture(scope="session")

@@ -1,7 +1,9 @@
 """Who is let in, from where, and what is where on the server: asked of a running one, without a browser."""
 
+import asyncio
 import http.client
 import re
+import sys
 from urllib.parse import urlsplit
 
 import httpx
@@ -132,3 +134,20 @@ def test_without_the_page_the_server_is_as_before(bundle, tmp_path):
         answer = httpx.get(address)
         assert (answer.status_code, answer.json()) == (404, {"error": "Not Found"})
         assert connected(address) in (403, 404)
+
+
+def test_where_the_extra_is_missing_the_first_page_says_how_to_get_it(monkeypatch, station, log):
+    from iad.serve.http import hosting
+    from iad.serve.http.app import build_app
+
+    monkeypatch.delitem(sys.modules, "iad.serve.page.front", raising=False)
+    monkeypatch.setitem(sys.modules, "nicegui", None)
+    app = build_app({"line": station}, page=hosting._page(log=log))
+
+    async def asked(*paths):
+        async with httpx.AsyncClient(transport=httpx.ASGITransport(app=app), base_url="http://here") as client:
+            return [await client.get(path) for path in paths]
+
+    first, bundles = asyncio.run(asked("/", "/healthz"))
+    assert (first.status_code, "install iad[page]" in first.text, first.text.count("\n")) == (404, True, 1)
+    assert bundles.status_code == 200

@@ -9,6 +9,7 @@ import pytest
 
 from iad.bundles.bundle import read_bundle
 from iad.bundles.predictor import load
+from iad.decision.promises import ranks_within
 from iad.serve.log import VerdictLog
 from tests.serve.page.conftest import KEY, judged
 
@@ -120,7 +121,8 @@ def test_a_threshold_on_trial_counts_the_parts_and_changes_nothing(server, opene
     cells = page.locator(".iad-effects > *").all_inner_texts()
     assert cells[2] == f"from {value:.4f} on"
     assert cells[8].startswith(f"{alarms} of {len(calibration)}: ")
-    assert f"alpha to {(1 + alarms) / (1 + len(calibration)):.3g}" in page.inner_text(".iad-command")
+    alpha = float(re.search(r"threshold.alpha to (\S+) in", page.inner_text(".iad-command"))[1])
+    assert ranks_within(alpha, len(calibration)) == min(1 + alarms, len(calibration))
     at_work = httpx.get(f"{address}/v1/bundles").json()[0]["threshold"]
     assert at_work == read_bundle(bundle)[0].threshold.value
 

@@ -7,15 +7,15 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from iad.bundles.predictor import load
 from iad.data.given import read_pictures
+from iad.decision.conformal import conformal
 from iad.decision.costs import Prices
 from iad.errors import IadError
 from iad.report.overlay import MapScale, overlay
 from iad.serve.drift.keeping import Alarm
 from iad.serve.drift.report import Overruled, Standing
 from iad.serve.entries import Entry
-from iad.serve.http.station import SentPicture, Station
+from iad.serve.http.station import SentPicture
 from iad.serve.page.keepsake import Keepsake
 from iad.serve.page.nearest import nearest_good
 from iad.serve.page.shelf import Shelf
@@ -53,6 +53,7 @@ def test_a_threshold_on_trial_is_counted_part_by_part(tmp_path):
     ]
     assert shares == [[(2, 5), (1, 2), (1, 2), (1, 5)], [(3, 5), (1, 2), (2, 2), (2, 5)]]
     assert found.alpha == 3 / 6
+    assert conformal(calibration, "split", alpha=found.alpha).value == np.nextafter(2.0, 9)  # rejects 3.5 and 5.5 too
     prices = Prices(miss=100, false_alarm=1, defect_rate=0.1)
     assert found.now.cost(prices) == pytest.approx(100 * 50 + 900 * 0.2)
     assert found.then.cost(prices) == pytest.approx(900 * 0.4)
@@ -114,15 +115,6 @@ def test_links_lead_nowhere_and_other_folders_are_not_on_the_shelf(tmp_path):
 def test_a_folder_that_is_not_there_is_refused(tmp_path):
     with pytest.raises(IadError, match=r"--pictures .*absent: no such folder"):
         Shelf([tmp_path / "absent"])
-
-
-@pytest.fixture
-def station(bundle, log):
-    kept = Keepsake()
-    found = Station("line", load(bundle), "b1", log, keep=kept.add)
-    found.kept = kept
-    yield found
-    found.close()
 
 
 def test_the_view_of_a_part_is_what_the_bundle_says_of_its_very_picture(station, log, pictures, project):

@@ -89,6 +89,15 @@ const iad = (() => {
     canvas.toBlob((blob) => take([new File([blob], name, { type: "image/png" })]), "image/png"); // lossless
   }
 
+  function showChosen() { // in the list, without moving the page
+    const row = document.querySelector(".iad-row.chosen");
+    const list = row?.closest(".q-table__middle");
+    if (!list) return;
+    const [inner, outer] = [row.getBoundingClientRect(), list.getBoundingClientRect()];
+    if (inner.top < outer.top) list.scrollTop -= outer.top - inner.top;
+    if (inner.bottom > outer.bottom) list.scrollTop += inner.bottom - outer.bottom;
+  }
+
   const isTyping = (event) => event.target.closest?.("input, textarea, select, [role=slider]");
   // with the part that is on the screen now, since it may be another when the server hears of it
   const press = (key) => emitEvent("iad_key", { key, number: document.querySelector(".iad-part").dataset.number });
@@ -125,6 +134,7 @@ const iad = (() => {
     } else if (KEYS.includes(event.key.toLowerCase()) && (!event.repeat || MOVES.includes(event.key.toLowerCase()))) {
       event.preventDefault();
       press(event.key);
+      if (MOVES.includes(event.key.toLowerCase())) setTimeout(showChosen, 300);
     }
   });
 

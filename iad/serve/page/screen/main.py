@@ -16,6 +16,7 @@ from iad.serve.page.screen.sources import SourcesCard
 from iad.serve.page.screen.trial import TrialCard
 
 EVERY_SECONDS = 1.0
+LARGEST = 2**63 - 1  # number that SQLite holds
 GLANCE_SECONDS = 0.7  # nobody judges a part that has been on the screen for less
 WEATHER_TICKS = 5  # how often it is asked for, beside when something was judged
 SYMBOLS = {"calm": "●", "watch": "▲", "alarm": "■", "unknown": "○"}
@@ -123,7 +124,7 @@ class Screen:
         """Show a part that was sent from this page, unless somebody has turned to another one since."""
         try:
             number, left, self._batch = (int(event.args[name]) for name in ("number", "left", "batch"))
-            entry = await asyncio.to_thread(self._desk.views.entry, number)
+            entry = await asyncio.to_thread(self._desk.views.entry, min(number, LARGEST))
         except (IadError, KeyError, TypeError, ValueError):
             return
         if self._batch == self._left_alone:
@@ -160,9 +161,10 @@ class Screen:
 
     async def _key(self, event: events.GenericEventArguments) -> None:
         """A key, or the button that stands for it, and the part that was shown."""
-        key, number = str(event.args.get("key", "")).lower(), int(event.args.get("number") or 0)
-        if key in ("g", "b") and number:
-            await self._say("good" if key == "g" else "bad", number)
+        given = event.args if isinstance(event.args, dict) else {}  # whatever a browser may say
+        key, number = str(given.get("key", "")).lower(), str(given.get("number", ""))
+        if key in ("g", "b") and number.isdecimal():
+            await self._say("good" if key == "g" else "bad", min(int(number[:19]), LARGEST))
         elif key in ("j", "arrowdown", "k", "arrowup"):
             beside = self._recent.beside(1 if key in ("j", "arrowdown") else -1)
             if beside is not None:

@@ -51,14 +51,15 @@ class PartCard:
             with ui.element("div").classes("iad-numbers"):
                 self._score, self._threshold = (ui.label().props(f"data-test={it}") for it in ("score", "threshold"))
             self._oddness = ui.label().classes("iad-oddness")
-            self._build_picture()
+            with ui.element("div").classes("iad-sight"):
+                self._build_picture()
+                self._nearest = ui.element("div").classes("iad-nearest")
             with ui.element("div").classes("iad-buttons"):
                 for word in ("good", "bad"):  # pressed in assets/page.js, as their keys
                     with ui.element("button").classes(f"iad-say {word}").props(f"type=button data-key={word[0]}"):
                         ui.label(f"It is {word}")
                         ui.label(word[0].upper()).classes("iad-key")
             self._notes = ui.element("div").classes("iad-notes")
-            self._nearest = ui.element("div").classes("iad-nearest")
         self._clear()
 
     async def show(self, entry: Entry, *, in_passing: bool = False) -> None:
@@ -68,7 +69,7 @@ class PartCard:
             entry: its verdict.
             in_passing: whether the next one may come soon, so that nothing is computed while others wait.
         """
-        again = self.entry is not None and self.entry.number == entry.number
+        again = self._shows(entry)
         self.entry = entry
         self._tell(entry)
         if again:
@@ -84,8 +85,12 @@ class PartCard:
             return
         self._hint.set_text("Looking where it is odd ...")
         insight = await self._insight(entry)
-        if self.entry and self.entry.number == entry.number:  # nobody has turned to another part meanwhile
+        if self._shows(entry):
             self._show_insight(entry, insight)
+
+    def _shows(self, entry: Entry) -> bool:
+        """Whether nobody has turned to another part meanwhile."""
+        return self.entry is not None and self.entry.number == entry.number
 
     def fade(self) -> None:
         """Show the colours, or hide them."""
@@ -152,7 +157,7 @@ class PartCard:
 
     async def _insight(self, entry: Entry) -> Insight:
         try:
-            return await asyncio.to_thread(self._desk.views.insight, entry.number)
+            return await asyncio.to_thread(self._desk.views.insight, entry.number, lambda: self._shows(entry))
         except IadError as refusal:
             return Insight(notes=(str(refusal),))
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 
 import numpy as np
 from nicegui import ui
@@ -73,7 +74,7 @@ class TrialCard:
     async def reload(self) -> None:
         """Count anew, after more was judged or said."""
         value = self._number.value
-        if value is None:
+        if value is None or not math.isfinite(value):
             return
         bundle = self._desk.station(self._name).inspector.bundle
         entries = await asyncio.to_thread(self._desk.of_bundle, self._name, MOST)
@@ -138,6 +139,6 @@ class TrialCard:
     def _how(self, found: Trial) -> str:
         inspector = self._desk.station(self._name).inspector
         return (
-            f"To change it: set threshold.alpha to {found.alpha:.3g} in params.yaml, then\n"
+            f"To change it: set threshold.alpha to {found.alpha:g} in params.yaml, then\n"
             f"dvc repro && iad bundle {inspector.method} --out new.iad && iad promote new.iad {inspector.origin}"
         )
