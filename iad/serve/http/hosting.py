@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from contextlib import ExitStack
 from functools import partial
 from pathlib import Path
+from threading import Event
 from typing import Any
 
 import uvicorn
@@ -100,8 +101,21 @@ def host_bundles(
         address, number = listening.getsockname()[:2]
         shown = f"[{address}]" if ":" in address else address
         tell(f"serving {', '.join(map(printable, stations))} at http://{shown}:{number}; log {log}")
-        with asked_to_end():  # what uvicorn caught it raises again when all is answered
-            uvicorn.Server(config).run([listening])
+        with asked_to_end() as asked:  # what uvicorn caught it raises again when all is answered
+            _Server(config, asked).run([listening])
+
+
+class _Server(uvicorn.Server):
+    """A server that also ends where a signal came before it looked for signals itself."""
+
+    def __init__(self, config: uvicorn.Config, asked: Event) -> None:
+        super().__init__(config)
+        self._asked = asked
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """As its base."""
+        await super().startup(sockets)
+        self.should_exit = self.should_exit or self._asked.is_set()
 
 
 def _page(**has: Any) -> Page:

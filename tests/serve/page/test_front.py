@@ -151,3 +151,18 @@ def test_where_the_extra_is_missing_the_first_page_says_how_to_get_it(monkeypatc
     first, bundles = asyncio.run(asked("/", "/healthz"))
     assert (first.status_code, "install iad[page]" in first.text, first.text.count("\n")) == (404, True, 1)
     assert bundles.status_code == 200
+
+
+def test_a_signal_that_comes_before_the_server_looks_for_signals_ends_it():
+    from threading import Event
+
+    import uvicorn
+
+    from iad.serve.http.hosting import _Server
+
+    async def app(scope, receive, send):
+        assert scope["type"] != "http"
+
+    asked = Event()
+    asked.set()
+    _Server(uvicorn.Config(app, port=0, lifespan="off", log_config=None), asked).run()  # comes back
