@@ -146,11 +146,9 @@ class Views:
 def _insight(inspector: Predictor, picture: SentPicture, shelf: Shelf) -> Insight:
     bundle, how = inspector.bundle, inspector.bundle.preprocess
     (given,) = read_pictures([picture], how.image_size, **how.limits)
-    (verdict,) = inspector.predict([picture], batch_size=1)
-    scale, anomaly_map = bundle.maps, verdict.anomaly_map
-    heat = b"" if scale is None or anomaly_map is None else _png(heat_of(anomaly_map, scale.scale))
-    pixels = np.asarray(given.pixels)[None]
-    rows = nearest_good(inspector.fitted, inspector.embed(pixels, maps=False))
+    embeddings = inspector.embed(np.asarray(given.pixels)[None])
+    maps, rows = inspector.maps_of(embeddings), nearest_good(inspector.fitted, embeddings)
+    heat = b"" if maps is None or bundle.maps is None else _png(heat_of(maps[0], bundle.maps.scale))
     known = [(bundle.pictures.ids[row], bundle.pictures.sha256[row]) for row in rows]
     nearest = tuple(Good(name, sha256, shelf.original(name, sha256) is not None) for name, sha256 in known)
     lines = inspector.likeness.lines([(picture.name, given.look)]) if given.look else {}

@@ -8,7 +8,7 @@ import time
 from urllib.parse import quote
 
 import numpy as np
-from nicegui import ui
+from nicegui import background_tasks, ui
 from PIL import Image
 
 from iad.errors import IadError
@@ -21,6 +21,8 @@ from iad.serve.page.wording import clock, oddness
 TITLES = {"passed": "PASSED", "rejected": "REJECTED", "unread": "NOT READ"}
 SAID: dict[str, str] = {"good": "An operator says: good", "bad": "An operator says: bad"}
 AWAY = "The picture of this part is not kept here; its verdict is."
+LATER = "When no other part comes, it is shown where this one is odd; or choose it in the list."
+QUIET_SECONDS = 2.0
 START = "No part yet. Drop pictures here, or wait for the line."
 
 
@@ -38,7 +40,7 @@ class PartCard:
     def __init__(self, desk: Desk) -> None:
         self._desk = desk
         self.entry: Entry | None = None
-        self.since = 0.0
+        self.since, self._looked_into = 0.0, 0
 
     def build(self) -> None:
         """Draw the card."""
@@ -73,16 +75,24 @@ class PartCard:
         self.entry = entry
         self._tell(entry)
         if again:
+            if self._frame.visible and not in_passing and self._looked_into != entry.number:
+                background_tasks.create(self._look_into(entry, in_passing=False))
             return
         self.since = time.monotonic()
         self._card.props["data-number"] = entry.number
         self._clear()
         self._place.set_visibility(True)
+        self._looked_into = 0
         if not await self._show_picture(entry):
             return
-        if in_passing and self._is_busy():
-            self._hint.set_text("More parts are waiting: choose this one in the list to see where it is odd.")
+        background_tasks.create(self._look_into(entry, in_passing=in_passing))  # the list goes on meanwhile
+
+    async def _look_into(self, entry: Entry, *, in_passing: bool) -> None:
+        if in_passing and not await self._is_quiet(entry):
             return
+        if not self._shows(entry):
+            return
+        self._looked_into = entry.number
         self._hint.set_text("Looking where it is odd ...")
         insight = await self._insight(entry)
         if self._shows(entry):
@@ -190,8 +200,14 @@ class PartCard:
                         with ui.element("figcaption"):
                             ui.label(good.name)
 
-    def _is_busy(self) -> bool:
-        return any(one.waiting for one in self._desk.intake.stations.values())
+    async def _is_quiet(self, entry: Entry) -> bool:
+        """Whether no other part came or waits for a while: maps take as long as verdicts, which come first."""
+        self._hint.set_text(LATER)
+        last, _ = await asyncio.to_thread(self._desk.stamp)
+        await asyncio.sleep(QUIET_SECONDS)
+        now, _ = await asyncio.to_thread(self._desk.stamp)
+        waiting = any(one.waiting for one in self._desk.intake.stations.values())
+        return self._shows(entry) and last == now and not waiting
 
 
 def _mark(entry: Entry) -> str:
