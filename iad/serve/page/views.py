@@ -16,12 +16,12 @@ from iad.bundles.predictor import Predictor
 from iad.data.decode import decode_to_show
 from iad.data.given import read_pictures
 from iad.errors import IadError
+from iad.explain.unlike import unlike
 from iad.report.overlay import OVERLAY_ABOVE, OVERLAY_BELOW, MapScale, map_colours
 from iad.serve.entries import Choice, Entry
 from iad.serve.http.station import SentPicture, Station
 from iad.serve.log import VerdictLog
 from iad.serve.page.keepsake import Keepsake
-from iad.serve.page.nearest import nearest_good
 from iad.serve.page.shelf import Shelf
 from iad.serve.rejudging import pictures_of
 
@@ -147,7 +147,9 @@ def _insight(inspector: Predictor, picture: SentPicture, shelf: Shelf) -> Insigh
     bundle, how = inspector.bundle, inspector.bundle.preprocess
     (given,) = read_pictures([picture], how.image_size, **how.limits)
     embeddings = inspector.embed(np.asarray(given.pixels)[None])
-    maps, rows = inspector.maps_of(embeddings), nearest_good(inspector.fitted, embeddings)
+    maps = inspector.maps_of(embeddings)
+    told = next(iter(unlike(inspector.fitted, embeddings).values()), None)  # of a hybrid, by its first such member
+    rows = [one.row for one in told.pictures] if told else []
     heat = b"" if maps is None or bundle.maps is None else _png(heat_of(maps[0], bundle.maps.scale))
     known = [(bundle.pictures.ids[row], bundle.pictures.sha256[row]) for row in rows]
     nearest = tuple(Good(name, sha256, shelf.original(name, sha256) is not None) for name, sha256 in known)

@@ -1,13 +1,11 @@
 """What the page shows, counted by hand: colours, thresholds on trial, words, and which folders are reached."""
 
 import io
-from types import SimpleNamespace
 
 import numpy as np
 import pytest
 from PIL import Image
 
-from iad.data.given import read_pictures
 from iad.decision.conformal import conformal
 from iad.decision.costs import Prices
 from iad.errors import IadError
@@ -17,7 +15,6 @@ from iad.serve.drift.report import Overruled, Standing
 from iad.serve.entries import Entry
 from iad.serve.http.station import SentPicture
 from iad.serve.page.keepsake import Keepsake
-from iad.serve.page.nearest import nearest_good
 from iad.serve.page.shelf import Shelf
 from iad.serve.page.trial import tried
 from iad.serve.page.views import Views, heat_of
@@ -133,16 +130,11 @@ def test_the_view_of_a_part_is_what_the_bundle_says_of_its_very_picture(station,
         views.picture(number + 1)
 
 
-def test_a_good_picture_is_the_nearest_to_itself(station, project):
-    inspector = station.inspector
-    pictures = inspector.bundle.pictures
+def test_a_good_picture_is_the_nearest_to_itself(station, log, project):
+    pictures = station.inspector.bundle.pictures
     file = next(one for one in (project / "pictures/train").rglob("*.png") if pictures.ids[2].endswith(one.name))
-    how = inspector.bundle.preprocess
-    (given,) = read_pictures([file], how.image_size, **how.limits)
-    rows = nearest_good(inspector.fitted, inspector.embed(given.pixels[None], maps=False))
-    assert pictures.sha256[rows[0]] == given.sha256
-
-
-def test_a_method_without_neighbours_names_none(station):
-    fitted = SimpleNamespace(members=(), kind="autoencoder", detector=None)
-    assert nearest_good(fitted, SimpleNamespace(members=None)) == []
+    (answer,) = station.submit([SentPicture(file, file.name, data=file.read_bytes())])
+    number = answer.result(60).number
+    views = Views(log, {"line": station}, station.kept, Shelf([]))
+    nearest = views.insight(number).nearest[0]
+    assert (nearest.name, nearest.sha256, nearest.is_here) == (pictures.ids[2], pictures.sha256[2], False)
