@@ -80,6 +80,7 @@ class Screen:
         with ui.element("div").classes("iad-weather unknown").props("role=status data-test=weather") as self._line:
             self._symbol, self._sky, self._why = (ui.label() for _ in range(3))
             self._sky.classes("iad-strong")
+            self._why.set_text("Looking how the parts are ...")
 
     def _build_help(self) -> None:
         with ui.dialog() as self._help, ui.element("div").classes("iad-card iad-help"):

@@ -56,12 +56,13 @@ class PartCard:
             with ui.element("div").classes("iad-sight"):
                 self._build_picture()
                 self._nearest = ui.element("div").classes("iad-nearest")
-            with ui.element("div").classes("iad-buttons"):
+            with ui.element("div").classes("iad-buttons") as self._buttons:
                 for word in ("good", "bad"):  # pressed in assets/page.js, as their keys
                     with ui.element("button").classes(f"iad-say {word}").props(f"type=button data-key={word[0]}"):
                         ui.label(f"It is {word}")
                         ui.label(word[0].upper()).classes("iad-key")
             self._notes = ui.element("div").classes("iad-notes")
+        self._buttons.set_visibility(False)
         self._clear()
 
     async def show(self, entry: Entry, *, in_passing: bool = False) -> None:
@@ -81,7 +82,8 @@ class PartCard:
         self.since = time.monotonic()
         self._card.props["data-number"] = entry.number
         self._clear()
-        self._place.set_visibility(True)
+        for one in (self._place, self._buttons):
+            one.set_visibility(True)
         self._looked_into = 0
         if not await self._show_picture(entry):
             return

@@ -71,7 +71,7 @@ class RecentCard:
             self._table.classes("iad-table").props('flat hide-header hide-bottom no-data-label="No part yet"')
             self._table.add_slot("body", ROW)
             self._table.on("pick", self._picked)
-            self._none = ui.label("No such part.").classes("iad-small")
+            self._none = ui.label("No such part yet.").classes("iad-small")
 
     async def reload(self) -> None:
         """Read the list anew."""
