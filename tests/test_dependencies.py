@@ -21,6 +21,7 @@ ROOMS = ("iad", "tests", "benchmarks")
 CALLED = {  # declared and not imported: where each is called instead
     "python-multipart": "iad/serve/http/app.py",
     "pip": "iad/data/wheels.py",
+    "playwright": "tests/serve/page/conftest.py",  # skipped where it is absent
     "pytest-xdist": "Makefile",
     "ruff": "Makefile",
     "mypy": "Makefile",
@@ -44,7 +45,7 @@ NAMES = {"faiss": "faiss-cpu"}  # not installed everywhere, so that their distri
 
 
 INSTALLED = packages_distributions()  # takes a second
-OF_USERS = ("pipeline", "faiss", "ray", "serve", "export", "explain")
+OF_USERS = ("pipeline", "faiss", "ray", "serve", "page", "export", "explain")
 EXTRAS = (*OF_USERS, "s3", "dev")
 
 
@@ -118,7 +119,7 @@ class Without:
 sys.meta_path[:] = map(Without, sys.meta_path)
 """
 PIPELINE_ALONE = {
-    "dvc", "faiss", "fastapi", "matplotlib", "onnx", "pip", "prometheus_client", "ray", "ruamel",
+    "dvc", "faiss", "fastapi", "matplotlib", "nicegui", "onnx", "pip", "prometheus_client", "ray", "ruamel",
     "scmrepo", "starlette", "uvicorn",
 }  # fmt: skip
 

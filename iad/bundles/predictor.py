@@ -134,6 +134,14 @@ class Predictor:
             found[reads] = one if maps else replace(one, contributions=None)
         return self.fitted.inputs(found)
 
+    def maps_of(self, embeddings: Embeddings) -> FullMaps | None:
+        """Anomaly maps as verdicts hold them, of what `embed` gave; None of a method that cannot say where.
+
+        Args:
+            embeddings: of some pictures, with what maps need.
+        """
+        return self._full_maps(self.fitted.detector.predict(embeddings).anomaly_map)
+
     def embed_good(self, pixels: np.ndarray) -> Embeddings:
         """The same of good pictures that are to join the detector, with rotated and flipped copies where it has any."""
         embedder = self.embedders.get(self.fitted.reads)

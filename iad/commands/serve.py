@@ -28,6 +28,10 @@ def serve(
     ] = None,
     alarm_rate: AlarmRate = ALARM_RATE,
     defects: Defects = DEFECTS,
+    page: Annotated[bool, typer.Option(help="The inspection page for people, at /; needs the extra `page`.")] = True,
+    pictures: Annotated[
+        list[Path] | None, typer.Option(help="A folder whose pictures the page may show and judge; several times.")
+    ] = None,
     weights: Weights = "",
     device: Device = "auto",
 ) -> None:
@@ -47,7 +51,7 @@ def serve(
     host_bundles(
         bundles, log, host=host, port=port, key=key, most_waiting=most_waiting, shadows=shadow or [],
         alarm_rate=alarm_rate, defects=defects,
-        weights=weights, device=device,
+        weights=weights, device=device, page=page, pictures=pictures or [],
     )  # fmt: skip
 
 

@@ -53,6 +53,16 @@ class Lookout:
         with self._lock:
             return standing(self._monitors[name])
 
+    def causes(self, name: str) -> list[str]:
+        """In what the last pictures differ from those of a bundle, in words.
+
+        Raises:
+            IadError: if the log cannot be read.
+        """
+        with self._lock:
+            monitor = self._monitors[name]
+            return monitor.causes(monitor.run.after + 1, monitor.last)
+
     def look(self) -> None:
         """Take in what was judged since the last time; a log that cannot be read is told once."""
         try:

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import asyncio
 import logging
-import math
 from collections.abc import Mapping, Sequence
 from pathlib import PurePosixPath
-from typing import Any
+from typing import Any, Protocol
 
 from fastapi import FastAPI, Query, Request, Response
 from fastapi.exceptions import RequestValidationError
@@ -17,30 +15,49 @@ from starlette.datastructures import UploadFile
 from starlette.exceptions import HTTPException
 
 from iad.data.formats import FORMAT_OF_SUFFIX, SIGNATURES, UNREAD_SUFFIXES
-from iad.errors import IadError
 from iad.serve.drift.lookout import Lookout
 from iad.serve.entries import Entry
-from iad.serve.http.limits import FAULT, App, Gate, Limits, RefusedError
+from iad.serve.http.intake import Intake
+from iad.serve.http.limits import FAULT, OPEN, App, Gate, Limits, RefusedError
+from iad.serve.http.lock import Lock
 from iad.serve.http.meter import Meter
-from iad.serve.http.station import BusyError, SentPicture, Station, sent
+from iad.serve.http.station import SentPicture, Station, sent
 
 logging.getLogger("python_multipart").addHandler(logging.NullHandler())  # the sender is told
 
 MOST_PICTURES = 64  # in one request
-ANSWER_SECONDS = 60.0
+ENTRANCES = ("/", "/page/key", "/page/assets/page.css")  # of the page, where it asks for the key itself
 SUFFIX = {"PNG": ".png", "JPEG": ".jpg", "BMP": ".bmp", "TIFF": ".tif", "WEBP": ".webp"}
 
 
-def build_app(stations: Mapping[str, Station], limits: Limits | None = None, lookout: Lookout | None = None) -> App:
+class Page(Protocol):
+    """Puts the inspection page before the server's own addresses."""
+
+    def __call__(self, app: App, intake: Intake, lock: Lock) -> App:
+        """The server with the page.
+
+        Args:
+            app: the server.
+            intake: where pictures of the page are judged too.
+            lock: of the server.
+        """
+
+
+def build_app(
+    stations: Mapping[str, Station], limits: Limits | None = None, lookout: Lookout | None = None,
+    page: Page | None = None,
+) -> App:  # fmt: skip
     """The server as an ASGI application.
 
     Args:
         stations: the bundles by the names that senders use; the first is taken where none is named and there is one.
         limits: of each request.
         lookout: tests of the parts; None: there are none.
+        page: for people; None: there is none.
     """
     app = FastAPI(title="iad", docs_url=None, redoc_url=None, description=__doc__)  # pages of other hosts' scripts
     meter = Meter(stations, lookout)
+    intake = Intake(stations, meter)
 
     @app.post("/v1/predict")
     async def predict(
@@ -49,23 +66,18 @@ def build_app(stations: Mapping[str, Station], limits: Limits | None = None, loo
         name: str = Query("", description="Of a picture that is the body itself."),  # noqa: ARG001  # for the OpenAPI page
     ) -> JSONResponse:
         """Verdicts on one or many pictures: parts of a form (multipart/form-data), or one as the body itself."""
-        station = _station(stations, bundle)
-        pictures = await _pictures(request)
-        try:
-            futures = station.submit(pictures)
-        except BusyError as busy:
-            meter.turned_away.inc()
-            wait = {"Retry-After": str(max(1, math.ceil(busy.seconds)))}
-            raise RefusedError(429, "too many pictures are waiting; try again later", **wait) from None
-        entries = await _answers(futures)
-        for entry in entries:
-            meter.count(station.name, entry)
+        station = intake.station(bundle)
+        entries = await intake.judge(station, await _pictures(request))
         return JSONResponse(_answer(station, entries), 200 if any(not one.error for one in entries) else 422)
 
     _add_status(app, stations, meter)
     for kind in (HTTPException, RequestValidationError, RefusedError, Exception):
         app.add_exception_handler(kind, _refused)
-    return Gate(app, limits or Limits())
+    limits = limits or Limits()
+    lock = Lock(limits.key)
+    if page is None:
+        return Gate(app, limits, lock)
+    return Gate(page(app, intake, lock), limits, lock, {*OPEN, *ENTRANCES})
 
 
 def _add_status(app: FastAPI, stations: Mapping[str, Station], meter: Meter) -> None:
@@ -92,15 +104,6 @@ def _add_status(app: FastAPI, stations: Mapping[str, Station], meter: Meter) -> 
     async def metrics() -> Response:
         """Counts for Prometheus."""
         return Response(meter.text(), media_type=CONTENT_TYPE_LATEST)
-
-
-def _station(stations: Mapping[str, Station], name: str) -> Station:
-    if name in stations:
-        return stations[name]
-    if not name and len(stations) == 1:
-        return next(iter(stations.values()))
-    what = f"no bundle '{name[:100]}'" if name else "several bundles"
-    raise RefusedError(404 if name else 400, f"{what}; name one of {', '.join(stations)} (?bundle=NAME)")
 
 
 async def _pictures(request: Request) -> list[SentPicture]:
@@ -130,17 +133,6 @@ def _named(name: str, data: bytes) -> str:
         return name
     kind = next((kind for start, kind in SIGNATURES.items() if data.startswith(start)), "")
     return f"{name or 'picture'}{SUFFIX.get('WEBP' if data[8:12] == b'WEBP' else kind, '.png')}"
-
-
-async def _answers(futures: Sequence[Any]) -> list[Entry]:
-    try:
-        return list(await asyncio.wait_for(asyncio.gather(*map(asyncio.wrap_future, futures)), ANSWER_SECONDS))
-    except TimeoutError:
-        raise RefusedError(
-            504, f"no verdict within {ANSWER_SECONDS:g} seconds; it is in the log when it comes"
-        ) from None
-    except IadError as refusal:  # of the log
-        raise RefusedError(503, str(refusal)) from None
 
 
 def _answer(station: Station, entries: Sequence[Entry]) -> dict[str, Any]:

@@ -7,8 +7,11 @@ from collections.abc import Sequence
 from contextlib import ExitStack
 from functools import partial
 from pathlib import Path
+from threading import Event
+from typing import Any
 
 import uvicorn
+from starlette.responses import PlainTextResponse
 
 from iad.errors import IadError
 from iad.progress import tell
@@ -16,23 +19,31 @@ from iad.serve.drift.keeping import reference_of
 from iad.serve.drift.lookout import Lookout
 from iad.serve.drift.monitor import Monitor
 from iad.serve.folder.running import asked_to_end
-from iad.serve.http.app import build_app
-from iad.serve.http.limits import Limits
+from iad.serve.http.app import Page, build_app
+from iad.serve.http.intake import Intake
+from iad.serve.http.limits import App, Limits, Receive, Scope, Send
+from iad.serve.http.lock import Lock
 from iad.serve.http.renewing import Renewer
 from iad.serve.http.station import Station
 from iad.serve.log import VerdictLog
+from iad.serve.page import MISSING
+from iad.serve.page.desk import Desk
+from iad.serve.page.keepsake import Keepsake
+from iad.serve.page.shelf import Shelf
 from iad.serve.shadow import Shadow
 from iad.serve.swapping import BundleFile, open_bundle
 from iad.words import printable
 
 MOST_CONNECTIONS = 512  # more are answered by 503 at once
+LONGEST_MESSAGE = 2**20  # bytes, of the page to the server over its websocket; pictures come by POST
 BACKLOG = 1024  # connections that may wait to be accepted
 GRACE_SECONDS = 30  # for what was accepted, after a signal to end
 
 
 def host_bundles(
     bundles: Sequence[Path], log: Path, *, host: str, port: int, key: str, most_waiting: int,
-    shadows: Sequence[str], alarm_rate: float, defects: float, weights: str, device: str,
+    shadows: Sequence[str], alarm_rate: float, defects: float, weights: str, device: str, page: bool = True,
+    pictures: Sequence[Path] = (),
 ) -> None:  # fmt: skip
     """Serve bundles until a signal.
 
@@ -48,10 +59,13 @@ def host_bundles(
         defects: as in `iad.serve.drift.keeping.Run`.
         weights: as in `iad.bundles.predictor.Predictor`.
         device: as in `iad.bundles.predictor.Predictor`.
+        page: whether people may use the inspection page.
+        pictures: folders whose pictures it may show and judge.
 
     Raises:
-        IadError: if two bundles have one name, one cannot be loaded, or the address is taken.
+        IadError: if two bundles have one name, one cannot be loaded, the address is taken, or there is no such folder.
     """
+    keepsake, shelf = Keepsake(), Shelf(pictures)
     names = [path.stem for path in bundles]
     if twice := next((name for name in names if names.count(name) > 1), None):
         raise IadError(f"two bundles are called '{twice}'; rename one of the files")
@@ -66,7 +80,10 @@ def host_bundles(
             shadow = Shadow(*beside[name], kept, most=most_waiting) if name in beside else None
             if shadow is not None:
                 stack.callback(shadow.close)  # after its station, before the log
-            stations[name] = Station(name, one.inspector, one.sha256, kept, most=most_waiting, shadow=shadow)
+            keep = keepsake.add if page else None
+            stations[name] = Station(
+                name, one.inspector, one.sha256, kept, most=most_waiting, shadow=shadow, keep=keep
+            )  # fmt: skip
             stack.callback(stations[name].close)  # before the log is closed
         tested = partial(_tested, kept, alarm_rate, defects)
         lookout = Lookout({name: tested(one) for name, one in work.items()}, tell)
@@ -74,16 +91,52 @@ def host_bundles(
         for follower in (lookout, renewer):
             stack.callback(follower.stop)
             follower.start()
+        front = _page(log=kept, lookout=lookout, keepsake=keepsake, shelf=shelf) if page else None
         config = uvicorn.Config(
-            build_app(stations, Limits(key=key), lookout), log_config=None, access_log=False, server_header=False,
-            timeout_graceful_shutdown=GRACE_SECONDS, limit_concurrency=MOST_CONNECTIONS,
+            build_app(stations, Limits(key=key), lookout, front), log_config=None, access_log=False,
+            server_header=False, timeout_graceful_shutdown=GRACE_SECONDS, limit_concurrency=MOST_CONNECTIONS,
+            ws_max_size=LONGEST_MESSAGE,
         )  # fmt: skip
         listening.listen(BACKLOG)  # before it is told, so that nobody who hears of it comes too early
         address, number = listening.getsockname()[:2]
         shown = f"[{address}]" if ":" in address else address
         tell(f"serving {', '.join(map(printable, stations))} at http://{shown}:{number}; log {log}")
-        with asked_to_end():  # what uvicorn caught it raises again when all is answered
-            uvicorn.Server(config).run([listening])
+        with asked_to_end() as asked:  # what uvicorn caught it raises again when all is answered
+            _Server(config, asked).run([listening])
+
+
+class _Server(uvicorn.Server):
+    """A server that also ends where a signal came before it looked for signals itself."""
+
+    def __init__(self, config: uvicorn.Config, asked: Event) -> None:
+        super().__init__(config)
+        self._asked = asked
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """As its base."""
+        await super().startup(sockets)
+        self.should_exit = self.should_exit or self._asked.is_set()
+
+
+def _page(**has: Any) -> Page:
+    """The inspection page, or where it is not installed a line that says how to get it."""
+    try:
+        from iad.serve.page.front import page_before
+    except ModuleNotFoundError as missing:
+        if (missing.name or "").partition(".")[0] != "nicegui":
+            raise
+        return _without_page
+    return partial(page_before, desk=partial(Desk.of, **has))
+
+
+def _without_page(app: App, intake: Intake, lock: Lock) -> App:  # noqa: ARG001  # as all pages
+    async def told(scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "http" and scope["path"] == "/":
+            await PlainTextResponse(MISSING, 404)(scope, receive, send)
+        else:
+            await app(scope, receive, send)
+
+    return told
 
 
 def _tested(log: VerdictLog, alarm_rate: float, defects: float, bundle: BundleFile) -> Monitor:

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import asyncio
-import hmac
 import json
 import sys
 import time
 import uuid
-from collections.abc import Awaitable, Callable, MutableMapping
+from collections.abc import Awaitable, Callable, Container, MutableMapping
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
 from starlette.requests import ClientDisconnect
+
+from iad.serve.http.lock import Lock
 
 Scope: TypeAlias = MutableMapping[str, Any]
 Message: TypeAlias = MutableMapping[str, Any]
@@ -57,17 +58,35 @@ class Gate:
     Args:
         app: what answers.
         limits: of each request.
+        lock: that asks for the key; None: one of `limits`.
+        open_paths: that need no key.
     """
 
-    def __init__(self, app: App, limits: Limits) -> None:
-        self.app, self.limits = app, limits
+    def __init__(
+        self, app: App, limits: Limits, lock: Lock | None = None, open_paths: Container[str] = OPEN
+    ) -> None:  # fmt: skip
+        self.app, self.limits, self._lock, self._open = app, limits, lock or Lock(limits.key), open_paths
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """As ASGI has it."""
-        if scope["type"] != "http":
+        if scope["type"] == "http":
+            await self._answer(scope, receive, send)
+        elif scope["type"] == "websocket":
+            await self._connect(scope, receive, send)
+        else:
             await self.app(scope, receive, send)
-            return
-        headers = {name.decode("latin-1").lower(): value.decode("latin-1") for name, value in scope["headers"]}
+
+    async def _connect(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Let a websocket of the page through, or close it before it is open, which its sender sees as 403."""
+        try:
+            self._require(scope["path"], headers_of(scope))
+            await self.app(scope, receive, send)
+        except RefusedError as refusal:
+            _write({"time": _now(), "path": scope["path"], "status": 403, "error": refusal.error})
+            await send({"type": "websocket.close", "code": 1008})
+
+    async def _answer(self, scope: Scope, receive: Receive, send: Send) -> None:
+        headers = headers_of(scope)
         answer = _Answer(send, _request_id(headers))
         began = time.monotonic()
         try:
@@ -84,16 +103,13 @@ class Gate:
                 await answer.refuse(RefusedError(500, FAULT))
         finally:
             _write({
-                "time": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()), "id": answer.id,
-                "method": scope["method"], "path": scope["path"], "status": answer.status,
-                "seconds": round(time.monotonic() - began, 4),
+                "time": _now(), "id": answer.id, "method": scope["method"],
+                "path": scope["path"], "status": answer.status, "seconds": round(time.monotonic() - began, 4),
             })  # fmt: skip
 
     def _require(self, path: str, headers: dict[str, str]) -> None:
         limits = self.limits
-        scheme, _, told = headers.get("authorization", "").partition(" ")
-        shown = headers.get("x-api-key") or (told if scheme.lower() == "bearer" else "")
-        if limits.key and path not in OPEN and not hmac.compare_digest(shown.encode("latin-1"), limits.key.encode()):
+        if path not in self._open and not self._lock.admits(headers):
             raise RefusedError(401, "no key, or a wrong one; send it as 'Authorization: Bearer KEY'")
         origin = headers.get("origin", "")
         if origin and origin.partition("://")[2] != headers.get("host", ""):
@@ -145,6 +161,11 @@ class _Answer:
         await self.send({"type": "http.response.body", "body": body})
 
 
+def headers_of(scope: Scope) -> dict[str, str]:
+    """Headers of a request by their names in small letters."""
+    return {name.decode("latin-1").lower(): value.decode("latin-1") for name, value in scope["headers"]}
+
+
 def _too_large(limits: Limits) -> RefusedError:
     text = f"more than {limits.bytes / 2**20:g} MiB in one request; send fewer or smaller pictures"
     return RefusedError(413, text, Connection="close")
@@ -154,6 +175,10 @@ def _request_id(headers: dict[str, str]) -> str:
     given = headers.get("x-request-id", "")
     decent = 0 < len(given) <= LONGEST_ID and given.isascii() and all(c.isalnum() or c in "-_." for c in given)
     return given if decent else uuid.uuid4().hex
+
+
+def _now() -> str:
+    return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
 
 
 def _write(record: dict[str, Any]) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -24,9 +24,11 @@ class SentPicture(PictureFile):
 
     Attributes:
         data: its bytes.
+        origin: the file that they were read from, absolute, as the log has it; empty if they came alone.
     """
 
     data: bytes = b""
+    origin: str = ""
 
     def read(self) -> bytes:
         """Its bytes."""
@@ -60,6 +62,7 @@ class Station:
         log: where verdicts go.
         most: pictures that may wait; more are turned away.
         shadow: a second bundle that judges the same pictures without a say.
+        keep: called with pictures that were judged; returns at once.
 
     Attributes:
         name: as given.
@@ -67,9 +70,9 @@ class Station:
 
     def __init__(
         self, name: str, inspector: Predictor, sha256: str, log: VerdictLog, *, most: int = 256,
-        shadow: Shadow | None = None,
+        shadow: Shadow | None = None, keep: Callable[[Sequence[SentPicture]], None] | None = None,
     ) -> None:  # fmt: skip
-        self.name, self._log, self._most, self._shadow = name, log, most, shadow
+        self.name, self._log, self._most, self._shadow, self._keep = name, log, most, shadow, keep
         self._judge = inspector, sha256  # replaced as one
         self._queue: Queue[Job | None] = Queue()
         self._waiting, self._lock = 0, Lock()
@@ -149,6 +152,8 @@ class Station:
         verdicts = list(found)
         entries = [_entry(job, one, *judge) for job, one in zip(jobs, verdicts, strict=True)]
         entries = self._log.append_all(entries, [one.sight for one in verdicts])
+        if self._keep is not None:
+            self._keep(pictures)
         if self._shadow is not None:
             self._shadow.submit(entries, pictures)
         return entries
@@ -174,7 +179,9 @@ class Station:
 
 def _entry(job: Job, verdict: Verdict, inspector: Predictor, sha256: str) -> Entry:
     picture, seconds = job.picture, time.monotonic() - job.since
-    return judged(verdict, inspector, sha256, image_id=picture.name, size=len(picture.data), seconds=seconds)
+    return judged(
+        verdict, inspector, sha256, image_id=picture.name, size=len(picture.data), seconds=seconds, path=picture.origin
+    )
 
 
 def sent(name: str, data: bytes) -> SentPicture:
