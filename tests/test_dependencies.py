@@ -44,7 +44,8 @@ NAMES = {"faiss": "faiss-cpu"}  # not installed everywhere, so that their distri
 
 
 INSTALLED = packages_distributions()  # takes a second
-EXTRAS = ("pipeline", "faiss", "ray", "s3", "serve", "export", "dev")
+LINE = ("serve", "mqtt", "opcua", "camera")
+EXTRAS = ("pipeline", "faiss", "ray", "s3", *LINE, "export", "dev")
 
 
 def distribution(module):
@@ -81,7 +82,7 @@ def declared(*extras):
 def test_every_imported_package_is_declared():
     needed = {room: imported(room) for room in ROOMS}
     # the package may import what users can have
-    assert needed["iad"].keys() - declared("pipeline", "faiss", "ray", "serve", "export") == set(), needed["iad"]
+    assert needed["iad"].keys() - declared("pipeline", "faiss", "ray", *LINE, "export") == set(), needed["iad"]
     # its tests and benchmarks also the tools of its developers
     for room in ("tests", "benchmarks"):
         assert needed[room].keys() - declared(*EXTRAS) == set(), needed[room]
@@ -90,7 +91,7 @@ def test_every_imported_package_is_declared():
 def test_every_declared_package_is_imported_or_called():
     needed = {name for room in ROOMS for name in imported(room)}
     assert declared(*EXTRAS) - needed == set(CALLED)
-    assert declared("pipeline", "faiss", "ray", "serve", "export") - imported("iad").keys() == {
+    assert declared("pipeline", "faiss", "ray", *LINE, "export") - imported("iad").keys() == {
         "dvc",
         "onnxscript",
         "pip",
