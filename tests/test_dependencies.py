@@ -45,7 +45,7 @@ NAMES = {"faiss": "faiss-cpu"}  # not installed everywhere, so that their distri
 
 
 INSTALLED = packages_distributions()  # takes a second
-OF_USERS = ("pipeline", "faiss", "ray", "serve", "page", "export", "explain")
+OF_USERS = ("pipeline", "faiss", "ray", "serve", "page", "mqtt", "opcua", "camera", "export", "explain")
 EXTRAS = (*OF_USERS, "s3", "dev")
 
 

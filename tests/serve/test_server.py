@@ -1,8 +1,10 @@
 """The server in this process, with a bundle that judges by a picture's brightness: answers, refusals, load."""
 
 import asyncio
+import contextlib
 import io
 import json
+import socket
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -21,8 +23,11 @@ from iad.serve.http.station import BusyError, Station, sent
 
 pytest.importorskip("fastapi")
 
+import uvicorn
+
 from iad.serve.http.app import build_app
 from iad.serve.http.limits import Gate, Limits
+from iad.serve.http.patience import BUFFER_BYTES, Patience, Patient
 
 
 class Inspector:
@@ -151,9 +156,9 @@ def test_more_than_may_wait_are_turned_away_and_told_when_to_come_again(station,
         (("POST", "/v1/predict", {"data": {"a": "b"}, "files": []}), 415, "send pictures"),
         (posted(url="/v1/predict?bundle=nuts"), 404, "no bundle 'nuts'; name one of bolts"),
         (posted(url="/v1/predict?bundle=../../etc/passwd"), 404, "no bundle"),
-        (posted(url="/v1/nothing"), 404, "Not Found"),
-        (("GET", "/v1/predict", {}), 405, "Method Not Allowed"),
-        (("GET", "/../../etc/passwd", {}), 404, "Not Found"),
+        (posted(url="/v1/nothing"), 404, "nothing is at this address"),
+        (("GET", "/v1/predict", {}), 405, "this address is asked in another way"),
+        (("GET", "/../../etc/passwd", {}), 404, "nothing is at this address"),
         (posted(bytes(9000)), 413, "more than 0.0078125 MiB in one request"),
         (posted(headers={"Origin": "http://elsewhere"}), 403, "asked by the page of another site"),
         (posted(headers={"Origin": "null"}), 403, "asked by the page of another site"),
@@ -352,3 +357,127 @@ def test_a_body_may_have_a_name(station, given, expected):
     answer = ask(station, posted(url=f"/v1/predict?bundle=bolts&name={given}"))
     assert answer.status_code == 200, answer.text
     assert answer.json()["verdicts"][0]["image_id"] == expected
+
+
+def test_one_picture_does_not_wait_for_all_of_a_large_request(station, inspector):
+    inspector.go.clear()
+    first = station.submit([sent("first.png", picture(0))])
+    many = station.submit([sent(f"{n}.png", picture(n)) for n in range(6)])
+    one = station.submit([sent("one.png", picture(9))])[0]
+    order = []
+    for name, future in [("one", one), *((f"many {n}", future) for n, future in enumerate(many))]:
+        future.add_done_callback(lambda _, name=name: order.append(name))
+    inspector.go.set()
+    assert [future.result(20).score for future in [*first, *many]] == [0, 0, 1, 2, 3, 4, 5]
+    assert order.index("one") < order.index("many 4")
+
+
+@pytest.mark.parametrize("url", ["/healthz", "/readyz"])
+def test_a_balancer_may_ask_for_the_head_alone(station, url):
+    assert ask(station, ("HEAD", url, {})).status_code == 200
+
+
+def test_programs_are_told_what_may_be_sent(station):
+    told = ask(station, ("GET", "/openapi.json", {})).json()["paths"]["/v1/predict"]["post"]["requestBody"]
+    assert told["required"]
+    assert set(told["content"]) == {"multipart/form-data", "image/*", "application/octet-stream"}
+
+
+def h11():
+    from uvicorn.protocols.http.h11_impl import H11Protocol
+
+    return type("OfH11", (Patience, H11Protocol), {})
+
+
+@pytest.fixture(params=[lambda: Patient, h11], ids=["as installed", "h11"])
+def listening(station, monkeypatch, request):
+    """The port of a server of uvicorn, which waits half a second for the head of a request."""
+    monkeypatch.setattr("iad.serve.http.patience.HEAD_SECONDS", 0.5)
+    config = uvicorn.Config(build_app({"bolts": station}), port=0, http=request.param(), log_config=None, ws="none",
+                            h11_max_incomplete_event_size=BUFFER_BYTES)  # fmt: skip
+    server = uvicorn.Server(config)
+    thread = threading.Thread(target=server.run)
+    thread.start()
+    while not server.started:
+        time.sleep(0.01)
+    yield server.servers[0].sockets[0].getsockname()[1]
+    server.should_exit = True
+    thread.join()
+
+
+HEAD = b"GET /healthz HTTP/1.1\r\nHost: here\r\n"
+
+
+def until_closed(connection):
+    connection.settimeout(20)
+    found = b""
+    while more := connection.recv(65536):
+        found += more
+    return found
+
+
+@pytest.mark.parametrize("before", [b"", HEAD + b"\r\n"])
+@pytest.mark.parametrize("begun", [b"", b"GET", HEAD])
+def test_a_head_that_never_ends_is_answered_and_closed(listening, before, begun):
+    with socket.create_connection(("127.0.0.1", listening)) as slow:
+        slow.sendall(before)
+        if before:
+            assert slow.recv(65536).startswith(b"HTTP/1.1 200")
+        slow.sendall(begun)
+        answer = until_closed(slow)
+    assert b" 408 " in answer
+    assert "the head of the request did not come within" in json.loads(answer.partition(b"\r\n\r\n")[2])["error"]
+
+
+def test_a_head_that_comes_slowly_a_body_and_a_long_verdict_are_waited_for(listening, inspector):
+    data = picture(7)
+    head = f"POST /v1/predict HTTP/1.1\r\nHost: here\r\nContent-Type: image/png\r\nContent-Length: {len(data)}\r\n\r\n"
+    inspector.go.clear()
+    with socket.create_connection(("127.0.0.1", listening)) as slow:
+        for part in (head[:20].encode(), head[20:].encode() + data[:10], data[10:]):
+            slow.sendall(part)
+            time.sleep(0.3)
+        time.sleep(0.5)
+        inspector.go.set()
+        slow.settimeout(20)
+        assert slow.recv(65536).startswith(b"HTTP/1.1 200")
+
+
+def test_a_picture_that_takes_us_by_surprise_costs_nobody_else_a_verdict(station, inspector, log, monkeypatch):
+    judge = inspector.predict
+
+    def surprised(pictures, **how):
+        if any(one.name == "bad.png" for one in pictures):
+            raise ZeroDivisionError
+        return judge(pictures, **how)
+
+    monkeypatch.setattr(inspector, "predict", surprised)
+    futures = station.submit([sent(name, picture(5)) for name in ("a.png", "bad.png", "b.png")])
+    assert [futures[number].result(20).score for number in (0, 2)] == [5, 5]
+    with pytest.raises(ZeroDivisionError):
+        futures[1].result(20)
+    assert [one.image_id for one in log.entries()] == ["a.png", "b.png"]
+
+
+def test_a_head_that_is_too_long_is_answered_and_closed(listening):
+    for size in (70_000, 2_000_000):
+        with socket.create_connection(("127.0.0.1", listening)) as long:
+            with contextlib.suppress(OSError):
+                long.sendall(HEAD + b"A: " + b"a" * size + b"\r\n\r\n")
+            answer = until_closed(long)
+        assert b" 431 " in answer
+        assert b"more than 64 KiB of headers" in answer
+    with socket.create_connection(("127.0.0.1", listening)) as good:
+        good.sendall(HEAD + b"A: " + b"a" * 50_000 + b"\r\n\r\n")
+        assert good.recv(65536).startswith(b"HTTP/1.1 200")
+
+
+def test_what_still_comes_of_a_body_after_its_answer_is_no_head(listening):
+    form = b"--x\r\n" + b"a: b\r\n" * 100_000
+    head = "POST /v1/predict HTTP/1.1\r\nHost: here\r\nContent-Type: multipart/form-data; boundary=x\r\n"
+    with socket.create_connection(("127.0.0.1", listening)) as sender:
+        with contextlib.suppress(OSError):
+            sender.sendall(f"{head}Content-Length: {len(form)}\r\n\r\n".encode() + form)
+        answer = until_closed(sender)
+    assert answer.startswith(b"HTTP/1.1 400")
+    assert answer.count(b"HTTP/1.1") == 1

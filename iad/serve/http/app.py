@@ -27,6 +27,14 @@ logging.getLogger("python_multipart").addHandler(logging.NullHandler())  # the s
 
 MOST_PICTURES = 64  # in one request
 ENTRANCES = ("/", "/page/key", "/page/assets/page.css")  # of the page, where it asks for the key itself
+ANSWER_SECONDS = 60.0
+PICTURE = {"schema": {"type": "string", "format": "binary"}}
+FORM = {"schema": {"type": "object", "properties": {"files": {"type": "array", "items": PICTURE["schema"]}}}}
+BODIES = {"multipart/form-data": FORM, "image/*": PICTURE, "application/octet-stream": PICTURE}  # for the OpenAPI page
+PHRASES = {  # in place of those of the standard
+    "Not Found": "nothing is at this address; see /openapi.json",
+    "Method Not Allowed": "this address is asked in another way; see /openapi.json",
+}
 SUFFIX = {"PNG": ".png", "JPEG": ".jpg", "BMP": ".bmp", "TIFF": ".tif", "WEBP": ".webp"}
 
 
@@ -59,7 +67,7 @@ def build_app(
     meter = Meter(stations, lookout)
     intake = Intake(stations, meter)
 
-    @app.post("/v1/predict")
+    @app.post("/v1/predict", openapi_extra={"requestBody": {"required": True, "content": BODIES}})
     async def predict(
         request: Request,
         bundle: str = Query("", description="Name of a bundle; may be left out if there is one."),
@@ -88,11 +96,13 @@ def _add_status(app: FastAPI, stations: Mapping[str, Station], meter: Meter) -> 
         """The bundles at work."""
         return [_described(one) for one in stations.values()]
 
+    @app.head("/healthz", include_in_schema=False)  # balancers may ask for the head alone
     @app.get("/healthz")
     async def healthz() -> PlainTextResponse:
         """Whether the process answers."""
         return PlainTextResponse("ok\n")
 
+    @app.head("/readyz", include_in_schema=False)  # balancers may ask for the head alone
     @app.get("/readyz")
     async def readyz() -> PlainTextResponse:
         """Whether pictures would be inspected."""
@@ -163,7 +173,8 @@ async def _refused(_: Request, error: Exception) -> JSONResponse:
     if isinstance(error, RefusedError):
         return JSONResponse({"error": error.error}, error.status, error.headers)
     if isinstance(error, HTTPException):
-        return JSONResponse({"error": str(error.detail)}, error.status_code, error.headers)
+        said = PHRASES.get(str(error.detail), str(error.detail))
+        return JSONResponse({"error": said}, error.status_code, error.headers)
     if not isinstance(error, RequestValidationError):  # the gate writes what it was
         return JSONResponse({"error": FAULT}, 500)
     return JSONResponse({"error": "the address has a part that is not understood; see /openapi.json"}, 400)

@@ -23,6 +23,7 @@ from iad.serve.http.app import Page, build_app
 from iad.serve.http.intake import Intake
 from iad.serve.http.limits import App, Limits, Receive, Scope, Send
 from iad.serve.http.lock import Lock
+from iad.serve.http.patience import BUFFER_BYTES, Patient
 from iad.serve.http.renewing import Renewer
 from iad.serve.http.station import Station
 from iad.serve.log import VerdictLog
@@ -95,7 +96,7 @@ def host_bundles(
         config = uvicorn.Config(
             build_app(stations, Limits(key=key), lookout, front), log_config=None, access_log=False,
             server_header=False, timeout_graceful_shutdown=GRACE_SECONDS, limit_concurrency=MOST_CONNECTIONS,
-            ws_max_size=LONGEST_MESSAGE,
+            ws_max_size=LONGEST_MESSAGE, http=Patient, h11_max_incomplete_event_size=BUFFER_BYTES,
         )  # fmt: skip
         listening.listen(BACKLOG)  # before it is told, so that nobody who hears of it comes too early
         address, number = listening.getsockname()[:2]
