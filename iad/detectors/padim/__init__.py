@@ -14,6 +14,7 @@ class Options(OfPlaces):
     """A Gaussian per place."""
 
     section: ClassVar[str] = "padim"
+    by_place: ClassVar[bool] = True
 
     features: Count = Field(100, description="features of a patch that count, drawn at random; all where it has fewer")
     shrinkage: Literal["ledoit_wolf", "none"] = Field(
