@@ -58,9 +58,7 @@ def fitted(train: np.ndarray, **options: Any) -> Detector:
 
 def as_the_paper(train: np.ndarray) -> Detector:
     """The same Gaussians as anomalib's: nothing is shrunk, and as much is added to each variance."""
-    trial = fitted(train).gaussians
-    mean_variance = float(trial.scatter.mean() / trial.count)
-    return fitted(train, shrinkage="none", epsilon=ABSOLUTE / mean_variance, aggregate="max")
+    return fitted(train, shrinkage="none", epsilon=ABSOLUTE / fitted(train).gaussians.variance, aggregate="max")
 
 
 def shortest(jobs: Mapping[str, Callable[[], Any]]) -> dict[str, float]:
@@ -108,7 +106,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         "machine": machine("torch", "anomalib", cores=torch.get_num_threads()), "seconds": seconds,
         "features": len(chosen), "apart": float(np.abs(said.anomaly_map / maps - 1).max()),
         "pictures": {"alone": len(alone), "batch": len(test)}, "bytes": 8 * sum(
-            array.size for array in (default.gaussians.axes, default.moments.second)
+            array.size for array in (default.gaussians.whitening, default.moments.second)
         ),
     }  # fmt: skip
     (folder / "found.json").write_text(json.dumps(found))

@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 
 BLOCK = 16  # pictures read at once
 FEWEST = 2
-COPIES = 3  # of a covariance in memory while it becomes a Gaussian
+COPIES = 4  # of a covariance in memory while it becomes a Gaussian
 EIGEN = 40  # multiplications that eigenvectors take, times d^3
 
 
@@ -123,15 +123,10 @@ class Detector(Extendable[Options]):
                 f"it takes {FEWEST + 1} at least"
             )
         maps = np.empty((len(patches), *self.kind[:2]), dtype=np.float32)
-        variances = self.gaussians.variances()
+        measure = self.gaussians.distances if leave_out is None else self.gaussians.distances_without
         for start, vectors in self._vectors(asked, patches):
             for number, one in enumerate(vectors.astype(np.float64), start):
-                found = (
-                    self.gaussians.distances(one, variances)
-                    if leave_out is None
-                    else self.gaussians.distances_without(one)
-                )
-                maps[number] = found.reshape(self.kind[:2])
+                maps[number] = measure(one).reshape(self.kind[:2])
         return Prediction(
             aggregate_maps(maps, aggregate=self.options.aggregate, top_share=self.options.top_share), maps
         )
@@ -240,11 +235,12 @@ class Detector(Extendable[Options]):
 
     def _keep(self, moments: Moments) -> Self:
         self.moments, chosen = moments, self.options
-        self.gaussians = Gaussians.of(moments, shrinks=chosen.shrinkage == "ledoit_wolf", epsilon=chosen.epsilon)
-        if not self.gaussians.varies:
+        self.gaussians = Gaussians(moments, shrinks=chosen.shrinkage == "ledoit_wolf", epsilon=chosen.epsilon)
+        if not self.gaussians.variance:
             raise IadError(
                 "padim: all good pictures have the same patches; add others: it takes 2 different ones at least"
             )
+        _ = self.gaussians.whitening  # now, while whoever fits waits
         return self
 
 

@@ -51,15 +51,14 @@ class Gaussians(Places):
 
     def __init__(self, detector: Any) -> None:
         super().__init__(detector)
-        gaussians = detector.gaussians
         self.register_buffer("chosen", torch.from_numpy(detector.chosen))
-        self.keep("mean", gaussians.mean)
-        self.keep("whitening", gaussians.axes / np.sqrt(gaussians.variances())[:, :, None])
+        self.keep("mean", detector.gaussians.mean)
+        self.keep("whitening", detector.gaussians.whitening)
 
     def measure(self, patches: torch.Tensor) -> torch.Tensor:
         """Length of what is left of each patch once the Gaussian of its place is made round."""
         moved = patches[:, self.chosen] - self.mean
-        found: torch.Tensor = torch.linalg.vector_norm(torch.matmul(self.whitening, moved[:, :, None])[:, :, 0], dim=1)
+        found: torch.Tensor = torch.linalg.vector_norm(torch.matmul(moved[:, None], self.whitening)[:, 0], dim=1)
         return found
 
 

@@ -16,7 +16,7 @@ RNG = np.random.default_rng(0)
 SPREAD = np.array([1, 2, 3, 1, 0.1, 5])
 GOOD = (RNG.normal(size=(25, 2, 3, 6)) * SPREAD + np.arange(6)).astype(np.float16)
 NEW = (RNG.normal(size=(4, 2, 3, 6)) * SPREAD * 2).astype(np.float16)
-SINGLE = 1e-6  # relative, of maps in single precision
+SINGLE = 2e-6  # relative, of maps in single precision
 EPSILON = 0.03
 
 
@@ -144,8 +144,8 @@ def test_the_forecast_grows_with_the_square_of_the_features():
 
 def test_fourth_powers_about_the_mean_follow_from_those_about_zero():
     x = RNG.normal(size=(7, 1, 3)) + 4
-    found = Gaussians.of(Moments.of(x), shrinks=True, epsilon=1)
+    found = Gaussians(Moments.of(x), shrinks=True, epsilon=1)
     moved = x[:, 0] - x[:, 0].mean(axis=0)
     length = (moved**2).sum(axis=1)
-    np.testing.assert_allclose(found.fourth, (length**2).sum(), rtol=1e-9)
-    np.testing.assert_allclose(found.axes[0].T @ found.third[0], length @ moved, rtol=1e-9)
+    np.testing.assert_allclose(found._fourth, (length**2).sum(), rtol=1e-9)
+    np.testing.assert_allclose(found._third[0], length @ moved, rtol=1e-9)
