@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from iad.compute import Runtime
     from iad.neighbors.rows import Rows
 
-BLOCK = 16  # pictures read at once
+BLOCK = 64  # pictures read at once
 FEWEST = 2
 COPIES = 4  # of a covariance in memory while it becomes a Gaussian
 EIGEN = 40  # multiplications that eigenvectors take, times d^3
@@ -125,7 +125,7 @@ class Detector(Extendable[Options]):
         maps = np.empty((len(patches), *self.kind[:2]), dtype=np.float32)
         measure = self.gaussians.distances if leave_out is None else self.gaussians.distances_without
         for start, vectors in self._vectors(asked, patches):
-            for number, one in enumerate(vectors.astype(np.float64), start):
+            for number, one in enumerate(vectors, start):
                 maps[number] = measure(one).reshape(self.kind[:2])
         return Prediction(
             aggregate_maps(maps, aggregate=self.options.aggregate, top_share=self.options.top_share), maps
@@ -206,16 +206,16 @@ class Detector(Extendable[Options]):
         """Nothing: no picture can be told from the sums."""
 
     def _vectors(self, given: Embeddings, patches: Rows) -> Iterator[tuple[int, np.ndarray]]:
-        """The features that count, `(n, P, d)`, of some pictures at a time, and the number of the first of these."""
+        """The features that count, float64 `(n, P, d)`, of some pictures at a time, and the number of the first of these."""
         for start in range(0, len(patches), BLOCK):
-            block = np.asarray(patches[start : start + BLOCK])
-            broken = np.flatnonzero(~np.isfinite(block).all(axis=(1, 2, 3)))
+            block = np.take(patches[start : start + BLOCK], self.chosen, axis=3).astype(np.float64)
+            broken = np.flatnonzero(~np.isfinite(block.sum(axis=(1, 2, 3))))
             if len(broken):
                 raise IadError(
                     f"padim: patches of {given.listed(broken + start)} are not finite; run `dvc repro --force` for the "
                     "stage that extracts them, or leave these pictures out"
                 )
-            yield start, block.reshape(len(block), -1, block.shape[3])[:, :, self.chosen]
+            yield start, block.reshape(len(block), -1, len(self.chosen))
 
     def _moments(self, given: Embeddings, patches: Rows) -> Moments:
         return reduce(add, (Moments.of(vectors) for _, vectors in self._vectors(given, patches)))
