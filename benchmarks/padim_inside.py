@@ -14,8 +14,6 @@ from typing import Any
 
 import numpy as np
 import torch
-from anomalib.models.components.stats import MultiVariateGaussian
-from anomalib.models.image.padim.anomaly_map import AnomalyMapGenerator
 from measuring import command, machine
 
 from iad.detectors.padim import Options
@@ -32,12 +30,16 @@ def as_anomalib(patches: np.ndarray, chosen: np.ndarray) -> torch.Tensor:
 
 def anomalib_fit(train: np.ndarray, chosen: np.ndarray) -> list[torch.Tensor]:
     """Mean and inverse covariance of every place."""
+    from anomalib.models.components.stats import MultiVariateGaussian
+
     with torch.inference_mode():
         return MultiVariateGaussian().fit(as_anomalib(train, chosen))
 
 
 def anomalib_distances(stats: list[torch.Tensor], pictures: np.ndarray, chosen: np.ndarray, batch: int) -> torch.Tensor:
     """Distances `(N, 1, h, w)`, so many pictures at a time."""
+    from anomalib.models.image.padim.anomaly_map import AnomalyMapGenerator
+
     parts = (pictures[start : start + batch] for start in range(0, len(pictures), batch))
     with torch.inference_mode():
         return torch.cat([AnomalyMapGenerator.compute_distance(as_anomalib(part, chosen), stats) for part in parts])
@@ -45,6 +47,8 @@ def anomalib_distances(stats: list[torch.Tensor], pictures: np.ndarray, chosen: 
 
 def anomalib_scores(distances: torch.Tensor, size: tuple[int, int]) -> np.ndarray:
     """The largest value of each map at the size of the picture, smoothed, as anomalib has it."""
+    from anomalib.models.image.padim.anomaly_map import AnomalyMapGenerator
+
     made = AnomalyMapGenerator(sigma=4)
     with torch.inference_mode():
         maps = made.smooth_anomaly_map(made.up_sample(distances, size))
