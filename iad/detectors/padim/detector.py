@@ -23,7 +23,7 @@ from iad.detectors.base import Extendable, Outlook, Prediction, State
 from iad.detectors.embeddings import Embeddings, Takes, required
 from iad.detectors.padim import Options
 from iad.detectors.padim.gaussians import Gaussians
-from iad.detectors.padim.moments import Moments
+from iad.detectors.padim.moments import FEWEST, Moments
 from iad.errors import IadError
 from iad.words import counted
 
@@ -32,7 +32,6 @@ if TYPE_CHECKING:
     from iad.neighbors.rows import Rows
 
 BLOCK = 64  # pictures read at once
-FEWEST = 2
 COPIES = 4  # of a covariance in memory while it becomes a Gaussian
 EIGEN = 40  # multiplications that eigenvectors take, times d^3
 
@@ -206,14 +205,14 @@ class Detector(Extendable[Options]):
         """Nothing: no picture can be told from the sums."""
 
     def _vectors(self, given: Embeddings, patches: Rows) -> Iterator[tuple[int, np.ndarray]]:
-        """The features that count, float64 `(n, P, d)`, of some pictures at a time, and the number of the first of these."""
+        """The features that count, float64 `(n, P, d)`, of some pictures at a time, and the number of the first."""
         for start in range(0, len(patches), BLOCK):
             block = np.take(patches[start : start + BLOCK], self.chosen, axis=3).astype(np.float64)
             broken = np.flatnonzero(~np.isfinite(block.sum(axis=(1, 2, 3))))
             if len(broken):
                 raise IadError(
-                    f"padim: patches of {given.listed(broken + start)} are not finite; run `dvc repro --force` for the "
-                    "stage that extracts them, or leave these pictures out"
+                    f"padim: patches of {given.listed(broken + start)} are not finite; run `dvc repro --force` for "
+                    "the stage that extracts them, or leave these pictures out"
                 )
             yield start, block.reshape(len(block), -1, len(self.chosen))
 

@@ -11,6 +11,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+FEWEST = 2  # pictures that have a variance
+
 
 @dataclass(frozen=True, eq=False)
 class Moments:
@@ -64,10 +66,15 @@ class Moments:
     def of_arrays(cls, count: int, arrays: Mapping[str, np.ndarray]) -> Moments:
         """The moments whose `arrays` these are.
 
+        Raises:
+            ValueError: if there are fewer than two pictures, or the arrays do not fit together.
+
         >>> some = Moments.of(np.arange(12.0).reshape(2, 2, 3))
         >>> np.array_equal(Moments.of_arrays(2, some.arrays()).second, some.second)
         True
         """
+        if count < FEWEST:
+            raise ValueError(f"{count} pictures")
         first = arrays["first"]
         second = np.empty((*first.shape, first.shape[1]))
         rows, columns = np.tril_indices(first.shape[1])

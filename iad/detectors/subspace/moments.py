@@ -50,10 +50,15 @@ class Moments:
     def of_arrays(cls, rows: int, arrays: Mapping[str, np.ndarray]) -> Moments:
         """The moments whose `arrays` these are.
 
+        Raises:
+            ValueError: if there are no rows, or the arrays do not fit together.
+
         >>> some = Moments.of(np.arange(6.0).reshape(2, 3))
         >>> np.array_equal(Moments.of_arrays(2, some.arrays()).second, some.second)
         True
         """
+        if rows < 1:
+            raise ValueError(f"{rows} rows")
         features = len(arrays["first"])
         second = np.empty((features, features))
         row, column = np.tril_indices(features)

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from sklearn.covariance import ledoit_wolf
 
+from iad.detectors.base import State
 from iad.detectors.calibrate import calibrate
 from iad.detectors.embeddings import Embeddings
 from iad.detectors.padim import Options
@@ -149,3 +150,9 @@ def test_fourth_powers_about_the_mean_follow_from_those_about_zero():
     length = (moved**2).sum(axis=1)
     np.testing.assert_allclose(found._fourth, (length**2).sum(), rtol=1e-9)
     np.testing.assert_allclose(found._third[0], length @ moved, rtol=1e-9)
+
+
+def test_a_state_of_nothing_is_none():
+    state = fit().state()
+    with pytest.raises(ValueError, match="0 pictures"):
+        Detector.load(Options(), State(state.arrays, {**state.values, "pictures": 0}))

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from iad.detectors.base import State
 from iad.detectors.calibrate import calibrate
 from iad.detectors.embeddings import Embeddings
 from iad.detectors.subspace import Options
@@ -117,3 +118,9 @@ def test_the_forecast_counts_the_axes_of_each_picture_left_out():
     few, many = (Detector(Options(calibration=n)).outlook(Embeddings(patches=GOOD), 10) for n in (3, 0))
     assert (few.what, many.what) == ("3 subspaces of 6 features", "15 subspaces of 6 features")
     assert many.products > few.products
+
+
+def test_a_state_of_nothing_is_none():
+    state = fit().state()
+    with pytest.raises(ValueError, match="0 rows"):
+        Detector.load(Options(), State(state.arrays, {**state.values, "rows": 0}))
