@@ -43,9 +43,10 @@ if TYPE_CHECKING:
 
 METHODS = {
     "ae": ("autoencoder", ""), "resnet": ("knn", "resnet"), "vit": ("knn", "vit"), "patch_resnet": ("patch", "resnet"),
-    "patch_vit": ("patch", "vit"), "hybrid": ("hybrid", ""),
+    "patch_vit": ("patch", "vit"), "hybrid": ("hybrid", ""), "padim_resnet": ("padim", "resnet"),
+    "subspace_resnet": ("subspace", "resnet"),
 }  # fmt: skip
-"""Detector and backbone of each method that `params.yaml` comes with; other detectors look at the transformer."""
+"""Detector and backbone of a method by its name; any other is that of a detector, which looks at the transformer."""
 
 BACKBONES = {"resnet": CnnBackbone, "vit": VitBackbone}
 MEMBERS = ("patch_resnet", "patch_vit")  # of a hybrid that names none
@@ -75,7 +76,8 @@ def fit(
     Args:
         good: a folder, whose `train/good` or `good` is taken where it has one; or pictures, as `Predictor.predict`
             takes them. They are held in memory.
-        method: "ae", "resnet", "vit", "patch_resnet", "patch_vit", "hybrid", or the name of a classical detector.
+        method: "ae", "resnet", "vit", "patch_resnet", "patch_vit", "hybrid", or a detector on the transformer: "padim",
+            "subspace" (on the CNN: "padim_resnet", "subspace_resnet") or a classical one.
         calibration: good pictures that set the threshold and are not fitted to; None: `calibration/good` of the
             folder, or else the pictures fitted to, each as if it were not there.
         options: of the detector, as in its section of `params.yaml`; others keep their defaults.

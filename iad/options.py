@@ -32,9 +32,14 @@ class Section(BaseModel):
 
 
 class DetectorOptions(Section):
-    """Options of a detector; `section` is where they stand in `params.yaml`, by default under the detector's name."""
+    """Options of a detector.
+
+    `section` is where they stand in `params.yaml`, by default under the detector's name; `by_place` says whether the
+    detector knows each place of a picture for itself, so that every picture needs the grid of those fitted to.
+    """
 
     section: ClassVar[str] = ""
+    by_place: ClassVar[bool] = False
 
 
 class SourceOptions(Section):

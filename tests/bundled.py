@@ -33,9 +33,12 @@ from tests.conftest import set_params, shared
 
 PICTURES = Path("pictures")  # a folder of pictures per split
 CLASSICAL = tuple(name for name in detector_names() if section_of(name).startswith("classical."))
-METHODS = ("ae", "resnet", "vit", "patch_resnet", "patch_vit", "hybrid", *CLASSICAL)
-WITH_MAPS = ("ae", "resnet", "vit", "patch_resnet", "patch_vit", "hybrid")
-ADDED = {name: {"detector": name, "reads": "extract_vit", "params": f"classical.{name}"} for name in CLASSICAL}
+OF_PLACES = ("padim", "subspace")
+WITH_MAPS = ("ae", "resnet", "vit", "patch_resnet", "patch_vit", "hybrid", *OF_PLACES)
+METHODS = (*WITH_MAPS, *CLASSICAL)
+ADDED = {
+    name: {"detector": name, "reads": "extract_vit", "params": section_of(name)} for name in (*CLASSICAL, *OF_PLACES)
+}  # fmt: skip
 FEW = {"lof": {"n_neighbors": 5}, "kmeans": {"clusters": 3}, "gmm": {"components": 2}, "isolation_forest": {"trees": 9}}
 EVERY = {
     "compute": {"precision": "fp32"}, "evaluate": {"red_rate": 0.5}, "classical": FEW, "methods": ADDED,

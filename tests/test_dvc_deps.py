@@ -20,8 +20,9 @@ ANYWHERE = {"compute.engine"}  # where the work is done changes no byte, so that
 
 def everything():
     """An overlay that adds each detector that is off by default, and a method on a further backbone."""
-    classical = [name for name in detector_names() if section_of(name).startswith("classical.")]
-    methods = {name: {"detector": name, "reads": "extract_vit", "params": section_of(name)} for name in classical}
+    on = {spec.detector for spec in load_params(ROOT / "params.yaml").methods.values()}
+    off = [name for name in detector_names() if name not in on]
+    methods = {name: {"detector": name, "reads": "extract_vit", "params": section_of(name)} for name in off}
     methods["further"] = {"detector": "knn", "reads": "extract/further", "params": "method"}
     return {"methods": methods, "classical": {"kmeans": {"clusters": 4}}}  # of few pictures
 

@@ -193,7 +193,11 @@ class Predictor:
 
     def _blank(self, reads: str) -> Embeddings:
         if reads in self.embedders:
-            return Embeddings(**self.embedders[reads].blank())
+            blank, shapes = Embeddings(**self.embedders[reads].blank()), self.embedders[reads].shapes
+            by_place = any(one.detector.options.by_place for one in (self.fitted, *self.fitted.members))
+            if "patches" not in shapes or not by_place:
+                return blank
+            return replace(blank, patches=np.zeros((1, *shapes["patches"]), dtype=np.float16))
         return Embeddings(pixels=np.zeros((1, *self.bundle.preprocess.image_size, 3), dtype=np.uint8))
 
     def _inspect(self, batch: Sequence[Given], errors: Errors, *, maps: bool) -> Iterator[Verdict]:

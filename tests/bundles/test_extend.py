@@ -16,9 +16,13 @@ from iad.detectors.calibrate import calibrate
 from iad.detectors.embeddings import Embeddings
 from iad.detectors.knn import Options as KnnOptions
 from iad.detectors.knn.detector import Detector as Knn
+from iad.detectors.padim import Options as PadimOptions
+from iad.detectors.padim.detector import Detector as Padim
 from iad.detectors.patch import Options as PatchOptions
 from iad.detectors.patch.coreset import greedy_coreset
 from iad.detectors.patch.detector import Detector as Patch
+from iad.detectors.subspace import Options as SubspaceOptions
+from iad.detectors.subspace.detector import Detector as Subspace
 from iad.detectors.zscore import Options as ZscoreOptions
 from iad.detectors.zscore.detector import Detector as Zscore
 from iad.errors import IadError
@@ -374,6 +378,25 @@ def test_a_coreset_without_what_it_takes_is_not_extended(files):
     refused(r"^0\.iad: keeps too little .* --extendable", merged, little, enough)
     refused(r"^1\.iad: keeps too little .* --extendable", merged, enough, little)
     refused(r"^a\.iad: keeps too little", added, bundle_of(range(4), apart=[10, 11]), [7], files)
+
+
+@pytest.mark.parametrize("made", [Padim(PadimOptions()), Subspace(SubspaceOptions())])
+def test_detectors_of_sums_grow_and_merge_as_if_all_had_been_there_but_give_no_picture_back(files, made):
+    def of(numbers, *, keep=True):
+        return bundle_of(numbers, lambda some: patches_of(some, PATCHES), keep=keep, detector=made.unfitted())
+
+    at_once = of(range(12))
+    for other in (added(of(range(6)), range(6, 12), files), merged(of(range(6)), of(range(6, 12)))):
+        assert other.pictures.ids == at_once.pictures.ids
+        assert other.calibration.scores == pytest.approx(at_once.calibration.scores, rel=1e-6)
+        assert other.threshold.value == pytest.approx(at_once.threshold.value, rel=1e-6)
+    refused(r"^a\.iad: keeps too little .* --extendable", added, of(range(6), keep=False), [7], files)
+    refused(
+        rf"^merged\.iad: {made.name}: keeps sums, and no picture can be taken out",
+        merged,
+        of(range(6)),
+        of(range(4, 9)),
+    )
 
 
 def test_a_method_that_is_fitted_once_says_so(files):

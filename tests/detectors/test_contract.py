@@ -24,6 +24,7 @@ FITTED_TO, OTHERS = 40, 13
 MEMBERS = ("knn", "patch")
 OPTIONS = {"hybrid": {"members": MEMBERS}}  # what cannot be left out
 FURTHER = {"autoencoder": {"training": Training(width=4, latent_channels=4, epochs=2, batch_size=4)}}  # seconds, not 30
+SUMS = ("padim", "subspace")  # keep sums, so that leaving out and joining are exact but for the order of summation
 PROVING = {"patch": {"subtract_median": 0, "map_above": 0}}  # options with which leaving one out proves something
 
 
@@ -94,6 +95,15 @@ def assert_same(one, two, why=""):
     assert (one.anomaly_map is None) == (two.anomaly_map is None)
     if one.anomaly_map is not None:
         np.testing.assert_array_equal(one.anomaly_map, two.anomaly_map, err_msg=why)
+
+
+def assert_alike(name, one, two):
+    """The same to the bit, or but for rounding where a detector sums up in another order."""
+    if name not in SUMS:
+        assert_same(one, two)
+        return
+    np.testing.assert_allclose(one.pred_score, two.pred_score, rtol=1e-6)  # maps are single precision
+    np.testing.assert_allclose(one.anomaly_map, two.anomaly_map, rtol=1e-6)
 
 
 def one_line(refusal):
@@ -256,11 +266,11 @@ def test_a_picture_is_left_out_as_if_it_had_never_been_fitted_to_or_that_is_refu
         with pytest.raises(IadError, match=rf"^{name}: cannot leave a picture out"):
             detector.predict(good_of(name).take(rows), leave_out=rows)
         return
-    assert detector.only_falls, "else this shows nothing: name options that prove something in PROVING"
+    assert detector.only_falls or name in SUMS, "else this shows nothing: name options that prove something in PROVING"
     found = detector.predict(good_of(name).take(rows), leave_out=rows)
     for place, row in enumerate(rows):
         without = detector.unfitted().fit(good_of(name).take(np.delete(np.arange(FITTED_TO), row)))
-        assert_same(without.predict(good_of(name).take(rows[[place]])), found.take(np.array([place])))
+        assert_alike(name, without.predict(good_of(name).take(rows[[place]])), found.take(np.array([place])))
 
 
 @every
@@ -292,9 +302,9 @@ def test_good_pictures_that_come_later_count_as_if_they_had_been_there_from_the_
     later = half.add(good_of(name).take(np.arange(9, FITTED_TO)))
     for grown in (later, half.merge([other]), half.merge([]).merge([other])):
         assert grown is not half
-        assert_same(grown.predict(others_of(name)), whole.predict(others_of(name)))
+        assert_alike(name, grown.predict(others_of(name)), whole.predict(others_of(name)))
         left_out = (one.predict(good_of(name), leave_out=np.arange(FITTED_TO)) for one in (grown, whole))
-        assert_same(*left_out)
+        assert_alike(name, *left_out)
     assert_same(
         half.predict(others_of(name)), unfitted(name).fit(good_of(name).take(np.arange(9))).predict(others_of(name))
     )
@@ -303,6 +313,11 @@ def test_good_pictures_that_come_later_count_as_if_they_had_been_there_from_the_
 @extendable
 def test_good_pictures_that_go_count_as_if_they_had_never_been_there(name):
     keep = np.arange(FITTED_TO) % 3 > 0
+    if name in SUMS:
+        with pytest.raises(IadError, match=rf"^{name}: keeps sums") as refused:
+            fitted(name)[0].drop(keep)
+        one_line(refused)
+        return
     fewer = fitted(name)[0].drop(keep)
     expected = unfitted(name).fit(good_of(name).take(keep))
     assert_same(fewer.predict(others_of(name)), expected.predict(others_of(name)))
@@ -317,6 +332,9 @@ def test_good_pictures_that_go_count_as_if_they_had_never_been_there(name):
 def test_what_is_kept_of_good_pictures_can_be_asked_about(name):
     rows, detector = np.array([20, 3]), fitted(name)[0]
     recalled = detector.recall(rows)
+    if name in SUMS:
+        assert recalled is None
+        return
     assert_same(detector.predict(recalled, leave_out=rows), detector.predict(good_of(name).take(rows), leave_out=rows))
 
 

@@ -21,8 +21,8 @@ Given: TypeAlias = Mapping[str, torch.Tensor]
 
 FILES = {
     "autoencoder": "autoencoder", "gmm": "classical", "isolation_forest": "trees", "kmeans": "classical",
-    "knn": "knn", "lof": "neighborhood", "mahalanobis": "classical", "ocsvm": "classical", "patch": "patch",
-    "pca": "classical", "zscore": "classical",
+    "knn": "knn", "lof": "neighborhood", "mahalanobis": "classical", "ocsvm": "classical",
+    "padim": "places", "patch": "patch", "pca": "classical", "subspace": "places", "zscore": "classical",
 }  # fmt: skip
 """The file of each detector that has a head; a hybrid is made of those of its members."""
 
