@@ -21,10 +21,10 @@ class Preprocess(Section):
     """How pictures become arrays."""
 
     image_size: SideOrAuto = Field(
-        224, description="pixels on the short side, after resizing; auto: 224, 336 or 448, as the budget allows"
+        "auto", description="pixels on the short side, after resizing; auto: 224, 336 or 448, as the budget allows"
     )
     max_minutes: Annotated[float, Field(gt=0, allow_inf_nan=False)] = Field(
-        45.0, description="auto: what the six default methods may take on two cores, an estimate"
+        30.0, description="auto: what the six default methods may take on two cores, an estimate"
     )
     shape: Literal["pictures", "square"] = Field(
         "pictures", description="of prepared pictures: that of most training pictures, or a square"
