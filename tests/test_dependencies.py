@@ -21,7 +21,6 @@ ROOMS = ("iad", "tests", "benchmarks")
 CALLED = {  # declared and not imported: where each is called instead
     "python-multipart": "iad/serve/http/app.py",
     "pip": "iad/data/wheels.py",
-    "playwright": "tests/serve/page/conftest.py",  # skipped where it is absent
     "pytest-xdist": "Makefile",
     "ruff": "Makefile",
     "mypy": "Makefile",
