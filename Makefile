@@ -46,7 +46,7 @@ lint: $(READY) ## Set up and check style and types; nothing is changed
 	@$(ACTIVATED) mypy
 
 lock: $(READY) ## Pin the packages anew after a change in pyproject.toml (newest ones: UPGRADE=--upgrade)
-	@$(ACTIVATED) uv pip compile pyproject.toml --extra dev --extra pipeline --extra faiss --extra ray --extra s3 --extra serve --extra export --extra explain \
+	@$(ACTIVATED) uv pip compile pyproject.toml --extra dev --extra pipeline --extra faiss --extra ray --extra s3 --extra serve --extra mqtt --extra opcua --extra camera --extra export --extra explain \
 	--universal --python-version 3.11 \
 	--generate-hashes --no-emit-index-url --no-emit-find-links --custom-compile-command 'make lock' \
 	--output-file requirements.lock --quiet $(UPGRADE)

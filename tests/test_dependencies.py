@@ -44,7 +44,7 @@ NAMES = {"faiss": "faiss-cpu"}  # not installed everywhere, so that their distri
 
 
 INSTALLED = packages_distributions()  # takes a second
-OF_USERS = ("pipeline", "faiss", "ray", "serve", "export", "explain")
+OF_USERS = ("pipeline", "faiss", "ray", "serve", "mqtt", "opcua", "camera", "export", "explain")
 EXTRAS = (*OF_USERS, "s3", "dev")
 
 

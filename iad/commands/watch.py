@@ -27,6 +27,9 @@ def watch(
     copy: Annotated[bool, typer.Option("--copy", help="Copy them to these folders, and let them stay.")] = False,
     settle: Annotated[float, typer.Option(min=0, help="Seconds for which a file must not change any more.")] = 0.5,
     webhook: Annotated[str, typer.Option(help="Send verdicts to this address; IAD_WEBHOOK_SECRET signs them.")] = "",
+    mqtt: Annotated[
+        str, typer.Option(help="Publish verdicts: mqtt[s]://HOST:PORT/TOPIC, with IAD_MQTT_USER and IAD_MQTT_PASSWORD.")
+    ] = "",
     most_rejected: Annotated[
         float, typer.Option(min=0, max=1, help="Stop if more than this share of the last 50 is rejected; 1: never.")
     ] = 0.5,
@@ -60,6 +63,7 @@ def watch(
     from iad.serve.folder.watcher import Watcher
     from iad.serve.log import VerdictLog
     from iad.serve.shadow import Shadow
+    from iad.serve.sinks.choosing import deliveries
     from iad.serve.swapping import BundleFile, open_bundle
     from iad.words import counted
 
@@ -79,5 +83,6 @@ def watch(
         other = None if second is None else stack.enter_context(closing(Shadow(*second, kept)))
         follower = Follower(work, watcher, tell, alarm_rate, defects, other)
         show = partial(entry_line, json=json)
-        done = run(watcher, lambda entry: say(show(entry)), tell, follower=follower, webhook=webhook, once=once)
+        receivers = deliveries(kept, tell, webhook=webhook, mqtt=mqtt)
+        done = run(watcher, lambda entry: say(show(entry)), tell, follower=follower, deliveries=receivers, once=once)
     tell(f"{counted(done, 'picture')} inspected")

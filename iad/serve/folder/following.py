@@ -1,4 +1,4 @@
-"""What goes on beside a watched folder: the test of its parts, a shadow, and a bundle that may be replaced."""
+"""What goes on beside what is watched: the test of its parts, a shadow, and a bundle that may be replaced."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from iad.serve.drift.keeping import reference_of
 from iad.serve.drift.lookout import alarm_line
 from iad.serve.drift.monitor import Monitor
 from iad.serve.entries import Entry
-from iad.serve.folder.watcher import Watcher
-from iad.serve.shadow import Shadow, as_kept
+from iad.serve.inspecting import Inspecting
+from iad.serve.shadow import Shadow
 from iad.serve.swapping import BundleFile
 
 
@@ -28,7 +28,7 @@ class Follower:
     """
 
     bundle: BundleFile
-    watcher: Watcher
+    watcher: Inspecting
     tell: Callable[[str], None]
     alarm_rate: float
     defects: float
@@ -47,7 +47,7 @@ class Follower:
         """Take in a verdict that is in the log, whose picture is in its place."""
         self._look()
         if self.shadow is not None:
-            self.shadow.submit([entry], [as_kept(entry)])
+            self.shadow.submit([entry], [self.watcher.picture(entry)])
 
     def _begin(self) -> None:
         self._monitor = Monitor.begin(

@@ -1,11 +1,11 @@
-"""`iad watch` from its first step to its last: until a signal, and through times when the folder is away."""
+"""`iad watch` from its first step to its last: until a signal, and through times when pictures cannot be had."""
 
 from __future__ import annotations
 
 import hashlib
 import os
 import signal
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from threading import Event
@@ -16,18 +16,16 @@ from filelock import FileLock, Timeout
 from iad.errors import IadError
 from iad.serve.entries import Entry
 from iad.serve.folder.following import Follower
-from iad.serve.folder.watcher import Watcher
-from iad.serve.folder.webhook import Webhook
+from iad.serve.inspecting import Inspecting
+from iad.serve.sinks.delivery import Delivery
 
-EVERY_SECONDS = 0.1  # the folder is looked through so often
-AWAY_SECONDS = 2.0  # and so often while it cannot be
-SECRET = "IAD_WEBHOOK_SECRET"  # noqa: S105  # the name of a variable
+AWAY_SECONDS = 2.0  # after which a folder is looked for again
 SIGNALS = tuple(getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name))
 
 
 def run(
-    watcher: Watcher, show: Callable[[Entry], None], tell: Callable[[str], None], *, follower: Follower | None = None,
-    webhook: str = "", once: bool = False,
+    watcher: Inspecting, show: Callable[[Entry], None], tell: Callable[[str], None], *,
+    follower: Follower | None = None, deliveries: Sequence[Delivery] = (), once: bool = False,
 ) -> int:  # fmt: skip
     """Inspect what comes until a signal asks to end; the picture in hand is finished.
 
@@ -36,28 +34,33 @@ def run(
         show: called with each verdict.
         tell: called with a line for the person who runs it.
         follower: what goes on beside; it stops nothing.
-        webhook: an address that verdicts are sent to.
+        deliveries: who gets verdicts; they are ended with it.
         once: end when all that was there is inspected.
 
     Returns:
         How many pictures were inspected.
 
     Raises:
-        IadError: as `Watcher.step` and `Webhook`.
+        IadError: as `Inspecting.step`.
     """
-    sender = Webhook(webhook, os.environ.get(SECRET, ""), watcher.log, tell) if webhook else None
+
+    def told(entry: Entry) -> None:
+        for one in deliveries:
+            one.wake()
+        show(entry)
+
     with asked_to_end() as end:
         try:
-            if sender is not None:
-                sender.start()
-            return _until(end, watcher, show, tell, follower, once=once)
+            for one in deliveries:
+                one.start()
+            return _until(end, watcher, told, tell, follower, once=once)
         finally:
-            if sender is not None:
-                sender.stop()
+            for one in deliveries:
+                one.stop()
 
 
 def _until(
-    end: Event, watcher: Watcher, show: Callable[[Entry], None], tell: Callable[[str], None],
+    end: Event, watcher: Inspecting, show: Callable[[Entry], None], tell: Callable[[str], None],
     follower: Follower | None, *, once: bool,
 ) -> int:  # fmt: skip
     inspected, away = 0, False
@@ -69,15 +72,17 @@ def _until(
             away = False
         except OSError as error:
             if not away:
-                tell(f"{watcher.inbox.folder}: cannot be looked through ({error.strerror}); waiting for it")
+                tell(f"{watcher.place}: cannot be looked through ({error.strerror}); waiting for it")
             away = True
-        if once and not away and not watcher.inbox.is_waiting:
+        except EOFError:
             break
-        end.wait(AWAY_SECONDS if away else EVERY_SECONDS)
+        if once and not away and not watcher.is_waiting:
+            break
+        end.wait(AWAY_SECONDS if away else watcher.pause)
     return inspected
 
 
-def _stepped(end: Event, watcher: Watcher, show: Callable[[Entry], None], follower: Follower | None) -> int:
+def _stepped(end: Event, watcher: Inspecting, show: Callable[[Entry], None], follower: Follower | None) -> int:
     """Inspect what is complete; how many pictures that were."""
     inspected = 0
     for entry in watcher.step():
@@ -91,18 +96,18 @@ def _stepped(end: Event, watcher: Watcher, show: Callable[[Entry], None], follow
 
 
 @contextmanager
-def alone(log: Path, folder: Path) -> Iterator[None]:
-    """Keep a second watcher from a folder whose verdicts go to the same log: each picture would be judged twice.
+def alone(log: Path, place: Path | str) -> Iterator[None]:
+    """Keep a second watcher from a folder or a camera with the same log: each picture would be judged twice.
 
     Raises:
         IadError: if there is one.
     """
-    mark = hashlib.sha256(os.fsencode(os.path.realpath(folder))).hexdigest()[:12]
+    mark = hashlib.sha256(os.fsencode(os.path.realpath(place))).hexdigest()[:12]
     lock = FileLock(log.with_name(f".{log.name}.{mark}.lock"))
     try:
         lock.acquire(timeout=0)
     except Timeout:
-        raise IadError(f"{folder}: another `iad watch` with this log is at work there; end it first") from None
+        raise IadError(f"{place}: another `iad watch` with this log is at work there; end it first") from None
     try:
         yield
     finally:

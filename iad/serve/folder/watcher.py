@@ -19,6 +19,7 @@ from iad.serve.folder.guard import Guard
 from iad.serve.folder.inbox import Arrived, Inbox
 from iad.serve.folder.sorting import Sorting
 from iad.serve.log import VerdictLog
+from iad.serve.shadow import as_kept
 
 
 @dataclass
@@ -33,6 +34,7 @@ class Watcher:
         sorting: where pictures go.
         guard: what tells a broken camera.
         clock: seconds that only go forward.
+        pause: seconds between two looks at the folder.
     """
 
     inspector: Predictor
@@ -42,9 +44,20 @@ class Watcher:
     sorting: Sorting = field(default_factory=Sorting)
     guard: Guard = field(default_factory=Guard)
     clock: Callable[[], float] = time.monotonic
+    pause: float = 0.1
 
     def __post_init__(self) -> None:
         self._last = self.log.last_number()
+
+    @property
+    def place(self) -> str:
+        """The folder, for lines."""
+        return str(self.inbox.folder)
+
+    @property
+    def is_waiting(self) -> bool:
+        """Whether files are there that are not complete yet."""
+        return self.inbox.is_waiting
 
     def step(self) -> Iterator[Entry]:
         """Inspect what has become complete since the last step, and yield each verdict once it is in the log.
@@ -66,6 +79,10 @@ class Watcher:
             yield entry
             if broken := self.guard.see(entry, verdict.levels):
                 raise IadError(f"{self.inbox.folder}: stopped: {broken}; start again when that is mended")
+
+    def picture(self, entry: Entry) -> PictureFile:
+        """The picture of a verdict, where it lies now."""
+        return as_kept(entry)
 
     def _verdicts(self, arrived: Sequence[Arrived]) -> Iterator[Verdict]:
         size = min(max(1, len(arrived)), self.inspector.batch_size)

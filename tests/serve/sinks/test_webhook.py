@@ -12,7 +12,8 @@ import pytest
 
 from iad.errors import IadError
 from iad.serve.entries import Entry
-from iad.serve.folder.webhook import Webhook
+from iad.serve.sinks.delivery import Delivery
+from iad.serve.sinks.webhook import Webhook
 
 ENTRY = Entry("ä.png", "/in/ä.png", "", 3, 5, "ab", "b1", "vit", 0.1 + 0.2, 0.25, 0.75, False, "", 0.01)
 SECRET = "between us"  # noqa: S105  # of this test
@@ -59,11 +60,11 @@ def receiver():
 @pytest.fixture
 def send(log, monkeypatch):
     """Start a sender; it is ended with the test."""
-    monkeypatch.setattr("iad.serve.folder.webhook.LONGEST_WAIT_SECONDS", 0.05)
+    monkeypatch.setattr("iad.serve.sinks.delivery.LONGEST_WAIT_SECONDS", 0.05)
     started, told = [], []
 
     def start(url, secret=SECRET):
-        one = Webhook(url, secret, log, told.append)
+        one = Delivery(Webhook(url, secret), log, told.append)
         one.told = told
         one.start()
         started.append(one)
@@ -118,7 +119,8 @@ def test_a_receiver_in_trouble_is_tried_again_and_gets_all_in_order(log, receive
         log.append(ENTRY)
     until(lambda: len(receiver.took) == 5)
     assert numbers(receiver) == [1, 2, 3, 4, 5]
-    assert sender.told == ["webhook: http://127.0.0.1: answers 500; trying again until it answers"]
+    assert sender.told[0] == "webhook: http://127.0.0.1: answers 500; trying again until it answers"
+    until(lambda: sender.told[1:] == ["webhook: http://127.0.0.1: answers again"])
 
 
 def test_what_a_receiver_does_not_want_is_left_out_after_some_tries_and_told(log, receiver, send):
@@ -183,4 +185,4 @@ def test_the_end_waits_for_what_is_left(log, receiver, send):
 @pytest.mark.parametrize("url", ["ftp://a/b", "file:///etc/passwd", "http://", "a.example/hook", ""])
 def test_an_address_that_is_none_of_the_web_is_refused(log, url):
     with pytest.raises(IadError, match="give an address that begins with http"):
-        Webhook(url, "", log, print)
+        Webhook(url, "")
