@@ -30,6 +30,12 @@ def watch(
     mqtt: Annotated[
         str, typer.Option(help="Publish verdicts: mqtt[s]://HOST:PORT/TOPIC, with IAD_MQTT_USER and IAD_MQTT_PASSWORD.")
     ] = "",
+    opcua: Annotated[
+        str, typer.Option(help="Write each verdict to a plant's server: opc.tcp://HOST:PORT, see docs/line.md.")
+    ] = "",
+    opcua_nodes: Annotated[
+        str, typer.Option(help="Ids of its nodes, {} standing for Rejected, Score, ...; or a TOML file of them.")
+    ] = "ns=2;s=iad.{}",
     most_rejected: Annotated[
         float, typer.Option(min=0, max=1, help="Stop if more than this share of the last 50 is rejected; 1: never.")
     ] = 0.5,
@@ -83,6 +89,6 @@ def watch(
         other = None if second is None else stack.enter_context(closing(Shadow(*second, kept)))
         follower = Follower(work, watcher, tell, alarm_rate, defects, other)
         show = partial(entry_line, json=json)
-        receivers = deliveries(kept, tell, webhook=webhook, mqtt=mqtt)
+        receivers = deliveries(kept, tell, webhook=webhook, mqtt=mqtt, opcua=opcua, opcua_nodes=opcua_nodes)
         done = run(watcher, lambda entry: say(show(entry)), tell, follower=follower, deliveries=receivers, once=once)
     tell(f"{counted(done, 'picture')} inspected")

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
 from threading import Event, Thread
 from typing import Protocol
 
@@ -35,10 +36,12 @@ class Receiver(Protocol):
     Attributes:
         name: in lines for the person who runs the program, as "webhook: https://plant"; without a secret in it.
         target: by which the log knows how far it has come.
+        fresh_seconds: after which a verdict is of no use to it; None: never.
     """
 
     name: str
     target: str
+    fresh_seconds: float | None
 
     def send(self, entry: Entry) -> None:
         """Hand over a verdict; when this returns, the receiver has it.
@@ -74,7 +77,8 @@ class Delivery:
         self._stop, self._news = Event(), Event()
         self._thread = Thread(target=self._run, name=receiver.name, daemon=True)
         self._tries = 0  # in vain, one after the other
-        if log.sent(receiver.target) is None:
+        self._late = 0  # verdicts that were left out since then
+        if receiver.fresh_seconds is not None or log.sent(receiver.target) is None:
             log.mark_sent(receiver.target, log.last_number())
 
     def start(self) -> None:
@@ -93,8 +97,10 @@ class Delivery:
         self._stop.set()
         self._news.set()
         self._thread.join(ENDING_SECONDS)
-        if left := self._left():
-            self._tell(f"{self.receiver.name}: {counted(left, 'verdict')} not delivered; sent after the next start")
+        left, later = self._left() + self._late, self.receiver.fresh_seconds is None
+        if left:
+            what = "sent after the next start" if later else "the log has what was left out"
+            self._tell(f"{self.receiver.name}: {counted(left, 'verdict')} not delivered; {what}")
 
     def _left(self) -> int:
         return self.log.last_number() - self._position()
@@ -120,6 +126,9 @@ class Delivery:
         """Send one verdict, however long it takes; whether there was time for it before the end."""
         refused = 0
         while not self._stop.is_set():
+            if self._is_late(entry):
+                self._late += 1
+                return True
             try:
                 if self._try(lambda: self.receiver.send(entry)):
                     return True
@@ -132,6 +141,10 @@ class Delivery:
                 self._pause(str(why))
         return False
 
+    def _is_late(self, entry: Entry) -> bool:
+        fresh = self.receiver.fresh_seconds
+        return fresh is not None and datetime.now(UTC) - datetime.fromisoformat(entry.time) > timedelta(seconds=fresh)
+
     def _try(self, step: Callable[[], None]) -> bool:
         """Whether something could be done with the receiver; if not, wait for it a while."""
         try:
@@ -142,10 +155,17 @@ class Delivery:
         if self._tries:
             self._tell(f"{self.receiver.name}: answers again")
         self._tries = 0
+        self._tell_late()
         return True
+
+    def _tell_late(self) -> None:
+        if self._late:
+            self._tell(f"{self.receiver.name}: {counted(self._late, 'verdict')} came too late for it and were left out")
+        self._late = 0
 
     def _pause(self, why: str) -> None:
         if self._tries == 0:
             self._tell(f"{self.receiver.name}: {why}; trying again until it answers")
         self._tries += 1
-        self._stop.wait(min(LONGEST_WAIT_SECONDS, 2.0 ** min(self._tries - 1, 6) / 2))
+        longest = min(LONGEST_WAIT_SECONDS, self.receiver.fresh_seconds or LONGEST_WAIT_SECONDS)
+        self._stop.wait(min(longest, 2.0 ** min(self._tries - 1, 6) / 2))

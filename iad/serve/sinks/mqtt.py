@@ -147,7 +147,10 @@ class Mqtt:
     Attributes:
         name: as in `iad.serve.sinks.delivery.Receiver`.
         target: as there.
+        fresh_seconds: as there.
     """
+
+    fresh_seconds: float | None = None
 
     def __init__(self, url: str) -> None:
         self._address = Address.read(url)

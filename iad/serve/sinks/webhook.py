@@ -47,7 +47,10 @@ class Webhook:
     Attributes:
         name: as in `iad.serve.sinks.delivery.Receiver`.
         target: as there.
+        fresh_seconds: as there.
     """
+
+    fresh_seconds: float | None = None
 
     def __init__(self, url: str, secret: str) -> None:
         parts = urlsplit(url)
