@@ -1,7 +1,7 @@
 """A plant's control system, spoken to by OPC UA: a connection with what it may ask for, and what goes wrong with it.
 
-User and password are those of the variables `IAD_OPCUA_USER` and `IAD_OPCUA_PASSWORD`. `IAD_OPCUA_SECURITY` says how the
-connection is signed and encrypted: POLICY,MODE,CERTIFICATE,KEY, as Basic256Sha256,SignAndEncrypt,line.der,line.pem.
+User and password are those of the variables `IAD_OPCUA_USER` and `IAD_OPCUA_PASSWORD`. `IAD_OPCUA_SECURITY` says how
+the connection is signed and encrypted: POLICY,MODE,CERTIFICATE,KEY, as Basic256Sha256,SignAndEncrypt,line.der,line.pem.
 """
 
 from __future__ import annotations
@@ -114,7 +114,8 @@ class Link:
             self._loop = ThreadLoop(timeout=5 * ANSWER_SECONDS)
             self._loop.daemon = True  # it holds up no end
             self._loop.start()
-        return self._loop.post(work)
+        found: T = self._loop.post(work)
+        return found
 
 
 def _require_files(security: str) -> None:
@@ -125,5 +126,10 @@ def _require_files(security: str) -> None:
 
 def _words(error: BaseException) -> str:
     """What is wrong, in one line."""
-    text = getattr(error, "strerror", None) or " ".join(str(error).split()) or type(error).__name__
-    return text.rpartition("(")[2].rstrip(")") if text.endswith(")") else text
+    if isinstance(error, ua.UaStatusCodeError):
+        return type(error).__name__  # as BadUserAccessDenied: a controller's people look for that word
+    if isinstance(error, TimeoutError | CancelledError):
+        return f"no answer within {ANSWER_SECONDS:g} seconds"
+    number = getattr(error, "errno", None)
+    known = os.strerror(number) if number and number > 0 else getattr(error, "strerror", None)
+    return known or " ".join(str(error).split()) or type(error).__name__

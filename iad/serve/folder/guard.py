@@ -53,8 +53,7 @@ class Guard:
 
     def _broken(self, levels: tuple[int, int] | None) -> str:
         if levels and self._blank >= IN_A_ROW:
-            kind = "black" if levels[1] < 64 else "white" if levels[0] > 191 else "of one colour"
-            return f"the last {self._blank} pictures are {kind}; look at the camera and its light"
+            return f"the last {self._blank} pictures are {colour_of(levels)}; look at the camera and its light"
         if self._same >= IN_A_ROW - 1:
             return f"the last {self._same + 1} pictures are the very same file; the camera seems to be frozen"
         rejected = sum(self._odd) / self.of
@@ -64,3 +63,12 @@ class Guard:
                 f"{percent(self.most)}; look at the camera and its light before the parts"
             )
         return ""
+
+
+def colour_of(levels: tuple[int, int]) -> str:
+    """In words, a picture that shows nothing.
+
+    Args:
+        levels: its darkest and its brightest value.
+    """
+    return "black" if levels[1] < 64 else "white" if levels[0] > 191 else "of one colour"

@@ -26,14 +26,17 @@ class Sorting:
     folders: Mapping[str, Path] = field(default_factory=dict)
     copy: bool = False
 
-    def require_apart(self, inbox: Path) -> None:
+    def require_apart(self, inbox: Path | None) -> None:
         """Refuse a folder for verdicts that is the one where pictures come, or that cannot be made.
+
+        Args:
+            inbox: where pictures come; None: from no folder.
 
         Raises:
             IadError: naming it.
         """
         for path in self.folders.values():
-            if os.path.realpath(path) == os.path.realpath(inbox):
+            if inbox is not None and os.path.realpath(path) == os.path.realpath(inbox):
                 raise IadError(f"{path}: is where pictures come; name another folder for those that were inspected")
             try:
                 path.mkdir(parents=True, exist_ok=True)

@@ -1,8 +1,8 @@
 """The last verdict in nodes of a plant's control system.
 
 A controller wants to know of the part before it, not of parts long gone: what could not be written in time is left out,
-which the gap in `Counter` shows, and the log has it. `Counter` is written after all others, so that who sees a new one finds
-the values that belong to it.
+which the gap in `Counter` shows, and the log has it. `Counter` is written after all others, so that who sees a new one
+finds the values that belong to it.
 """
 
 from __future__ import annotations

@@ -13,7 +13,7 @@ SPACE = "urn:plant"
 class Users:
     """Lets in who has the password."""
 
-    def get_user(self, iserver, username=None, password=None, certificate=None):
+    def get_user(self, _server, username=None, password=None, **_):
         return User(role=UserRole.User) if (username, password) == ("line", "right") else None
 
 
@@ -42,7 +42,7 @@ class Plant:
         self._loop.call_soon_threadsafe(self._end.set)
         self._thread.join(20)
 
-    def datachange_notification(self, node, value, data):
+    def datachange_notification(self, _node, value, _data):
         self.seen.append(value)
 
     def _do(self, work):

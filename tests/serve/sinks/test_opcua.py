@@ -12,11 +12,11 @@ from iad.serve.sinks.delivery import Delivery
 
 pytest.importorskip("asyncua", reason="the extra iad[opcua] is not installed")
 
-from asyncua.ua import VariantType as Kind  # noqa: E402  # after it is known to be there
+from asyncua.ua import VariantType as Kind  # after it is known to be there
 
-from iad.serve.opcua import Link  # noqa: E402
-from iad.serve.sinks.opcua import NAMES, OpcUa, as_variant, nodes_of  # noqa: E402
-from tests.serve.sinks.plant import Plant, Users  # noqa: E402
+from iad.serve.opcua import Link
+from iad.serve.sinks.opcua import NAMES, OpcUa, as_variant, nodes_of
+from tests.serve.sinks.plant import Plant, Users
 
 ENTRY = Entry("ä.png", "/in/ä.png", "", 3, 5, "ab", "b1", "vit", 0.75, 0.25, 0.5, True, "", 0.01)
 TYPES = {
