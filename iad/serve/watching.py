@@ -13,10 +13,10 @@ from iad.serve.entries import Entry
 from iad.serve.folder.following import Follower
 from iad.serve.folder.guard import Guard
 from iad.serve.folder.inbox import Inbox
+from iad.serve.folder.inspecting import Inspecting
 from iad.serve.folder.running import alone, run
 from iad.serve.folder.sorting import Sorting
 from iad.serve.folder.watcher import Watcher
-from iad.serve.inspecting import Inspecting
 from iad.serve.log import VerdictLog
 from iad.serve.shadow import Shadow
 from iad.serve.sinks.choosing import deliveries

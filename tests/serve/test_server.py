@@ -3,6 +3,7 @@
 import asyncio
 import io
 import json
+import socket
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -21,8 +22,11 @@ from iad.serve.http.station import BusyError, Station, sent
 
 pytest.importorskip("fastapi")
 
+import uvicorn
+
 from iad.serve.http.app import build_app
 from iad.serve.http.limits import Gate, Limits
+from iad.serve.http.patience import Patient
 
 
 class Inspector:
@@ -352,3 +356,80 @@ def test_a_body_may_have_a_name(station, given, expected):
     answer = ask(station, posted(url=f"/v1/predict?bundle=bolts&name={given}"))
     assert answer.status_code == 200, answer.text
     assert answer.json()["verdicts"][0]["image_id"] == expected
+
+
+def test_one_picture_does_not_wait_for_all_of_a_large_request(station, inspector):
+    inspector.go.clear()
+    first = station.submit([sent("first.png", picture(0))])
+    many = station.submit([sent(f"{n}.png", picture(n)) for n in range(6)])
+    one = station.submit([sent("one.png", picture(9))])[0]
+    order = []
+    for name, future in [("one", one), *((f"many {n}", future) for n, future in enumerate(many))]:
+        future.add_done_callback(lambda _, name=name: order.append(name))
+    inspector.go.set()
+    assert [future.result(20).score for future in [*first, *many]] == [0, 0, 1, 2, 3, 4, 5]
+    assert order.index("one") < order.index("many 4")
+
+
+@pytest.mark.parametrize("url", ["/healthz", "/readyz"])
+def test_a_balancer_may_ask_for_the_head_alone(station, url):
+    assert ask(station, ("HEAD", url, {})).status_code == 200
+
+
+def test_programs_are_told_what_may_be_sent(station):
+    told = ask(station, ("GET", "/openapi.json", {})).json()["paths"]["/v1/predict"]["post"]["requestBody"]
+    assert told["required"]
+    assert set(told["content"]) == {"multipart/form-data", "image/*", "application/octet-stream"}
+
+
+@pytest.fixture
+def listening(station, monkeypatch):
+    """The port of a server of uvicorn, which waits half a second for the head of a request."""
+    monkeypatch.setattr("iad.serve.http.patience.HEAD_SECONDS", 0.5)
+    config = uvicorn.Config(build_app({"bolts": station}), port=0, http=Patient, log_config=None, ws="none")
+    server = uvicorn.Server(config)
+    thread = threading.Thread(target=server.run)
+    thread.start()
+    while not server.started:
+        time.sleep(0.01)
+    yield server.servers[0].sockets[0].getsockname()[1]
+    server.should_exit = True
+    thread.join()
+
+
+HEAD = b"GET /healthz HTTP/1.1\r\nHost: here\r\n"
+
+
+def until_closed(connection):
+    connection.settimeout(20)
+    found = b""
+    while more := connection.recv(65536):
+        found += more
+    return found
+
+
+@pytest.mark.parametrize("before", [b"", HEAD + b"\r\n"])
+@pytest.mark.parametrize("begun", [b"", b"GET", HEAD])
+def test_a_head_that_never_ends_is_answered_and_closed(listening, before, begun):
+    with socket.create_connection(("127.0.0.1", listening)) as slow:
+        slow.sendall(before)
+        if before:
+            assert slow.recv(65536).startswith(b"HTTP/1.1 200")
+        slow.sendall(begun)
+        answer = until_closed(slow)
+    assert b" 408 " in answer
+    assert "the head of the request did not come within" in json.loads(answer.partition(b"\r\n\r\n")[2])["error"]
+
+
+def test_a_head_that_comes_slowly_a_body_and_a_long_verdict_are_waited_for(listening, inspector):
+    data = picture(7)
+    head = f"POST /v1/predict HTTP/1.1\r\nHost: here\r\nContent-Type: image/png\r\nContent-Length: {len(data)}\r\n\r\n"
+    inspector.go.clear()
+    with socket.create_connection(("127.0.0.1", listening)) as slow:
+        for part in (head[:20].encode(), head[20:].encode() + data[:10], data[10:]):
+            slow.sendall(part)
+            time.sleep(0.3)
+        time.sleep(0.5)
+        inspector.go.set()
+        slow.settimeout(20)
+        assert slow.recv(65536).startswith(b"HTTP/1.1 200")

@@ -28,6 +28,9 @@ logging.getLogger("python_multipart").addHandler(logging.NullHandler())  # the s
 
 MOST_PICTURES = 64  # in one request
 ANSWER_SECONDS = 60.0
+PICTURE = {"schema": {"type": "string", "format": "binary"}}
+FORM = {"schema": {"type": "object", "properties": {"files": {"type": "array", "items": PICTURE["schema"]}}}}
+BODIES = {"multipart/form-data": FORM, "image/*": PICTURE, "application/octet-stream": PICTURE}  # for the OpenAPI page
 SUFFIX = {"PNG": ".png", "JPEG": ".jpg", "BMP": ".bmp", "TIFF": ".tif", "WEBP": ".webp"}
 
 
@@ -42,7 +45,7 @@ def build_app(stations: Mapping[str, Station], limits: Limits | None = None, loo
     app = FastAPI(title="iad", docs_url=None, redoc_url=None, description=__doc__)  # pages of other hosts' scripts
     meter = Meter(stations, lookout)
 
-    @app.post("/v1/predict")
+    @app.post("/v1/predict", openapi_extra={"requestBody": {"required": True, "content": BODIES}})
     async def predict(
         request: Request,
         bundle: str = Query("", description="Name of a bundle; may be left out if there is one."),
@@ -76,11 +79,13 @@ def _add_status(app: FastAPI, stations: Mapping[str, Station], meter: Meter) -> 
         """The bundles at work."""
         return [_described(one) for one in stations.values()]
 
+    @app.head("/healthz", include_in_schema=False)  # balancers may ask for the head alone
     @app.get("/healthz")
     async def healthz() -> PlainTextResponse:
         """Whether the process answers."""
         return PlainTextResponse("ok\n")
 
+    @app.head("/readyz", include_in_schema=False)  # balancers may ask for the head alone
     @app.get("/readyz")
     async def readyz() -> PlainTextResponse:
         """Whether pictures would be inspected."""

@@ -18,6 +18,7 @@ from iad.serve.drift.monitor import Monitor
 from iad.serve.folder.running import asked_to_end
 from iad.serve.http.app import build_app
 from iad.serve.http.limits import Limits
+from iad.serve.http.patience import Patient
 from iad.serve.http.renewing import Renewer
 from iad.serve.http.station import Station
 from iad.serve.log import VerdictLog
@@ -76,7 +77,7 @@ def host_bundles(
             follower.start()
         config = uvicorn.Config(
             build_app(stations, Limits(key=key), lookout), log_config=None, access_log=False, server_header=False,
-            timeout_graceful_shutdown=GRACE_SECONDS, limit_concurrency=MOST_CONNECTIONS,
+            timeout_graceful_shutdown=GRACE_SECONDS, limit_concurrency=MOST_CONNECTIONS, http=Patient,
         )  # fmt: skip
         listening.listen(BACKLOG)  # before it is told, so that nobody who hears of it comes too early
         address, number = listening.getsockname()[:2]

@@ -1,19 +1,20 @@
-"""A bundle at work: pictures of several senders wait in a bounded queue, and are computed together."""
+"""A bundle at work: pictures of several senders wait in a bounded queue, in turns, and are computed together."""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, field
 from pathlib import Path
-from queue import Empty, Queue
 from threading import Lock, Thread
 
 from iad.bundles.predictor import Predictor
 from iad.bundles.verdict import Verdict
 from iad.data.pictures import PictureFile
 from iad.serve.entries import Entry, judged
+from iad.serve.load.memory import give_back_after
+from iad.serve.load.turns import Turns
 from iad.serve.log import VerdictLog
 from iad.serve.shadow import Shadow
 
@@ -71,7 +72,7 @@ class Station:
     ) -> None:  # fmt: skip
         self.name, self._log, self._most, self._shadow = name, log, most, shadow
         self._judge = inspector, sha256  # replaced as one
-        self._queue: Queue[Job | None] = Queue()
+        self._turns = Turns[Job]()
         self._waiting, self._lock = 0, Lock()
         self._rate = 0.1  # seconds a picture, as of late
         self._thread = Thread(target=self._run, name=f"station {name}", daemon=True)
@@ -115,17 +116,16 @@ class Station:
             if self._waiting and self._waiting + len(jobs) > self._most:
                 raise BusyError(self._waiting * self._rate)
             self._waiting += len(jobs)
-            for job in jobs:
-                self._queue.put(job)
+            self._turns.put(jobs)
         return [job.answer for job in jobs]
 
     def close(self) -> None:
         """Answer what is waiting, then end."""
-        self._queue.put(None)
+        self._turns.close()
         self._thread.join()
 
     def _run(self) -> None:
-        for jobs in self._batches():
+        while jobs := self._turns.take(self.inspector.batch_size):  # whoever comes alone waits for no other
             began = time.monotonic()
             found: list[Entry] | BaseException
             try:
@@ -149,27 +149,10 @@ class Station:
         verdicts = list(found)
         entries = [_entry(job, one, *judge) for job, one in zip(jobs, verdicts, strict=True)]
         entries = self._log.append_all(entries, [one.sight for one in verdicts])
+        give_back_after(verdicts)
         if self._shadow is not None:
             self._shadow.submit(entries, pictures)
         return entries
-
-    def _batches(self) -> Iterator[list[Job]]:
-        """What is waiting, as many at once as the backbone takes; a picture that comes alone waits for no other."""
-        while (first := self._queue.get()) is not None:
-            jobs: list[Job] = [first]
-            ended = False
-            while len(jobs) < self.inspector.batch_size:
-                try:
-                    job = self._queue.get_nowait()
-                except Empty:
-                    break
-                if job is None:
-                    ended = True
-                    break
-                jobs.append(job)
-            yield jobs
-            if ended:
-                return
 
 
 def _entry(job: Job, verdict: Verdict, inspector: Predictor, sha256: str) -> Entry:

@@ -19,8 +19,8 @@ from asyncua import Client, ua
 
 from iad.errors import IadError, unknown
 from iad.serve.entries import Entry
-from iad.serve.opcua import Link
 from iad.serve.sinks.delivery import AwayError
+from iad.serve.sinks.link import Link
 
 VALUES: dict[str, Callable[[Entry], Any]] = {
     "Rejected": lambda entry: entry.rejected is not False,  # what could not be inspected must not pass
@@ -51,7 +51,7 @@ class OpcUa:
     Each node keeps its own type: a score may be a Double, a Float or a String, a counter any whole number.
 
     Args:
-        url: as `iad.serve.opcua.Link`.
+        url: as `iad.serve.sinks.link.Link`.
         nodes: as `nodes_of`.
 
     Raises:

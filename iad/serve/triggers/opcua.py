@@ -9,8 +9,8 @@ from typing import Any
 from asyncua import Client, ua
 
 from iad.errors import IadError
-from iad.serve.opcua import Link
 from iad.serve.sinks.delivery import AwayError
+from iad.serve.sinks.link import Link
 from iad.serve.triggers.shots import Asked, Shot
 
 PERIOD_MS = 10.0  # that the server looks at the node
@@ -24,7 +24,7 @@ class OpcUaTrigger(Asked):
     were not seen, and that is told.
 
     Args:
-        url: as `iad.serve.opcua.Link`.
+        url: as `iad.serve.sinks.link.Link`.
         node: its id.
         tell: called with a line when the server is away, when it is back, and of what was missed.
 

@@ -14,7 +14,7 @@ pytest.importorskip("asyncua", reason="the extra iad[opcua] is not installed")
 
 from asyncua.ua import VariantType as Kind  # after it is known to be there
 
-from iad.serve.opcua import Link
+from iad.serve.sinks.link import Link
 from iad.serve.sinks.opcua import NAMES, OpcUa, as_variant, nodes_of
 from tests.serve.sinks.plant import Plant, Users
 
