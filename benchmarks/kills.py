@@ -2,8 +2,8 @@
 
 python benchmarks/kills.py BUNDLE PICTURES [--kills 25] [--seed 0]
 PICTURES is a folder. Each program is killed so many times (SIGKILL), at a random moment of the five seconds after it
-says that it is at work, and started again with the same log. Meanwhile pictures go on being dropped into the folder that is
-watched, each a new file, and eight clients go on sending, each picture under a new name. Then it is counted:
+says that it is at work, and started again with the same log. Meanwhile pictures go on being dropped into the watched
+folder, each a new file, and eight clients go on sending, each picture under a new name. Then it is counted:
 
 watch  files without a verdict, files with more than one, verdicts that were printed and are not in the log, and
        pictures that are not in the folder of their verdict, once
@@ -24,7 +24,7 @@ import sys
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from queue import Queue
 from threading import Event, Thread
@@ -37,7 +37,7 @@ from iad.serve.log import VerdictLog
 CLIENTS = 8
 LATEST_SECONDS = 5.0  # after a program is at work, when it is killed
 START_SECONDS = 120.0
-DROPS_A_SECOND = 5.0
+DROPS_A_SECOND = 2.0
 
 
 class Program:
@@ -110,7 +110,7 @@ def watch(bundle: Path, pictures: list[Path], kills: int, moments: random.Random
     stop.set()
     dropping.join()
     program.start()
-    wait_until(lambda: not any(inbox.iterdir()))
+    wait_until_empty(inbox)
     program.end(kill=False)
     with VerdictLog(folder / "watch.db", create=False) as log:
         entries = list(log.entries())
@@ -183,11 +183,13 @@ def free_port() -> int:
         return int(probe.getsockname()[1])
 
 
-def wait_until(true: Callable[[], bool]) -> None:
-    """Wait for something, for two minutes at most."""
-    end = time.monotonic() + START_SECONDS
-    while not true() and time.monotonic() < end:
-        time.sleep(0.1)
+def wait_until_empty(folder: Path) -> None:
+    """Wait until all files have left a folder, as long as they do."""
+    left, since = -1, time.monotonic()
+    while (now := len(list(folder.iterdir()))) and time.monotonic() - since < START_SECONDS:
+        if now != left:
+            left, since = now, time.monotonic()
+        time.sleep(0.2)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

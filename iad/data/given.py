@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, TypeAlias
@@ -76,8 +77,9 @@ def read_pictures(
             if isinstance(one, PictureFile):
                 data = one.read()  # once: the next time it may be another file, or gone
                 sha256 = hashlib.sha256(data).hexdigest()
-                pixels = decode(data, str(path), size, max_megapixels=max_megapixels, white_16bit=white_16bit)
-                look = look_of_file(data, str(path), pixels, max_megapixels=max_megapixels)
+                with _damage_told(str(path)):
+                    pixels = decode(data, str(path), size, max_megapixels=max_megapixels, white_16bit=white_16bit)
+                    look = look_of_file(data, str(path), pixels, max_megapixels=max_megapixels)
             else:
                 name = f"picture {image_id}"
                 pixels = prepare(one, name, size, max_megapixels=max_megapixels, white_16bit=white_16bit)
@@ -88,6 +90,17 @@ def read_pictures(
             yield Given(image_id, path, None, sha256, str(refusal))
             continue
         yield Given(image_id, path, pixels, sha256, look=look)
+
+
+@contextmanager
+def _damage_told(name: str) -> Iterator[None]:
+    """Refuse a picture that takes Pillow by surprise, so that one such file ends neither a line nor a server."""
+    try:
+        yield
+    except (IadError, MemoryError):
+        raise
+    except Exception as error:  # noqa: BLE001  # as an assertion of Pillow's, of a palette that is not there
+        raise damaged(name, error) from None
 
 
 def sizes_of(pictures: Picture | Iterable[Picture], *, max_megapixels: float) -> np.ndarray:

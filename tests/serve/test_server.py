@@ -1,6 +1,7 @@
 """The server in this process, with a bundle that judges by a picture's brightness: answers, refusals, load."""
 
 import asyncio
+import contextlib
 import io
 import json
 import socket
@@ -155,9 +156,9 @@ def test_more_than_may_wait_are_turned_away_and_told_when_to_come_again(station,
         (("POST", "/v1/predict", {"data": {"a": "b"}, "files": []}), 415, "send pictures"),
         (posted(url="/v1/predict?bundle=nuts"), 404, "no bundle 'nuts'; name one of bolts"),
         (posted(url="/v1/predict?bundle=../../etc/passwd"), 404, "no bundle"),
-        (posted(url="/v1/nothing"), 404, "Not Found"),
-        (("GET", "/v1/predict", {}), 405, "Method Not Allowed"),
-        (("GET", "/../../etc/passwd", {}), 404, "Not Found"),
+        (posted(url="/v1/nothing"), 404, "nothing is at this address"),
+        (("GET", "/v1/predict", {}), 405, "this address is asked in another way"),
+        (("GET", "/../../etc/passwd", {}), 404, "nothing is at this address"),
         (posted(bytes(9000)), 413, "more than 0.0078125 MiB in one request"),
         (posted(headers={"Origin": "http://elsewhere"}), 403, "asked by the page of another site"),
         (posted(headers={"Origin": "null"}), 403, "asked by the page of another site"),
@@ -433,3 +434,32 @@ def test_a_head_that_comes_slowly_a_body_and_a_long_verdict_are_waited_for(liste
         inspector.go.set()
         slow.settimeout(20)
         assert slow.recv(65536).startswith(b"HTTP/1.1 200")
+
+
+def test_a_picture_that_takes_us_by_surprise_costs_nobody_else_a_verdict(station, inspector, log, monkeypatch):
+    judge = inspector.predict
+
+    def surprised(pictures, **how):
+        if any(one.name == "bad.png" for one in pictures):
+            raise ZeroDivisionError
+        return judge(pictures, **how)
+
+    monkeypatch.setattr(inspector, "predict", surprised)
+    futures = station.submit([sent(name, picture(5)) for name in ("a.png", "bad.png", "b.png")])
+    assert [futures[number].result(20).score for number in (0, 2)] == [5, 5]
+    with pytest.raises(ZeroDivisionError):
+        futures[1].result(20)
+    assert [one.image_id for one in log.entries()] == ["a.png", "b.png"]
+
+
+def test_a_head_that_is_too_long_is_answered_and_closed(listening):
+    for size in (70_000, 2_000_000):
+        with socket.create_connection(("127.0.0.1", listening)) as long:
+            with contextlib.suppress(OSError):
+                long.sendall(HEAD + b"A: " + b"a" * size + b"\r\n\r\n")
+            answer = until_closed(long)
+        assert b" 431 " in answer
+        assert b"more than 64 KiB of headers" in answer
+    with socket.create_connection(("127.0.0.1", listening)) as good:
+        good.sendall(HEAD + b"A: " + b"a" * 50_000 + b"\r\n\r\n")
+        assert good.recv(65536).startswith(b"HTTP/1.1 200")

@@ -31,6 +31,10 @@ ANSWER_SECONDS = 60.0
 PICTURE = {"schema": {"type": "string", "format": "binary"}}
 FORM = {"schema": {"type": "object", "properties": {"files": {"type": "array", "items": PICTURE["schema"]}}}}
 BODIES = {"multipart/form-data": FORM, "image/*": PICTURE, "application/octet-stream": PICTURE}  # for the OpenAPI page
+PHRASES = {  # in place of those of the standard
+    "Not Found": "nothing is at this address; see /openapi.json",
+    "Method Not Allowed": "this address is asked in another way; see /openapi.json",
+}
 SUFFIX = {"PNG": ".png", "JPEG": ".jpg", "BMP": ".bmp", "TIFF": ".tif", "WEBP": ".webp"}
 
 
@@ -176,7 +180,8 @@ async def _refused(_: Request, error: Exception) -> JSONResponse:
     if isinstance(error, RefusedError):
         return JSONResponse({"error": error.error}, error.status, error.headers)
     if isinstance(error, HTTPException):
-        return JSONResponse({"error": str(error.detail)}, error.status_code, error.headers)
+        said = PHRASES.get(str(error.detail), str(error.detail))
+        return JSONResponse({"error": said}, error.status_code, error.headers)
     if not isinstance(error, RequestValidationError):  # the gate writes what it was
         return JSONResponse({"error": FAULT}, 500)
     return JSONResponse({"error": "the address has a part that is not understood; see /openapi.json"}, 400)

@@ -22,6 +22,8 @@ App: TypeAlias = Callable[[Scope, Receive, Send], Awaitable[None]]
 
 OPEN = ("/healthz", "/readyz")  # paths that need no key: they tell nothing
 LONGEST_ID = 64
+HEAD_BYTES = 2**16  # of a request's headers together
+HEAD_TOO_LONG = f"more than {HEAD_BYTES // 2**10} KiB of headers; send fewer or shorter ones"
 FAULT = "something went wrong here; the server's log says what"
 
 
@@ -67,10 +69,13 @@ class Gate:
         if scope["type"] != "http":
             await self.app(scope, receive, send)
             return
+        long = sum(len(name) + len(value) for name, value in scope["headers"]) > HEAD_BYTES
         headers = {name.decode("latin-1").lower(): value.decode("latin-1") for name, value in scope["headers"]}
         answer = _Answer(send, _request_id(headers))
         began = time.monotonic()
         try:
+            if long:
+                raise RefusedError(431, HEAD_TOO_LONG, Connection="close")
             self._require(scope["path"], headers)
             await self.app(scope, _Counted(receive, self.limits).receive, answer.send)
         except RefusedError as refusal:

@@ -1,4 +1,4 @@
-"""Connections on which the head of a request never ends: answered with 408, and closed."""
+"""Connections on which the head of a request does not end in time, or is too long: answered, and closed."""
 
 from __future__ import annotations
 
@@ -7,18 +7,20 @@ import json
 
 from uvicorn.protocols.http.auto import AutoHTTPProtocol
 
+from iad.serve.http.limits import HEAD_BYTES, HEAD_TOO_LONG
+
 HEAD_SECONDS = 10.0
-WHY = json.dumps({"error": f"the head of the request did not come within {HEAD_SECONDS:g} seconds; send it whole"})
-ANSWER = (
-    "HTTP/1.1 408 Request Timeout\r\nContent-Type: application/json\r\nConnection: close\r\n"
-    f"Content-Length: {len(WHY)}\r\n\r\n{WHY}"
-)  # fmt: skip
+LINGER_SECONDS = 1.0  # with what still comes thrown away: who closes at once takes the answer back
+SLOW = "408 Request Timeout", f"the head of the request did not come within {HEAD_SECONDS:g} seconds; send it whole"
+LONG = "431 Request Header Fields Too Large", HEAD_TOO_LONG
 
 
 class Patient(AutoHTTPProtocol):  # type: ignore[misc,valid-type]  # one of two classes, as packages are installed
     """A connection of uvicorn with a clock: it runs whenever no request is under way."""
 
     _alarm: asyncio.TimerHandle | None = None
+    _answered = False
+    _head = 0  # bytes of a head that has not ended
 
     def connection_made(self, transport: asyncio.Transport) -> None:
         """As `asyncio.Protocol`."""
@@ -27,8 +29,13 @@ class Patient(AutoHTTPProtocol):  # type: ignore[misc,valid-type]  # one of two 
 
     def data_received(self, data: bytes) -> None:
         """As `asyncio.Protocol`."""
+        if self._answered:
+            return
         super().data_received(data)
         self._look()
+        self._head = 0 if self._alarm is None else self._head + len(data)
+        if self._head > HEAD_BYTES:
+            self._close(*LONG)
 
     def on_response_complete(self) -> None:
         """As its base."""
@@ -45,15 +52,20 @@ class Patient(AutoHTTPProtocol):  # type: ignore[misc,valid-type]  # one of two 
         if under_way:
             self._rest()
         elif self._alarm is None:
-            self._alarm = asyncio.get_running_loop().call_later(HEAD_SECONDS, self._close)
+            self._alarm = asyncio.get_running_loop().call_later(HEAD_SECONDS, self._close, *SLOW)
 
     def _rest(self) -> None:
         if self._alarm is not None:
             self._alarm.cancel()
         self._alarm = None
 
-    def _close(self) -> None:
-        if self.transport.is_closing() or self.transport.get_protocol() is not self:  # it became a web socket
+    def _close(self, status: str, why: str) -> None:
+        if (
+            self._answered or self.transport.is_closing() or self.transport.get_protocol() is not self
+        ):  # it became a web socket
             return
-        self.transport.write(ANSWER.encode())
-        self.transport.close()
+        body = json.dumps({"error": why})
+        head = f"Content-Type: application/json\r\nConnection: close\r\nContent-Length: {len(body)}"
+        self._answered = True
+        self.transport.write(f"HTTP/1.1 {status}\r\n{head}\r\n\r\n{body}".encode())
+        asyncio.get_running_loop().call_later(LINGER_SECONDS, self.transport.close)

@@ -12,6 +12,7 @@ from threading import Lock, Thread
 from iad.bundles.predictor import Predictor
 from iad.bundles.verdict import Verdict
 from iad.data.pictures import PictureFile
+from iad.errors import IadError
 from iad.serve.entries import Entry, judged
 from iad.serve.load.memory import give_back_after
 from iad.serve.load.turns import Turns
@@ -127,21 +128,26 @@ class Station:
     def _run(self) -> None:
         while jobs := self._turns.take(self.inspector.batch_size):  # whoever comes alone waits for no other
             began = time.monotonic()
-            found: list[Entry] | BaseException
-            try:
-                found = self._inspected(jobs)
-            except BaseException as error:  # noqa: BLE001  # nobody may wait forever
-                found = error
+            found = self._judged(jobs)
             with self._lock:
                 self._waiting -= len(jobs)
                 self._rate += ((time.monotonic() - began) / len(jobs) - self._rate) / 4
-            for number, job in enumerate(jobs):
+            for job, one in zip(jobs, found, strict=True):
                 if not job.answer.set_running_or_notify_cancel():
                     continue  # its sender has given up; the verdict is in the log
-                if isinstance(found, BaseException):
-                    job.answer.set_exception(found)
+                if isinstance(one, BaseException):
+                    job.answer.set_exception(one)
                 else:
-                    job.answer.set_result(found[number])
+                    job.answer.set_result(one)
+
+    def _judged(self, jobs: Sequence[Job]) -> Sequence[Entry | BaseException]:
+        """Entries, or what went wrong: nobody may wait forever, and nobody for what another one's picture did."""
+        try:
+            return self._inspected(jobs)
+        except IadError as refusal:  # of the log
+            return [refusal] * len(jobs)
+        except BaseException as error:  # noqa: BLE001  # a fault of ours, before anything was logged
+            return [error] if len(jobs) == 1 else [one for job in jobs for one in self._judged([job])]
 
     def _inspected(self, jobs: Sequence[Job]) -> list[Entry]:
         judge, pictures = self._judge, [job.picture for job in jobs]
