@@ -126,9 +126,10 @@ def _watcher(
         inbox = Inbox(source.folder, settle=source.settle, outside=list(sorting.folders.values()))
         return Watcher(work.inspector, work.sha256, inbox, log, sorting, guard)
     from iad.serve.cameras.plugged import Plugged
+    from iad.serve.cameras.taking import Taker
     from iad.serve.cameras.watcher import CameraWatcher
     from iad.serve.triggers.choosing import trigger_of
 
     trigger = stack.enter_context(closing(trigger_of(source.trigger, source.every, source.opcua, tell)))
-    camera = stack.enter_context(closing(Plugged(source.camera, tell)))
-    return CameraWatcher(work.inspector, work.sha256, camera, trigger, log, sorting, guard)
+    taker = stack.enter_context(closing(Taker(Plugged(source.camera, tell), trigger)))
+    return CameraWatcher(work.inspector, work.sha256, taker, log, sorting, guard)

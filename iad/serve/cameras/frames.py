@@ -57,19 +57,19 @@ class Frame(PictureFile):
         return self.data
 
 
-def frame_of(pixels: np.ndarray, camera: str) -> Frame:
-    """A frame, named by the time.
+def frame_of(pixels: np.ndarray, camera: str, name: str) -> Frame:
+    r"""A frame as a picture.
 
     Args:
         pixels: as `Camera.take`.
         camera: for lines.
+        name: of the picture.
 
-    >>> frame_of(np.zeros((4, 6), np.uint8), "0").name.endswith("Z.png")
-    True
+    >>> frame_of(np.zeros((4, 6), np.uint8), "camera 0", named_now()).data[:4]
+    b'\x89PNG'
     """
     file = io.BytesIO()
     Image.fromarray(pixels).save(file, "PNG", compress_level=FAST)
-    name = named_now()
     return Frame(Path(f"{camera} {name}"), name, data=file.getvalue())
 
 

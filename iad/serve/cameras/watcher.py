@@ -20,16 +20,14 @@ from iad.data.pictures import PictureFile
 from iad.errors import IadError
 from iad.io import replacing
 from iad.serve.cameras.faults import Faults
-from iad.serve.cameras.frames import Frame, NoFrameError, frame_of, named_now
-from iad.serve.cameras.plugged import Plugged
+from iad.serve.cameras.frames import Frame, frame_of
+from iad.serve.cameras.taking import LOOK_SECONDS, Taken, Taker
 from iad.serve.entries import Entry, judged
 from iad.serve.folder.guard import Guard
 from iad.serve.folder.sorting import Sorting
 from iad.serve.log import VerdictLog
-from iad.serve.triggers.shots import Shot, Trigger
 
 Levels: TypeAlias = tuple[int, int] | None
-LOOK_SECONDS = 0.2  # between looks at the camera and at signals, while nobody asks for a frame
 
 
 @dataclass
@@ -39,19 +37,17 @@ class CameraWatcher:
     Attributes:
         inspector: the bundle.
         bundle: its SHA-256.
-        camera: gives frames.
-        trigger: asks for them.
+        taker: gives frames.
         log: where verdicts go.
         sorting: where frames are kept, by verdict; those of another verdict are not.
         guard: what tells a broken camera.
         clock: seconds that only go forward.
-        pause: none: a step waits for the trigger.
+        pause: none: a step waits for the next frame.
     """
 
     inspector: Predictor
     bundle: str
-    camera: Plugged
-    trigger: Trigger
+    taker: Taker
     log: VerdictLog
     sorting: Sorting = field(default_factory=Sorting)
     guard: Guard = field(default_factory=Guard)
@@ -60,13 +56,13 @@ class CameraWatcher:
     is_waiting: bool = True  # until there was a verdict
 
     def __post_init__(self) -> None:
-        self._frame = Frame(Path(self.camera.name), "", problem="no frame")
+        self._frame = Frame(Path(self.taker.name), "", problem="no frame")
         self._faults: tuple[Predictor, Faults] | None = None
 
     @property
     def place(self) -> str:
         """The camera, for lines."""
-        return self.camera.name
+        return self.taker.name
 
     def picture(self, entry: Entry) -> PictureFile:
         """The last frame."""
@@ -80,31 +76,24 @@ class CameraWatcher:
                 verdict that shows it.
             EOFError: if a video has ended.
         """
-        shot = self.trigger.next(LOOK_SECONDS)
-        if shot is None:
-            self.camera.look()
+        taken = self.taker.next(LOOK_SECONDS)
+        if taken is None:
             return
-        began = self.clock()
-        verdict, levels = self._seen(shot)
-        if verdict is None:
-            return
-        entry = self._logged(verdict, self.clock() - began)
-        shot.answered(entry)
+        verdict, levels = self._judged(taken)
+        entry = self._logged(verdict, self.clock() - taken.shot.since)
+        taken.shot.answered(entry)
         self._keep(entry)
         self.is_waiting = False
         yield entry
         if broken := self.guard.see(entry, levels):
             raise IadError(f"{self.place}: stopped: {broken}; start again when that is mended")
 
-    def _seen(self, shot: Shot) -> tuple[Verdict | None, Levels]:
+    def _judged(self, taken: Taken) -> tuple[Verdict, Levels]:
         """What is said of a frame, and its levels; of a part that was there and could not be seen, that it was not."""
-        try:
-            pixels = self.camera.take()
-        except NoFrameError as why:
-            unseen = f"{self.place}: {why}; the part was not seen"
-            return (_unread(named_now(), unseen) if shot.part else None), None
-        self._frame = frame_of(pixels, self.place)
-        fault, levels = self._looking().of(pixels)
+        if taken.pixels is None:
+            return _unread(taken.name, f"{self.place}: {taken.why}; the part was not seen"), None
+        self._frame = frame_of(taken.pixels, self.place, taken.name)
+        fault, levels = self._looking().of(taken.pixels)
         if fault:
             error = f"{self.place}: {fault}"
             return replace(_unread(self._frame.name, error), sha256=self._frame.sha256), levels

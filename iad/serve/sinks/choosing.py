@@ -24,7 +24,7 @@ def deliveries(
         webhook: as `iad.serve.sinks.webhook.Webhook`; `IAD_WEBHOOK_SECRET` signs.
         mqtt: as `iad.serve.sinks.mqtt.Mqtt`.
         opcua: as `iad.serve.sinks.opcua.OpcUa`.
-        opcua_nodes: as there.
+        opcua_nodes: as there; empty: the server has a trigger alone.
 
     Raises:
         IadError: if an address is none, or a package is missing.
@@ -36,7 +36,7 @@ def deliveries(
         with needing("mqtt"):
             from iad.serve.sinks.mqtt import Mqtt
         found.append(Mqtt(mqtt))
-    if opcua:
+    if opcua and opcua_nodes:
         with needing("opcua"):
             from iad.serve.sinks.opcua import OpcUa
         found.append(OpcUa(opcua, opcua_nodes))

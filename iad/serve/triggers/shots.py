@@ -11,7 +11,7 @@ from typing import Protocol
 from iad.errors import IadError
 from iad.serve.entries import Entry
 
-MOST_WAITING = 8  # frames that were asked for and not taken; more means that parts come faster than they are judged
+MOST_WAITING = 8  # frames that were asked for and not taken
 
 
 @dataclass
@@ -21,10 +21,12 @@ class Shot:
     Attributes:
         part: whether a part stands there for sure: if the camera gives no frame, that part did not pass.
         answered: called with its verdict, which is in the log then.
+        since: when it was asked for, in seconds of a clock that only goes forward.
     """
 
     part: bool = True
     answered: Callable[[Entry], None] = field(default=lambda _: None)
+    since: float = field(default_factory=time.monotonic)
 
 
 class Trigger(Protocol):

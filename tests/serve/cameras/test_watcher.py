@@ -3,6 +3,7 @@
 import hashlib
 import io
 import json
+import time
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -15,6 +16,7 @@ from iad.data.given import read_pictures
 from iad.errors import IadError
 from iad.serve.cameras.frames import NoFrameError, frame_of
 from iad.serve.cameras.plugged import Plugged, name_of
+from iad.serve.cameras.taking import Taker
 from iad.serve.cameras.watcher import CameraWatcher
 from iad.serve.folder.guard import Guard
 from iad.serve.folder.sorting import Sorting
@@ -47,6 +49,8 @@ class Camera:
         if not self.frames:
             raise EOFError
         frame = self.frames.pop(0)
+        if isinstance(frame, Exception):
+            raise frame
         if isinstance(frame, str):
             self.problem = frame
             raise NoFrameError(frame)
@@ -81,11 +85,16 @@ def line(log, monkeypatch, tmp_path):
         plug = Plugged("7", told.append)
         folders = {name: Path("kept") / name for name in ("passed", "rejected", "unread")} if sort else {}
         trigger = Now(part)
-        found = CameraWatcher(Inspector(), "b1", plug, trigger, log, Sorting(folders), guard or Guard())
-        found.told = told
+        taker = Taker(plug, trigger)
+        made.append(taker)
+        found = CameraWatcher(Inspector(), "b1", taker, log, Sorting(folders), guard or Guard())
+        found.told, found.answers = told, trigger.answers
         return found
 
-    return make
+    made = []
+    yield make
+    for one in made:
+        one.close()
 
 
 def opened(camera):
@@ -98,14 +107,17 @@ def opened(camera):
 
 
 def verdicts(watcher, count):
-    return [entry for _ in range(count) for entry in watcher.step()]
+    found = []
+    while len(found) < count:
+        found += watcher.step()
+    return found
 
 
 def test_each_frame_gets_a_verdict_that_is_logged_answered_and_told(line, log):
     watcher = line(seen(100), seen(200))
     found = verdicts(watcher, 2)
     assert [one.verdict for one in found] == ["passed", "rejected"]
-    assert found == list(log.entries()) == watcher.trigger.answers
+    assert found == list(log.entries()) == watcher.answers
     assert all(one.image_id.endswith("Z.png") and one.path == one.kept == "" and one.sha256 for one in found)
     assert log.rows("SELECT count(*) FROM sights", [])[0][0] == 2
 
@@ -162,14 +174,42 @@ def test_a_part_of_which_the_camera_gives_no_frame_did_not_pass_and_the_camera_c
         assert found[0].error == "camera 7: is away; the part was not seen"
     assert found[0].verdict == "passed"
     assert watcher.told == ["camera 7: is unplugged; waiting for it", "camera 7: is back"]
-    assert len(watcher.trigger.answers) == log.last_number()
+    assert len(watcher.answers) == log.last_number()
 
 
 def test_the_clock_gets_no_verdict_of_a_camera_that_is_away(line, log):
     watcher = line("is unplugged", None, None, None, seen(100), part=False)
-    while not verdicts(watcher, 1):
-        pass
+    verdicts(watcher, 1)
     assert [one.verdict for one in log.entries()] == ["passed"]
+
+
+def test_frames_are_taken_while_the_one_before_is_judged(line):
+    watcher = line(*(seen(100, seed) for seed in range(4)))
+    judge, left = watcher.inspector.predict, []
+
+    def slow(pictures, **how):
+        end = time.monotonic() + 20
+        while camera.frames and time.monotonic() < end:
+            time.sleep(0.01)
+        left.append(len(camera.frames))
+        return judge(pictures, **how)
+
+    camera = watcher.taker._camera._camera
+    watcher.inspector.predict = slow
+    assert len(verdicts(watcher, 4)) == 4
+    assert left[0] == 0  # all were taken before the first one was judged
+
+
+def test_a_part_that_is_asked_for_too_long_ago_was_not_seen(line, monkeypatch):
+    monkeypatch.setattr("iad.serve.cameras.taking.LATE_SECONDS", -1.0)
+    (entry,) = verdicts(line(seen(100)), 1)
+    assert entry.verdict == "unread"
+    assert entry.error.endswith("s late, since parts come faster than judged; the part was not seen")
+
+
+def test_a_fault_of_a_camera_ends_the_line_and_does_not_hang(line):
+    with pytest.raises(ZeroDivisionError):
+        verdicts(line(seen(100), ZeroDivisionError()), 2)
 
 
 def test_the_shadow_gets_the_frame_itself(line):
@@ -200,5 +240,5 @@ def test_a_frame_is_a_lossless_picture(shape, kind):
     if kind is np.uint16 and len(shape) == 3:
         pytest.skip("no camera gives colours of 16 bits")
     pixels = (np.arange(np.prod(shape)).reshape(shape) * 300 % np.iinfo(kind).max).astype(kind)
-    back = np.asarray(Image.open(io.BytesIO(frame_of(pixels, "7").read())))
+    back = np.asarray(Image.open(io.BytesIO(frame_of(pixels, "7", "a.png").read())))
     assert json.dumps(back.tolist()) == json.dumps(pixels.tolist())
