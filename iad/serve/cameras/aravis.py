@@ -89,6 +89,7 @@ class AravisCamera:
         """As `iad.serve.cameras.frames.Camera`."""
         with suppress(self._error):  # where it is gone already
             self._camera.stop_acquisition()
+            self._camera.clear_triggers()  # for the next program
         self._camera.get_device().disconnect(self._noted)
         del self._camera, self._stream  # the last hold on it, so that it may be opened again
 

@@ -35,7 +35,7 @@ def deliveries(
     if mqtt:
         with needing("mqtt"):
             from iad.serve.sinks.mqtt import Mqtt
-        found.append(Mqtt(mqtt))
+        found.append(Mqtt(mqtt, str(log.path.absolute())))
     if opcua and opcua_nodes:
         with needing("opcua"):
             from iad.serve.sinks.opcua import OpcUa

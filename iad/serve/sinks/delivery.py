@@ -77,6 +77,7 @@ class Delivery:
         self._stop, self._news = Event(), Event()
         self._thread = Thread(target=self._run, name=receiver.name, daemon=True)
         self._tries = 0  # in vain, one after the other
+        self._refusal = ""  # of the log, as it was told last
         self._late = 0  # verdicts that were left out since then
         if receiver.fresh_seconds is not None or log.sent(receiver.target) is None:
             log.mark_sent(receiver.target, log.last_number())
@@ -118,7 +119,9 @@ class Delivery:
                         break
                     self.log.mark_sent(self.receiver.target, entry.number)
             except IadError as refusal:  # of the log; the line tells the same
-                self._tell(f"{self.receiver.name}: {refusal}")
+                if str(refusal) != self._refusal:
+                    self._tell(f"{self.receiver.name}: {refusal}")
+                self._refusal = str(refusal)
             self._news.wait(IDLE_SECONDS)
         self.receiver.close()
 

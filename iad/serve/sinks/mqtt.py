@@ -10,6 +10,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import platform
 import ssl
 from dataclasses import dataclass
 from threading import Event
@@ -140,6 +141,8 @@ class Mqtt:
 
     Args:
         url: as `Address.read`.
+        line: what tells this program from others that publish there, the same after a restart: the broker then knows
+            that the one before is gone.
 
     Raises:
         IadError: as `Address.read`.
@@ -152,8 +155,9 @@ class Mqtt:
 
     fresh_seconds: float | None = None
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, line: str = "") -> None:
         self._address = Address.read(url)
+        self._id = hashlib.sha256(f"{platform.node()} {line} {url}".encode()).hexdigest()[:16]
         self.name = f"mqtt: {self._address}"
         self.target = hashlib.sha256(url.encode()).hexdigest()
         self._connection: _Connection | None = None
@@ -191,7 +195,7 @@ class Mqtt:
 
     def _client(self) -> Client:
         client = Client(
-            CallbackAPIVersion.VERSION2, f"iad-{self.target[:16]}", protocol=MQTTProtocolVersion.MQTTv5,
+            CallbackAPIVersion.VERSION2, f"iad-{self._id}", protocol=MQTTProtocolVersion.MQTTv5,
             reconnect_on_failure=False,
         )  # fmt: skip
         client.will_set(self._status, OFFLINE, AT_LEAST_ONCE, retain=True)
