@@ -27,7 +27,7 @@ import uvicorn
 
 from iad.serve.http.app import build_app
 from iad.serve.http.limits import Gate, Limits
-from iad.serve.http.patience import Patient
+from iad.serve.http.patience import BUFFER_BYTES, Patience, Patient
 
 
 class Inspector:
@@ -383,11 +383,18 @@ def test_programs_are_told_what_may_be_sent(station):
     assert set(told["content"]) == {"multipart/form-data", "image/*", "application/octet-stream"}
 
 
-@pytest.fixture
-def listening(station, monkeypatch):
+def h11():
+    from uvicorn.protocols.http.h11_impl import H11Protocol
+
+    return type("OfH11", (Patience, H11Protocol), {})
+
+
+@pytest.fixture(params=[lambda: Patient, h11], ids=["as installed", "h11"])
+def listening(station, monkeypatch, request):
     """The port of a server of uvicorn, which waits half a second for the head of a request."""
     monkeypatch.setattr("iad.serve.http.patience.HEAD_SECONDS", 0.5)
-    config = uvicorn.Config(build_app({"bolts": station}), port=0, http=Patient, log_config=None, ws="none")
+    config = uvicorn.Config(build_app({"bolts": station}), port=0, http=request.param(), log_config=None, ws="none",
+                            h11_max_incomplete_event_size=BUFFER_BYTES)  # fmt: skip
     server = uvicorn.Server(config)
     thread = threading.Thread(target=server.run)
     thread.start()
@@ -463,3 +470,14 @@ def test_a_head_that_is_too_long_is_answered_and_closed(listening):
     with socket.create_connection(("127.0.0.1", listening)) as good:
         good.sendall(HEAD + b"A: " + b"a" * 50_000 + b"\r\n\r\n")
         assert good.recv(65536).startswith(b"HTTP/1.1 200")
+
+
+def test_what_still_comes_of_a_body_after_its_answer_is_no_head(listening):
+    form = b"--x\r\n" + b"a: b\r\n" * 100_000
+    head = "POST /v1/predict HTTP/1.1\r\nHost: here\r\nContent-Type: multipart/form-data; boundary=x\r\n"
+    with socket.create_connection(("127.0.0.1", listening)) as sender:
+        with contextlib.suppress(OSError):
+            sender.sendall(f"{head}Content-Length: {len(form)}\r\n\r\n".encode() + form)
+        answer = until_closed(sender)
+    assert answer.startswith(b"HTTP/1.1 400")
+    assert answer.count(b"HTTP/1.1") == 1

@@ -18,7 +18,7 @@ from iad.serve.drift.monitor import Monitor
 from iad.serve.folder.running import asked_to_end
 from iad.serve.http.app import build_app
 from iad.serve.http.limits import Limits
-from iad.serve.http.patience import Patient
+from iad.serve.http.patience import BUFFER_BYTES, Patient
 from iad.serve.http.renewing import Renewer
 from iad.serve.http.station import Station
 from iad.serve.log import VerdictLog
@@ -78,6 +78,7 @@ def host_bundles(
         config = uvicorn.Config(
             build_app(stations, Limits(key=key), lookout), log_config=None, access_log=False, server_header=False,
             timeout_graceful_shutdown=GRACE_SECONDS, limit_concurrency=MOST_CONNECTIONS, http=Patient,
+            h11_max_incomplete_event_size=BUFFER_BYTES,
         )  # fmt: skip
         listening.listen(BACKLOG)  # before it is told, so that nobody who hears of it comes too early
         address, number = listening.getsockname()[:2]
