@@ -71,7 +71,7 @@ def test_what_does_not_fit_is_refused_in_a_line(video, words, error):
 
 def test_kills_under_load_lose_nothing_and_give_nothing_twice(project):
     pytest.importorskip("fastapi", reason="the extra iad[serve] is not installed")
-    words = [sys.executable, ROOT / "benchmarks/kills.py", bundle_of("vit"), PICTURES / "test", "--kills", "2"]
+    words = [sys.executable, ROOT / "benchmarks/kills.py", bundle_of("ae"), PICTURES / "test", "--kills", "2"]
     done = subprocess.run(words, env=environment() | {"PYTHONPATH": str(ROOT)}, capture_output=True, text=True)
     assert done.returncode == 0, done.stdout + done.stderr
     found = json.loads(done.stdout.splitlines()[-1])
