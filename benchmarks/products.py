@@ -21,8 +21,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import yaml
 from measuring import command, machine, stage, write_params
+from ruamel.yaml import YAML
 
 from iad import paths
 from iad.words import as_markdown
@@ -48,7 +48,7 @@ def changes(case: str) -> dict[str, Any]:
         place = found
         for section in sections:
             place = place.setdefault(section, {})
-        place[last] = yaml.safe_load(value)
+        place[last] = YAML(typ="safe").load(value)
     return found
 
 
@@ -56,7 +56,7 @@ def run(product: Path, case: str, methods: Sequence[str], folder: Path) -> list[
     """Every stage that the methods need, and their rows of the table."""
     shutil.copytree(product, folder / "data" / product.name)
     wanted = [*dict.fromkeys([*(HYBRID if "hybrid" in methods else ()), *methods])]
-    known = yaml.safe_load(paths.PARAMS.read_text())["methods"]
+    known = YAML(typ="safe").load(paths.PARAMS)["methods"]
     kept = {"data": {"source": "folder", "category": product.name}, "methods": {name: known[name] for name in wanted}}
     write_params(folder, kept, {} if "hybrid" in wanted else {"hybrids": {}}, changes(case))
     seconds: dict[str, float] = {}
