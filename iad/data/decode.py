@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import NamedTuple
 
 import numpy as np
@@ -178,11 +179,12 @@ def decode_mask(data: bytes, name: str, size: GivenSize, *, max_megapixels: floa
     """
     image = open_picture(data, name, max_megapixels=max_megapixels)
     black = 127 if image.format in LOSSY else 0
-    upright = _upright(image, name)
-    if upright.mode in ALPHA_MODES or upright.has_transparency_data:
-        upright = _over(upright, "black")
-    elif upright.mode in COLOUR_MODES:
-        upright = upright.convert("RGB")
+    with damage_told(name):
+        upright = _upright(image)
+        if upright.mode in ALPHA_MODES or upright.has_transparency_data:
+            upright = _over(upright, "black")
+        elif upright.mode in COLOUR_MODES:
+            upright = upright.convert("RGB")
     defective: np.ndarray = np.atleast_3d(np.asarray(upright)).max(axis=2) > black  # (height, width)
     return _reduce_mask(defective, ImageSize.of(size))
 
@@ -205,7 +207,25 @@ def _flat(data: bytes, name: str, max_megapixels: float, white_16bit: int) -> Im
             f"{name}: 16-bit colour is read only with preprocess.white_16bit = {FULL_16BIT}, not {white_16bit}; "
             "save it as 8-bit colour or as 16-bit grey"
         )
-    return flatten(_upright(image, name), white_16bit)
+    with damage_told(name):
+        return flatten(_upright(image), white_16bit)
+
+
+@contextmanager
+def damage_told(name: str) -> Iterator[None]:
+    """Refuse a picture whose damage takes Pillow by surprise, where it raises nearly anything.
+
+    >>> with damage_told("a.png"):
+    ...     raise AssertionError
+    Traceback (most recent call last):
+    iad.errors.IadError: a.png: cut short or damaged (AssertionError); copy the picture again or delete it
+    """
+    try:
+        yield
+    except (IadError, MemoryError):
+        raise
+    except Exception as error:  # noqa: BLE001  # whatever it is, the picture is to blame
+        raise damaged(name, error) from None
 
 
 def _is_sideways(image: Image.Image, data: bytes, name: str) -> bool:
@@ -213,21 +233,14 @@ def _is_sideways(image: Image.Image, data: bytes, name: str) -> bool:
     # looked for first
     if image.format == "TIFF" or (image.format == "PNG" and not any(word in data for word in PNG_EXIF)):
         return False
-    try:
+    with damage_told(name):
         return image.getexif().get(ORIENTATION) in SIDEWAYS
-    except Exception as error:  # noqa: BLE001  # Pillow raises nearly anything on a torn EXIF
-        raise damaged(name, error) from None
 
 
-def _upright(image: Image.Image, name: str) -> Image.Image:
+def _upright(image: Image.Image) -> Image.Image:
     """Decode, and rotate as EXIF asks."""
-    try:
-        image.load()
-        ImageOps.exif_transpose(image, in_place=True)
-    except MemoryError:
-        raise
-    except Exception as error:  # noqa: BLE001  # Pillow raises nearly anything on damaged content
-        raise damaged(name, error) from None
+    image.load()
+    ImageOps.exif_transpose(image, in_place=True)
     return image
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import os
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, TypeAlias
@@ -13,8 +12,8 @@ from typing import Any, Literal, TypeAlias
 import numpy as np
 from PIL import Image, ImageOps
 
-from iad.data.decode import FULL_16BIT, decode, flatten, picture_size
-from iad.data.formats import damaged, has_known_pixels, is_16bit_colour
+from iad.data.decode import FULL_16BIT, damage_told, decode, flatten, picture_size
+from iad.data.formats import has_known_pixels, is_16bit_colour
 from iad.data.image_size import GivenSize, ImageSize
 from iad.data.pictures import Look, PictureFile, find, look_of, look_of_file
 from iad.errors import IadError
@@ -77,7 +76,7 @@ def read_pictures(
             if isinstance(one, PictureFile):
                 data = one.read()  # once: the next time it may be another file, or gone
                 sha256 = hashlib.sha256(data).hexdigest()
-                with _damage_told(str(path)):
+                with damage_told(str(path)):
                     pixels = decode(data, str(path), size, max_megapixels=max_megapixels, white_16bit=white_16bit)
                     look = look_of_file(data, str(path), pixels, max_megapixels=max_megapixels)
             else:
@@ -90,17 +89,6 @@ def read_pictures(
             yield Given(image_id, path, None, sha256, str(refusal))
             continue
         yield Given(image_id, path, pixels, sha256, look=look)
-
-
-@contextmanager
-def _damage_told(name: str) -> Iterator[None]:
-    """Refuse a picture that takes Pillow by surprise, so that one such file ends neither a line nor a server."""
-    try:
-        yield
-    except (IadError, MemoryError):
-        raise
-    except Exception as error:  # noqa: BLE001  # as an assertion of Pillow's, of a palette that is not there
-        raise damaged(name, error) from None
 
 
 def sizes_of(pictures: Picture | Iterable[Picture], *, max_megapixels: float) -> np.ndarray:
@@ -205,13 +193,9 @@ def _image(picture: Any, name: str) -> Image.Image:
 
 def _upright(image: Image.Image, name: str) -> Image.Image:
     """Decoded, if that was put off, and rotated as EXIF asks."""
-    try:
+    with damage_told(name):
         frames = getattr(image, "n_frames", 1)
         if frames > 1 and image.format != "MPO":
             raise IadError(f"{name}: animated or many-paged ({frames} frames); give one frame")
         image.load()
         return ImageOps.exif_transpose(image)
-    except (IadError, MemoryError):
-        raise
-    except Exception as error:  # noqa: BLE001  # Pillow raises nearly anything on damaged content
-        raise damaged(name, error) from None

@@ -355,3 +355,15 @@ def test_a_picture_to_show_keeps_its_shape_and_is_reduced_if_it_is_larger_than_a
     assert decode_to_show(encode(COLOUR), "a.png", 45, max_megapixels=1).shape == (30, 45, 3)
     grey = decode_to_show(encode(GREY), "a.png", 90, max_megapixels=1)
     np.testing.assert_array_equal(grey, np.repeat(GREY[..., None], 3, axis=2))
+
+
+@pytest.mark.parametrize("read", [decode, decode_mask])
+def test_a_palette_that_is_not_there_is_damage(read):
+    def chunk(kind, data):
+        return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+
+    header = chunk(b"IHDR", struct.pack(">IIBBBBB", 8, 8, 8, 3, 0, 0, 0))  # colour type 3: numbers of a palette
+    data = b"\x89PNG\r\n\x1a\n" + header + chunk(b"IDAT", zlib.compress(bytes(72))) + chunk(b"IEND", b"")
+    more = {"white_16bit": 65535} if read is decode else {}
+    with pytest.raises(IadError, match=r"^a\.png: cut short or damaged \(\w+\); copy the picture again or delete it$"):
+        read(data, "a.png", 4, max_megapixels=1, **more)
