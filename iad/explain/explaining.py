@@ -23,6 +23,8 @@ from iad.explain.unlike import Unlike, unlike
 GRID = 16  # cells a side of the numbers that are told of a map
 DIGITS = 6
 
+HARDLY = 0.05  # of the score: what replaces parts has to score lower by more
+
 
 @dataclass(frozen=True, eq=False)
 class Explained:
@@ -46,8 +48,9 @@ class Explained:
 
     @property
     def replaced_by_worse(self) -> bool:
-        """Whether parts were replaced by what scores no lower, which cannot show what raised the score."""
-        return any(way in PERTURBATIONS for way in self.maps) and self.baseline_score >= self.verdict.pred_score
+        """Whether parts were replaced by what scores no or hardly lower, which cannot show what raised the score."""
+        score = self.verdict.pred_score
+        return any(way in PERTURBATIONS for way in self.maps) and self.baseline_score >= score - HARDLY * abs(score)
 
 
 class Explainer:

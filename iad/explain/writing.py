@@ -115,7 +115,7 @@ def _warnings(found: Any, good: Path | None) -> tuple[str, ...]:
         return ()
     other = "a blurred copy" if found.baseline.kind == "blurred" else f"the good picture {found.baseline.name}"
     remedy = "" if good else "; give --good FOLDER"
-    said = f"parts are replaced with {other}, whose score {found.baseline_score:.4g} is no lower"
+    said = f"parts are replaced with {other}, whose score {found.baseline_score:.4g} is hardly lower"
     return (f"{said}: occlusion, LIME and KernelSHAP cannot show what raised this one{remedy}",)
 
 

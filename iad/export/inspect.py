@@ -102,7 +102,10 @@ def _told(rows: Sequence[Row], threshold: float, out: Path | None) -> None:
         if error:
             say(printable(f"not read: {error}"))
     rejected, unread = sum(bool(found and found.rejected) for _, found, _ in rows), sum(bool(one[2]) for one in rows)
-    say(f"{rejected} of {len(rows)} rejected (score >= {threshold:.4g})" + (f", {unread} not read" * bool(unread)))
+    say(
+        f"{rejected} of {len(rows) - unread} rejected (score >= {threshold:.4g})"
+        + (f", {unread} not read" * bool(unread))
+    )
 
 
 if __name__ == "__main__":

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack, closing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
@@ -44,7 +44,9 @@ class Source:
     opcua: str
 
     def __post_init__(self) -> None:
-        if (self.folder is None) == (not self.camera):
+        if self.folder is not None and self.camera:
+            raise IadError("iad watch: a folder and a camera (--camera); name one of them")
+        if self.folder is None and not self.camera:
             raise IadError("iad watch: where do pictures come from? name a folder, or a camera (--camera)")
         if self.folder is not None and (self.trigger or self.every is not None):
             raise IadError("--trigger and --every are of a camera (--camera); a folder is looked at all the time")
@@ -103,6 +105,8 @@ def watch(
     Raises:
         IadError: if something of it cannot be had, or inspecting has to stop.
     """
+    if once and source.camera and not source.trigger and source.every is None:
+        source = replace(source, every=1.0)  # the first frame is taken at once
     sorting.require_apart(source.folder)
     opened = partial(open_bundle, warn=lambda line: tell(f"warning: {line}"), device=device, weights=weights)
     work = BundleFile(bundle, opened, tell)

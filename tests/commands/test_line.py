@@ -54,7 +54,7 @@ def test_once_takes_one_frame(video):
     ("words", "error"),
     [
         ((), "where do pictures come from"),
-        (("in", "--camera", "parts.avi"), "where do pictures come from"),
+        (("in", "--camera", "parts.avi"), "a folder and a camera"),
         (("in", "--every", "1"), "are of a camera"),
         (("--camera", "parts.avi"), "when is a frame to be taken"),
         (("--camera", "gone.avi", "--every", "1"), "no camera and no file"),

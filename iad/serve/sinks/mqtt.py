@@ -64,7 +64,7 @@ class Address:
             host, port, topic = parts.hostname, parts.port, unquote(parts.path[1:])
         except ValueError:
             host, port, topic = None, None, ""
-        if host is None or not topic or parts.scheme not in PORTS or parts.query or parts.fragment:
+        if host is None or not topic or parts.scheme not in PORTS or parts.query or "#" in url:
             raise IadError("--mqtt: give an address as mqtt://host:1883/topic, or mqtts:// for an encrypted connection")
         if parts.username is not None:
             raise IadError(f"--mqtt: others see a command; put the user into {USER}, the password into {PASSWORD}")

@@ -23,7 +23,9 @@ def trigger_of(text: str, every: float | None, opcua: str, tell: Callable[[str],
     Raises:
         IadError: if it is none of these, or more than one.
     """
-    if bool(text) == (every is not None):
+    if text and every is not None:
+        raise IadError("--every and --trigger both say when a frame is taken; give one of them")
+    if not text and every is None:
         raise IadError("--camera: when is a frame to be taken? give --every SECONDS, or --trigger http or opcua:NODE")
     if every is not None:
         return Clock(every)

@@ -39,6 +39,9 @@ class Trigger(Protocol):
         """Ask for no more."""
 
 
+LONGEST = 86_400.0  # seconds from frame to frame
+
+
 class Clock:
     """Asks at even times; times that passed while a frame was judged are left out.
 
@@ -47,8 +50,8 @@ class Clock:
     """
 
     def __init__(self, every: float) -> None:
-        if not every > 0:
-            raise IadError(f"--every {every:g}: give the seconds from one frame to the next, above 0")
+        if not 0 < every <= LONGEST:
+            raise IadError(f"--every {every:g}: give the seconds from one frame to the next, above 0 and at most a day")
         self._every, self._due = every, time.monotonic()
 
     def next(self, seconds: float) -> Shot | None:

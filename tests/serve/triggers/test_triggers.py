@@ -114,7 +114,8 @@ def test_a_port_that_is_taken_is_refused(trigger):
     ("text", "every", "opcua", "error"),
     [
         ("", None, "", "when is a frame to be taken"),
-        ("http", 1.0, "", "when is a frame to be taken"),
+        ("http", 1.0, "", "give one of them"),
+        ("", float("inf"), "", "at most a day"),
         ("", 0.0, "", "above 0"),
         ("", float("nan"), "", "above 0"),
         ("http:99999", None, "", "give http, http:PORT or opcua:NODE"),

@@ -199,6 +199,8 @@ class PartCard:
                         if good.is_here:
                             address = f"/page/good/{good.sha256}/{quote(good.name)}"
                             ui.element("img").props('loading=lazy alt="A good part"').props["src"] = address
+                        else:
+                            ui.label("not in a folder of --pictures").classes("iad-absent")
                         with ui.element("figcaption"):
                             ui.label(good.name)
 
