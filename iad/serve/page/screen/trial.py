@@ -137,8 +137,16 @@ class TrialCard:
             return None
 
     def _how(self, found: Trial) -> str:
-        inspector = self._desk.station(self._name).inspector
+        inspector, reached = self._desk.station(self._name).inspector, found.then.calibration
+        if found.threshold == inspector.threshold:
+            return "Move the threshold to see the command that would set it."
+        if not 0 < reached.rejected < reached.total:
+            return "No rate of false alarms sets this threshold: all calibration scores lie on one side of it."
+        promote = f"iad promote new.iad {inspector.origin}"
+        if inspector.bundle.origin.source == "iad.fit":
+            fit = f'iad.fit(GOOD, "{inspector.method}", threshold={{"alpha": {found.alpha:g}}}).save("new.iad")'
+            return f"To change it, in Python: {fit}, then\n{promote}"
         return (
             f"To change it: set threshold.alpha to {found.alpha:g} in params.yaml, then\n"
-            f"dvc repro && iad bundle {inspector.method} --out new.iad && iad promote new.iad {inspector.origin}"
+            f"dvc repro && iad bundle {inspector.method} --out new.iad && {promote}"
         )
