@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from types import ModuleType
@@ -49,3 +50,11 @@ def started_workers(patch: pytest.MonkeyPatch, module: ModuleType, *, cores: int
     patch.setattr(module, "usable_cores", lambda: cores)
     patch.setattr("os.cpu_count", lambda: 64)
     return workers
+
+
+def until(true: Callable[[], Any], seconds: float = 30) -> None:
+    """Wait for what other threads or programs do; it is an error if it has not come about by then."""
+    end = time.monotonic() + seconds
+    while not true() and time.monotonic() < end:
+        time.sleep(0.01)
+    assert true()

@@ -11,13 +11,13 @@ import pytest
 
 from iad.errors import IadError
 from iad.serve.entries import Entry
-from iad.serve.sinks.delivery import Delivery
 
 paho = pytest.importorskip("paho.mqtt.client")
 
 from paho.mqtt.enums import CallbackAPIVersion, MQTTProtocolVersion  # noqa: E402  # after it is known to be there
 
 from iad.serve.sinks.mqtt import Address, Mqtt  # noqa: E402
+from tests.concurrency import until  # noqa: E402
 
 MOSQUITTO = shutil.which("mosquitto", path="/usr/sbin:/usr/local/sbin:/usr/bin:/usr/local/bin:/opt/homebrew/sbin")
 ENTRY = Entry("ä.png", "/in/ä.png", "", 3, 5, "ab", "b1", "vit", 0.1 + 0.2, 0.25, 0.75, False, "", 0.01)
@@ -82,13 +82,6 @@ class Subscriber:
         self.client.loop_stop()
 
 
-def until(true, seconds=30):
-    end = time.monotonic() + seconds
-    while not true() and time.monotonic() < end:
-        time.sleep(0.02)
-    assert true()
-
-
 @pytest.fixture
 def broker(tmp_path):
     found = Broker(tmp_path).start()
@@ -110,22 +103,10 @@ def listen():
 
 
 @pytest.fixture
-def send(log, monkeypatch):
+def send(deliver, monkeypatch):
     """Start a sender; it is ended with the test."""
     monkeypatch.setattr("iad.serve.sinks.delivery.LONGEST_WAIT_SECONDS", 0.05)
-    started = []
-
-    def start(url):
-        told = []
-        one = Delivery(Mqtt(url), log, told.append)
-        one.told = told
-        one.start()
-        started.append(one)
-        return one
-
-    yield start
-    for one in started:
-        one.stop(0)
+    return lambda url: deliver(Mqtt(url))
 
 
 @needs_broker

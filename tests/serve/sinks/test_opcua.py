@@ -8,7 +8,6 @@ import pytest
 
 from iad.errors import IadError
 from iad.serve.entries import Entry
-from iad.serve.sinks.delivery import Delivery
 
 pytest.importorskip("asyncua", reason="the extra iad[opcua] is not installed")
 
@@ -16,6 +15,7 @@ from asyncua.ua import VariantType as Kind  # after it is known to be there
 
 from iad.serve.sinks.link import Link
 from iad.serve.sinks.opcua import NAMES, OpcUa, as_variant, nodes_of
+from tests.concurrency import until
 from tests.serve.sinks.plant import Plant, Users
 
 ENTRY = Entry("ä.png", "/in/ä.png", "", 3, 5, "ab", "b1", "vit", 0.75, 0.25, 0.5, True, "", 0.01)
@@ -25,13 +25,6 @@ TYPES = {
     "Heartbeat": Kind.UInt16,
 }  # fmt: skip
 NODES = "ns=2;s=Line1.{}"
-
-
-def until(true, seconds=30):
-    end = time.monotonic() + seconds
-    while not true() and time.monotonic() < end:
-        time.sleep(0.02)
-    assert true()
 
 
 @pytest.fixture
@@ -48,21 +41,9 @@ def plant():
 
 
 @pytest.fixture
-def send(log):
+def send(deliver):
     """Start a sender; it is ended with the test."""
-    started = []
-
-    def start(url, nodes=NODES):
-        told = []
-        one = Delivery(OpcUa(url, nodes), log, told.append)
-        one.told = told
-        one.start()
-        started.append(one)
-        return one
-
-    yield start
-    for one in started:
-        one.stop(0)
+    return lambda url, nodes=NODES: deliver(OpcUa(url, nodes))
 
 
 def test_a_verdict_is_in_its_nodes_and_the_counter_comes_last(log, plant, send):

@@ -12,8 +12,8 @@ import pytest
 
 from iad.errors import IadError
 from iad.serve.entries import Entry
-from iad.serve.sinks.delivery import Delivery
 from iad.serve.sinks.webhook import Webhook
+from tests.concurrency import until
 
 ENTRY = Entry("ä.png", "/in/ä.png", "", 3, 5, "ab", "b1", "vit", 0.1 + 0.2, 0.25, 0.75, False, "", 0.01)
 SECRET = "between us"  # noqa: S105  # of this test
@@ -58,28 +58,10 @@ def receiver():
 
 
 @pytest.fixture
-def send(log, monkeypatch):
+def send(deliver, monkeypatch):
     """Start a sender; it is ended with the test."""
     monkeypatch.setattr("iad.serve.sinks.delivery.LONGEST_WAIT_SECONDS", 0.05)
-    started, told = [], []
-
-    def start(url, secret=SECRET):
-        one = Delivery(Webhook(url, secret), log, told.append)
-        one.told = told
-        one.start()
-        started.append(one)
-        return one
-
-    yield start
-    for one in started:
-        one.stop(0)
-
-
-def until(true, seconds=20):
-    end = time.monotonic() + seconds
-    while not true() and time.monotonic() < end:
-        time.sleep(0.01)
-    assert true()
+    return lambda url, secret=SECRET: deliver(Webhook(url, secret))
 
 
 def numbers(receiver):

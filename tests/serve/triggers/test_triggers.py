@@ -13,15 +13,9 @@ from iad.serve.entries import Entry
 from iad.serve.triggers.choosing import trigger_of
 from iad.serve.triggers.http import HttpTrigger
 from iad.serve.triggers.shots import MOST_WAITING, Asked, Clock, Shot
+from tests.concurrency import until
 
 ENTRY = Entry("a.png", "", "", 3, 0, "ab", "b1", "vit", 0.5, 0.25, 0.75, False, "", 0.01, number=7)
-
-
-def until(true, seconds=30):
-    end = time.monotonic() + seconds
-    while not true() and time.monotonic() < end:
-        time.sleep(0.02)
-    assert true()
 
 
 def test_the_clock_asks_at_even_times_and_leaves_out_those_that_passed(monkeypatch):
