@@ -41,8 +41,8 @@ def a_stage(name, *arguments):
 
 
 def test_a_leaf_is_recorded_when_it_is_read_and_keeps_its_value(recorder, found):
-    assert recorder.preprocess.image_size == 224
-    assert found == {"preprocess.image_size"}
+    assert recorder.preprocess.multiple == 14
+    assert found == {"preprocess.multiple"}
 
 
 def test_passing_a_section_on_records_nothing(recorder, found):
