@@ -1,11 +1,12 @@
 """A server of `iad serve` beside its own predictor: pictures a second at saturation, and waiting at half of that.
 
 Run it from the top folder of a project that ran, after `iad bundle METHOD`:
-python benchmarks/serving.py BUNDLE [--seconds 20] [--hostile 0.05]
+python benchmarks/serving.py BUNDLE [--seconds 20] [--soak 600] [--hostile 0.05]
 Clients send test pictures over connections that stay open; a share of their requests is torn or too large, if that is
 asked for. The predictor inspects the same pictures from files. Half load: requests at even times, as many as half of
 what the server answered at saturation; waiting is from when a request was due to its answer. Memory is private
-(RssAnon, Linux), after the first second and at the end. The last line is JSON.
+(RssAnon, Linux), every tenth of the time at saturation. With --soak the time at saturation is that many seconds, and
+the rest of the run stays as short as --seconds says. The last line is JSON.
 """
 
 from __future__ import annotations
@@ -70,6 +71,26 @@ def saturate(port: int, pictures: list[bytes], seconds: float, hostile: float) -
     return found, time.perf_counter() - began
 
 
+class Memory:
+    """Private memory of a process, looked at in even steps while the block runs: `seen`, MiB."""
+
+    def __init__(self, pid: int, seconds: float) -> None:
+        self.pid, self.step, self.seen, self.end = pid, seconds / 10, [private_mib(pid)], threading.Event()
+        self.thread = threading.Thread(target=self._look, daemon=True)
+
+    def __enter__(self) -> list[float]:
+        self.thread.start()
+        return self.seen
+
+    def __exit__(self, *_: object) -> None:
+        self.end.set()
+        self.thread.join()
+
+    def _look(self) -> None:
+        while not self.end.wait(self.step):
+            self.seen.append(private_mib(self.pid))
+
+
 def waits(port: int, pictures: list[bytes], rate: float, seconds: float) -> np.ndarray:
     """Seconds from when each request was due to its answer, at an even rate."""
     began, numbers, waited = time.perf_counter() + 0.1, count(), list[float]()
@@ -101,6 +122,7 @@ def options() -> argparse.ArgumentParser:
     parser = command(__doc__, __file__)
     parser.add_argument("bundle", type=Path)
     parser.add_argument("--seconds", type=float, default=20.0)
+    parser.add_argument("--soak", type=float, help="seconds at saturation (default: as --seconds)")
     parser.add_argument("--hostile", type=float, default=0.0, help="share of requests that are cut in half")
     return parser
 
@@ -108,7 +130,7 @@ def options() -> argparse.ArgumentParser:
 def main(arguments: Sequence[str] | None = None) -> None:
     """Serve, ask, measure."""
     asked = options().parse_args(arguments)
-    run, bundle = Run(), asked.bundle.absolute()
+    run, bundle, soaked = Run(), asked.bundle.absolute(), asked.soak or asked.seconds
     print(machine("torch", "fastapi", "uvicorn"))
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
@@ -123,9 +145,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
             threading.Thread(target=lambda: told.writelines(server.stderr), daemon=True).start()  # type: ignore[arg-type]
             try:
                 saturate(port, pictures, 3, 0)
-                before = private_mib(server.pid)
-                answers, spent = saturate(port, pictures, asked.seconds, asked.hostile)
-                after = private_mib(server.pid)
+                with Memory(server.pid, soaked) as seen:
+                    answers, spent = saturate(port, pictures, soaked, asked.hostile)
                 rate = sum(answers.values()) / spent
                 waited = waits(port, pictures, rate / 2, asked.seconds)
             finally:
@@ -138,8 +159,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     print(f"predictor alone      {alone:8.1f} pictures/s")
     print(f"server, saturated    {rate:8.1f} pictures/s, {rate / alone:.0%}; answers {answers}")
     print(f"server, at half load p50 {1000 * middle:.0f} ms, p99 {1000 * last:.0f} ms, {last / middle:.1f} times")
-    print(f"private memory       {before:.0f} MiB, at the end {after:.0f} MiB; {logged} verdicts in the log")
-    print(json.dumps({"alone": alone, "server": rate, "p50": middle, "p99": last, "before": before, "after": after}))
+    print(f"private memory, MiB  {' '.join(f'{mib:.0f}' for mib in seen)}; {logged} verdicts in the log")
+    print(json.dumps({"alone": alone, "server": rate, "p50": middle, "p99": last, "memory": seen, "seconds": spent}))
 
 
 if __name__ == "__main__":
