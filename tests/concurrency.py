@@ -52,7 +52,7 @@ def started_workers(patch: pytest.MonkeyPatch, module: ModuleType, *, cores: int
     return workers
 
 
-def until(true: Callable[[], Any], seconds: float = 30) -> None:
+def until(true: Callable[[], Any], seconds: float = 180) -> None:
     """Wait for what other threads or programs do; it is an error if it has not come about by then."""
     end = time.monotonic() + seconds
     while not true() and time.monotonic() < end:

@@ -69,7 +69,7 @@ def test_a_server_says_what_predict_says_and_ends_well(served, monkeypatch):
     refused("predict", "vit", "new", "--server", "http://127.0.0.1:9", match="cannot be reached")
     assert len(logged()) == 2 * len(list(Path("new").rglob("*.png")))
     process.send_signal(signal.SIGTERM)
-    _, told = process.communicate(timeout=60)
+    _, told = process.communicate(timeout=180)
     assert process.returncode == 0
     assert json.loads(told.splitlines()[0])["status"] == 401
 
@@ -86,7 +86,7 @@ def test_after_a_kill_every_answer_is_in_the_log_once(served):
         address = f"{url}/v1/predict?bundle=vit&name={number}.png"
         request = Request(address, pictures[number % len(pictures)], headers)  # noqa: S310  # of this test
         try:
-            with urlopen(request, timeout=30) as answer:  # noqa: S310
+            with urlopen(request, timeout=180) as answer:  # noqa: S310
                 answers.extend(json.load(answer)["verdicts"])
         except HTTPError:
             raise

@@ -83,7 +83,7 @@ def test_a_folder_may_be_away_pictures_come_later_and_a_signal_ends_it_well(inbo
     found = json.loads(process.stdout.readline())
     assert (found["score"], found["rejected"]) == wanted[name]
     process.send_signal(signal.SIGTERM)
-    _, told = process.communicate(timeout=60)
+    _, told = process.communicate(timeout=180)
     assert (process.returncode, told.splitlines()[-1]) == (0, "1 picture inspected")
     assert [path.name for folder in ("good", "bad") for path in Path(folder).iterdir()] == ["later.png"]
 

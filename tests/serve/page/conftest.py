@@ -61,7 +61,7 @@ def served(bundle, folder, *options, key=""):
             yield _address(process, folder / "err.txt")
         finally:
             process.terminate()
-            assert process.wait(60) in (0, -15, 143)
+            assert process.wait(180) in (0, -15, 143)
 
 
 def _address(process, errors):
@@ -125,6 +125,7 @@ def opened(chromium, asked):
     def at(address, *, wait=".iad-verdict", **options):
         contexts.append(chromium.new_context(**{"viewport": {"width": 1360, "height": 900}} | options))
         page = contexts[-1].new_page()
+        page.set_default_timeout(180_000)  # milliseconds; a machine may be busy
         page.on("request", lambda request: asked.append(request.url))
         page.on("websocket", lambda socket: asked.append(socket.url))
         page.on("pageerror", lambda error: asked.append(f"error: {error}"))

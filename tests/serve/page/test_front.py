@@ -20,7 +20,7 @@ SOCKET = "/_nicegui_ws/socket.io/?EIO=4&transport=websocket"
 def connected(address, path=SOCKET, **headers):
     """Status of a request for a websocket: 101 if it is opened."""
     place = urlsplit(address)
-    asking = http.client.HTTPConnection(place.hostname, place.port, timeout=20)
+    asking = http.client.HTTPConnection(place.hostname, place.port, timeout=180)
     given = {"Host": place.netloc, "Upgrade": "websocket", "Connection": "Upgrade", "Sec-WebSocket-Version": "13"}
     given |= {"Sec-WebSocket-Key": "dGhlIHNhbXBsZSBub25jZQ==", **headers}
     asking.putrequest("GET", path, skip_host=True)

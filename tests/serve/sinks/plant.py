@@ -30,7 +30,7 @@ class Plant:
         self._loop, self._ready = asyncio.new_event_loop(), threading.Event()
         self._thread = threading.Thread(target=self._run, daemon=True)
         self._thread.start()
-        assert self._ready.wait(20)
+        assert self._ready.wait(180)
 
     def read(self, name):
         return self._do(self._nodes[name].read_value())

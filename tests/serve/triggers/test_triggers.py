@@ -50,7 +50,7 @@ def trigger():
 
 
 def post(trigger, path="/trigger", method="POST", body=b"", **headers):
-    connection = http.client.HTTPConnection("127.0.0.1", trigger.port, timeout=20)
+    connection = http.client.HTTPConnection("127.0.0.1", trigger.port, timeout=180)
     connection.request(method, path, body, headers)
     answer = connection.getresponse()
     return answer.status, json.loads(answer.read() or b"{}")
@@ -58,7 +58,7 @@ def post(trigger, path="/trigger", method="POST", body=b"", **headers):
 
 def test_who_asks_over_http_gets_the_verdict(trigger):
     def line():
-        trigger.next(20).answered(ENTRY)
+        trigger.next(180).answered(ENTRY)
 
     threading.Thread(target=line).start()
     assert post(trigger) == (200, ENTRY.record())
@@ -95,7 +95,7 @@ def test_only_this_computer_is_heard(trigger):
 def test_a_sender_that_says_nothing_holds_up_nobody(trigger):
     with socket.create_connection(("127.0.0.1", trigger.port)) as mute:
         mute.sendall(b"POST /tri")
-        threading.Thread(target=lambda: trigger.next(20).answered(ENTRY)).start()
+        threading.Thread(target=lambda: trigger.next(180).answered(ENTRY)).start()
         assert post(trigger)[0] == 200
 
 
