@@ -1,6 +1,7 @@
 """Tests of parts that follow a log: what they find, that they outlive restarts, and what is told."""
 
 import json
+import re
 import sqlite3
 import threading
 from dataclasses import replace
@@ -68,7 +69,7 @@ def test_good_parts_raise_nothing_and_higher_scores_an_alarm_since_they_came(log
     assert alarm.kind == "scores"
     assert 195 <= alarm.since <= alarm.verdict < 230
     assert "scores are h" in alarm.text  # higher, or high more often
-    assert alarm.text.endswith("light, place and sharpness tell no cause")
+    assert re.search(r"light, place and sharpness of these \d+ pictures tell no cause$", alarm.text)
     assert monitor.catch_up() == []
     assert alarms_of(log, monitor.run) == {"scores": alarm}
 
@@ -196,6 +197,22 @@ def test_a_log_of_an_older_iad_gets_the_new_tables(tmp_path, reference):
         judge(log, 2)
         assert monitor.catch_up() == []
         assert monitor.test.parts == 2  # a test begins with the parts that come
+
+
+def test_an_alarm_after_few_pictures_does_not_deny_a_cause_that_shows_later(log, reference):
+    monitor = monitor_of(log, reference)
+    judge(log, 7, shift=8.0, light=-30.0)
+    [alarm] = [one for one in monitor.catch_up() if one.kind == "scores"]
+    judge(log, 60, shift=8.0, light=-30.0, seed=2)
+    monitor.catch_up()
+    assert re.search(r"; \d pictures are too few to tell a cause$", alarm.text)
+    assert any(line.startswith("  they are darker by 30 %") for line in standing_lines(monitor))
+
+
+def test_no_evidence_is_not_told_with_a_sign(log, reference):
+    monitor = monitor_of(log, reference)
+    monitor.test.log = lambda kind: -0.01
+    assert next(line for line in standing_lines(monitor) if "of scores" in line).split(",")[0].endswith("10^0.0")
 
 
 def test_how_it_stands_in_numbers_and_words(log, reference):

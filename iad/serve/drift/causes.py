@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 import numpy as np
 
 from iad.bundles.sight import TRAITS
-from iad.words import percent
+from iad.words import counted, percent
 
 FAR = 1.0  # spreads of the bundle's pictures by which the median of the last ones has to be off
 ODD = 6.0  # spreads by which a single picture is unlike the others
@@ -45,6 +45,25 @@ def likely_causes(sights: np.ndarray, usual: np.ndarray) -> list[str]:
     if not lines and odd.mean() > FEW_ODD:
         return [f"{percent(float(odd.mean()))} of the pictures show something else: another product among them?"]
     return lines
+
+
+def cause_in_words(causes: Sequence[str], pictures: int) -> str:
+    """What is told of the cause of a change, as the end of a sentence.
+
+    Args:
+        causes: what `likely_causes` found.
+        pictures: how many pictures it looked at.
+
+    >>> cause_in_words(["darker by 20 %"], 9)
+    'likely cause: darker by 20 %'
+    >>> cause_in_words([], 9), cause_in_words([], 1)
+    ('light, place and sharpness of these 9 pictures tell no cause', '1 picture is too few to tell a cause')
+    """
+    if causes:
+        return f"likely cause: {'; '.join(causes)}"
+    if pictures < FEWEST:
+        return f"{counted(pictures, 'picture is', 'pictures are')} too few to tell a cause"
+    return f"light, place and sharpness of these {pictures:,} pictures tell no cause"
 
 
 def _explaining(far: Sequence[str]) -> list[str]:

@@ -53,8 +53,8 @@ class Lookout:
         with self._lock:
             return standing(self._monitors[name])
 
-    def causes(self, name: str) -> list[str]:
-        """In what the last pictures differ from those of a bundle, in words.
+    def causes(self, name: str) -> tuple[list[str], int]:
+        """In what the last pictures differ from those of a bundle, in words, and how many were looked at.
 
         Raises:
             IadError: if the log cannot be read.

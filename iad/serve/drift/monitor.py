@@ -10,7 +10,7 @@ import numpy as np
 from iad.bundles.sealed import in_one_line
 from iad.bundles.sight import TRAITS
 from iad.errors import IadError
-from iad.serve.drift.causes import likely_causes
+from iad.serve.drift.causes import cause_in_words, likely_causes
 from iad.serve.drift.exchange import HIGHER, LOWER, MORE, NARROWER, WIDER
 from iad.serve.drift.keeping import (
     Alarm,
@@ -87,11 +87,11 @@ class Monitor:
                 break
         return [alarm for kind, alarm in self.alarms.items() if kind not in known]
 
-    def causes(self, since: int, until: int) -> list[str]:
-        """What the pictures of these verdicts show beside those of the bundle, in words."""
+    def causes(self, since: int, until: int) -> tuple[list[str], int]:
+        """What the pictures of these verdicts show beside those of the bundle, in words; how many were looked at."""
         sights = sights_between(self.log, self.run.bundle, since, until, SHOWN_PICTURES)
         found = np.array(sights, dtype=np.float64).reshape(-1, len(TRAITS))
-        return likely_causes(found, self.run.reference.traits)
+        return likely_causes(found, self.run.reference.traits), len(found)
 
     def _has_new_run(self) -> bool:
         """Take up a test that somebody has begun meanwhile."""
@@ -121,12 +121,13 @@ class Monitor:
     def _alarm(self, kind: Kind, number: int) -> Alarm:
         what, way, ago, below = self.test.change(kind)
         since = number_of_part(self.log, self.run, number, ago, below=below)
-        causes = "; ".join(self.causes(since, number))
+        causes, pictures = self.causes(since, number)
         if kind == "scores":
-            why = f"likely cause: {causes}" if causes else "light, place and sharpness tell no cause"
+            why = cause_in_words(causes, pictures)
             text = f"scores are {WAYS[way]} than those of calibration and of earlier parts; {why}"
         else:
-            text = f"pictures are unlike those of calibration: {causes or f'{what} {WAYS[way]}, though not by much'}"
+            shown = "; ".join(causes) or f"{what} {WAYS[way]}, though not by much"
+            text = f"pictures are unlike those of calibration: {shown}"
         return raise_alarm(self.log, self.run, kind, number, since, text)
 
 

@@ -107,7 +107,8 @@ def standing_lines(monitor: Monitor) -> Iterator[str]:
             f"the last {found.recent}: {percent(found.rejected)} rejected, scores {found.distance:.2f} from those of "
             f"calibration (0 same, 1 apart; by chance p {found.chance:.2g}){far}"
         )
-        yield from (f"  they are {cause}" for cause in monitor.causes(run.after + 1, monitor.last))
+        causes, _ = monitor.causes(run.after + 1, monitor.last)
+        yield from (f"  they are {cause}" for cause in causes)
     yield f"operators overruled: rejected but good {found.false_alarms}; passed but bad {found.escapes}"
 
 
@@ -116,7 +117,7 @@ def _found(monitor: Monitor, found: Standing) -> Iterator[str]:
         if alarm := found.alarms.get(kind):
             yield f"ALARM at verdict {alarm.verdict}, since about verdict {alarm.since}: {alarm.text}"
         else:
-            yield f"no alarm of {kind}: evidence 10^{found.evidence[kind]:.1f}, alarm from 10^{found.needed:.1f} on"
+            yield f"no alarm of {kind}: evidence 10^{found.evidence[kind]:z.1f}, alarm from 10^{found.needed:.1f} on"
     yield f"a false alarm of either is raised in {percent(monitor.run.alarm_rate)} of runs at most, however long"
 
 

@@ -65,7 +65,7 @@ class Desk:
     def weather(self, name: str) -> Weather:
         """How the parts of a bundle are."""
         found = self.lookout.standing(name)
-        return weather(found, self.lookout.causes(name) if found.recent else [])
+        return weather(found, *self.lookout.causes(name))
 
     def of_bundle(self, name: str, most: int) -> list[Entry]:
         """The last verdicts of a bundle at work on pictures that could be read."""

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal, TypeAlias
 
+from iad.serve.drift.causes import cause_in_words
 from iad.serve.drift.report import Standing
 from iad.words import counted
 
@@ -30,19 +31,20 @@ class Weather:
     text: str
 
 
-def weather(found: Standing, causes: Sequence[str]) -> Weather:
+def weather(found: Standing, causes: Sequence[str], pictures: int) -> Weather:
     """How parts stand beside the good pictures of their bundle.
 
     Args:
         found: by the bundle's test.
         causes: in what the last pictures differ from those of the bundle.
+        pictures: how many were looked at for that.
     """
-    why = f"Likely cause: {'; '.join(causes)}." if causes else "Light, place and sharpness tell no cause."
     if found.alarms:
         texts = "; ".join(alarm.text for alarm in found.alarms.values())
+        now = f" The last {pictures} are {'; '.join(causes)}." if causes else ""
         since = min(alarm.since for alarm in found.alarms.values())
         return Weather(
-            "alarm", "Parts have changed", f"Since about part {since} {texts}. The promise may no longer hold."
+            "alarm", "Parts have changed", f"Since about part {since} {texts}.{now} The promise may no longer hold."
         )
     if found.recent < FEW:
         seen = counted(found.recent, "part")
@@ -50,8 +52,9 @@ def weather(found: Standing, causes: Sequence[str]) -> Weather:
             "unknown", "Too early to say", f"{seen} judged so far; from {FEW} on this line says how they are."
         )
     if found.chance < UNLIKELY or max(found.evidence.values()) > found.needed / 2:
+        why = cause_in_words(causes, pictures)
         what = f"The last {found.recent} parts score differently from the good parts of the calibration."
-        return Weather("watch", "Keep an eye on it", f"{what} {why}")
+        return Weather("watch", "Keep an eye on it", f"{what} {why[:1].upper()}{why[1:]}.")
     return Weather("calm", "As usual", f"The last {found.recent} parts score like the good parts of the calibration.")
 
 

@@ -72,13 +72,14 @@ def standing(**changed):
 
 def test_the_line_on_top_tells_how_urgent_it_is_and_why():
     alarm = Alarm(kind="scores", time="", verdict=90, since=70, text="scores are higher; likely cause: darker by 20 %")
-    assert weather(standing(), []).level == "calm"
-    assert weather(standing(recent=3), []).level == "unknown"
-    watch = weather(standing(chance=1e-6), ["darker by 20 %"])
+    assert weather(standing(), [], 100).level == "calm"
+    assert weather(standing(recent=3), [], 3).level == "unknown"
+    watch = weather(standing(chance=1e-6), ["darker by 20 %"], 100)
     assert (watch.level, "Likely cause: darker by 20 %." in watch.text) == ("watch", True)
-    assert weather(standing(evidence={"scores": 0.0, "pictures": 1.6}), []).level == "watch"
-    found = weather(standing(alarms={"scores": alarm}), [])
+    assert weather(standing(evidence={"scores": 0.0, "pictures": 1.6}), [], 100).level == "watch"
+    found = weather(standing(alarms={"scores": alarm}), ["blurred"], 100)
     assert (found.level, "Since about part 70" in found.text, "darker by 20 %" in found.text) == ("alarm", True, True)
+    assert "The last 100 are blurred." in found.text  # what was not yet known at the time of the alarm
 
 
 def test_only_the_last_pictures_are_held_and_files_of_the_log_are_not():
