@@ -25,7 +25,8 @@ from measuring import Run, command, machine, unpack
 
 import iad
 from iad import paths
-from iad.bundles.bundle import SUFFIX, write_bundle
+from iad.bundles.bundle import write_bundle
+from iad.bundles.outputs import SUFFIX
 from iad.config import Params, load_params
 from iad.pipeline.bundling import collect
 from iad.words import as_markdown

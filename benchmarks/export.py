@@ -26,7 +26,8 @@ from measuring import Run, choose, command, machine, unpack
 
 import iad
 from iad import paths
-from iad.bundles.bundle import SUFFIX, read_bundle
+from iad.bundles.bundle import read_bundle
+from iad.bundles.outputs import SUFFIX
 from iad.bundles.predictor import Predictor
 from iad.compute import start
 from iad.data.pictures import find

@@ -17,7 +17,7 @@ from iad.data import Preprocess
 from iad.data.sources import source_options
 from iad.decision import Threshold
 from iad.detectors import autoencoder, detector_names, hybrid, options_of, section_of
-from iad.errors import IadError, close_to, unknown
+from iad.errors import IadError, close_to, rule_of, unknown
 from iad.features import Backbone, CnnBackbone, VitBackbone
 from iad.options import Count, Name, Section, Share
 from iad.paths import PARAMS
@@ -237,14 +237,19 @@ def yaml_problem(error: YAMLError) -> str:
     return " ".join(str(error).split())
 
 
-def first_problem(error: ValidationError) -> str:
-    """Which key is wrong, what it holds, and the rule it breaks."""
+def first_problem(error: ValidationError, model: type[BaseModel] | None = None) -> str:
+    """Which key is wrong, what it holds, and the rule it breaks.
+
+    Args:
+        error: what pydantic found.
+        model: which was given such values, to name what it knows; None: all parameters.
+    """
     # an unknown key is the likelier cause of a missing one, so it is told first
     problems = sorted(error.errors(), key=lambda problem: problem["type"] != "extra_forbidden")
     first, others = problems[0], len(problems) - 1
     key = ".".join(str(part) for part in first["loc"] if part != "[key]")
     if first["type"] == "extra_forbidden":
-        text = f"unknown parameter '{key}'{_suggestion(first['loc'])}"
+        text = f"unknown parameter '{key}'{_suggestion(first['loc'], model or Params)}"
     elif first["type"] == "missing":
         text = f"'{key}' is missing; add it (every parameter must be given)"
     elif first["type"] == "in_words":
@@ -253,8 +258,7 @@ def first_problem(error: ValidationError) -> str:
         held = "nothing" if first["input"] is None else repr(first["input"])
         text = f"{key or 'the file'} must hold parameters; it holds {held}"
     else:
-        rule = first["msg"][0].lower() + first["msg"][1:]
-        text = f"{key} = {first['input']!r}: {rule}"
+        text = f"{key} = {first['input']!r}: {rule_of(first)}"
     return text + and_more(others)
 
 
@@ -272,15 +276,14 @@ def _left_out(model: BaseModel, key: str = "") -> Iterator[str]:
                 yield from _left_out(section, f"{here}.{entry}" if entry else here)
 
 
-def _suggestion(location: tuple[int | str, ...]) -> str:
-    known, given = _known_keys(location[:-1]), str(location[-1])
+def _suggestion(location: tuple[int | str, ...], model: type[BaseModel]) -> str:
+    known, given = _known_keys(location[:-1], model), str(location[-1])
     if RENAMED.get(given) in known:
         return f"; it is called '{RENAMED[given]}' now"
     return close_to(given, known) or f"; known here: {', '.join(known) or 'none'}"
 
 
-def _known_keys(location: tuple[int | str, ...]) -> list[str]:
-    model: type[BaseModel] = Params
+def _known_keys(location: tuple[int | str, ...], model: type[BaseModel]) -> list[str]:
     for part in location:
         field = model.model_fields.get(str(part))
         if field is None:  # a name that the user chose, inside a mapping

@@ -13,7 +13,7 @@ from pydantic import ValidationError
 
 from iad.bundles.bundle import Bundle, CalibrationSet, Maps, Origin, PictureSet, Preprocess, Rule
 from iad.bundles.fitted import Fitted
-from iad.bundles.parts import Side
+from iad.bundles.parts import Sides
 from iad.bundles.pictures import copies, described_given, split_new
 from iad.bundles.predictor import Predictor
 from iad.compute import resolve
@@ -31,7 +31,7 @@ from iad.detectors.calibrate import Calibration, calibrate
 from iad.detectors.embeddings import Embeddings
 from iad.errors import IadError, unknown
 from iad.features import CnnBackbone, VitBackbone
-from iad.options import Count, Section
+from iad.options import Count, Section, require_mappings
 from iad.report import Evaluate
 from iad.report.overlay import red_scale
 from iad.versions import installed
@@ -96,7 +96,8 @@ def fit(
         IadError: if there is no such method or option, a picture cannot be read, is both fitted to and set apart, or
             they are too few.
     """
-    _validated(_Sizes, {"image_size": image_size, "batch_size": batch_size}, "iad.fit")
+    _validated(_Numbers, {"image_size": image_size, "batch_size": batch_size, "seed": seed}, "iad.fit")
+    require_mappings(options=options, training=training, backbone=backbone, threshold=threshold)
     given, given_apart = (_kept(some) for some in _folders(good, calibration))
     runtime = resolve(device=device, precision=precision)
     size = _prepared_size(given, image_size)
@@ -120,8 +121,7 @@ def fit(
     return Predictor(
         Bundle(
             packed=fitted.pack(), pictures=pictures, calibration=_calibration(found, pictures, apart),
-            threshold=chosen_threshold,
-            rule=rule, preprocess=preprocess,
+            threshold=chosen_threshold, rule=rule, preprocess=preprocess,
             embedders={reads: one.record() | {"runtime": runtime.record()} for reads, one in embedders.items()},
             weights={}, maps=maps,
             origin=Origin(
@@ -145,9 +145,10 @@ def _said_for_memory() -> Iterator[None]:
         raise IadError(f'{said}; check the weights of the network, or give precision="fp32"') from None
 
 
-class _Sizes(Section):
-    image_size: Side | tuple[Side, Side]
+class _Numbers(Section):
+    image_size: Sides
     batch_size: Count
+    seed: int
 
 
 def _folders(good: Any, calibration: Any) -> tuple[Any, Any]:
@@ -170,9 +171,8 @@ def _folders(good: Any, calibration: Any) -> tuple[Any, Any]:
 
 def _kept(given: Any) -> Any:
     """Pictures that are looked at more than once: an iterator would be used up."""
-    return (
-        given if given is None or isinstance(given, (*ONE, bytes)) or not isinstance(given, Iterable) else list(given)
-    )
+    is_one = isinstance(given, (*ONE, bytes)) or not isinstance(given, Iterable)
+    return given if is_one else list(given)
 
 
 def _prepared_size(given: Any, image_size: int | tuple[int, int]) -> ImageSize:
@@ -270,6 +270,7 @@ def _backbones(fitted: Fitted, given: Mapping[str, Any]) -> dict[str, Mapping[st
 def _embedder(reads: str, options: Mapping[str, Any], size: ImageSize, batch_size: int, runtime: Runtime) -> Embedder:
     from iad.features.embedder import Embedder
 
+    require_mappings(**{f"backbone {reads}": options})
     chosen = _validated(BACKBONES[reads], options, f"backbone {reads}")
     return Embedder(chosen, size, batch_size=batch_size, runtime=runtime, section=reads)
 
@@ -296,4 +297,4 @@ def _validated(model: type[SectionT], values: Mapping[str, Any], origin: str) ->
     try:
         return model.model_validate(dict(values))
     except ValidationError as error:
-        raise IadError(f"{origin}: {first_problem(error)}") from None
+        raise IadError(f"{origin}: {first_problem(error, model)}") from None

@@ -11,6 +11,8 @@ from typing import Annotated, Any, ClassVar
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
+from iad.errors import IadError
+
 
 def _share_or_count(value: float) -> float:
     if value > 1 and value != int(value):
@@ -54,6 +56,19 @@ class ArchiveOptions(SourceOptions):
     path: Annotated[str, Field(min_length=1)] | None = Field(
         None, description="null: download; or the archive or unpacked folder on disk"
     )
+
+
+def require_mappings(**given: Any) -> None:
+    """Refuse options of a call that are not given by name; None stands for none.
+
+    >>> require_mappings(options={"k": 3}, training=None)
+    >>> require_mappings(backbone="resnet50")
+    Traceback (most recent call last):
+    iad.errors.IadError: backbone = 'resnet50': give a mapping from names of options to their values
+    """
+    for name, options in given.items():
+        if options is not None and not isinstance(options, Mapping):
+            raise IadError(f"{name} = {options!r}: give a mapping from names of options to their values")
 
 
 def flat(values: Mapping[str, Any], above: str = "") -> dict[str, Any]:

@@ -49,7 +49,6 @@ BEFORE: Mapping[str, Mapping[str, float]] = {"patch": {"top_share": 0.0}}
 """By detector, options that came with format 4, with the values that give what older bundles gave."""
 BACKBONE_BEFORE, PATCHES_BEFORE = {"stride": None}, {"grid": "coarsest", "deeper_from": 0}
 """Options of a backbone that came with format 5, with such values."""
-SUFFIX = ".iad"
 DETECTOR, CALIBRATION, WEIGHTS = "detector/", "calibration/", "weights/"  # before the names of arrays
 GRIDS = "pictures/grids"
 APART = "apart"  # behind CALIBRATION: the same of pictures that were set apart

@@ -13,13 +13,34 @@ from tempfile import TemporaryFile
 from iad.errors import IadError
 
 
-def require_file(out: Path, *, inputs: Iterable[Path] = (), force: bool = False) -> None:
+SUFFIX = ".iad"  # of a bundle
+
+
+def require_bundle_file(
+    out: Path, *, inputs: Iterable[Path] = (), force: bool = False, option: str = "--force"
+) -> None:
+    """Refuse a file whose name is no bundle's, and one that `require_file` refuses.
+
+    Raises:
+        IadError: saying which, and what to do.
+
+    >>> require_bundle_file(Path("bolts.safetensors"))
+    Traceback (most recent call last):
+    iad.errors.IadError: bolts.safetensors: the name of a bundle ends in .iad; name it bolts.iad
+    """
+    if out.suffix.lower() != SUFFIX:
+        raise IadError(f"{out}: the name of a bundle ends in {SUFFIX}; name it {out.with_suffix(SUFFIX)}")
+    require_file(out, inputs=inputs, force=force, option=option)
+
+
+def require_file(out: Path, *, inputs: Iterable[Path] = (), force: bool = False, option: str = "--force") -> None:
     """Refuse a file that cannot be written, is an input, lies in one, or is there already.
 
     Args:
         out: the file.
         inputs: files and folders that are read.
         force: whether one that is there may be replaced; an input never is.
+        option: how `force` is asked for, for refusals.
 
     Raises:
         IadError: saying which, and what to do.
@@ -41,7 +62,7 @@ def require_file(out: Path, *, inputs: Iterable[Path] = (), force: bool = False)
     if out.is_dir():
         raise IadError(f"{out}: a folder; name a file")
     if out.exists() and not force:
-        raise IadError(f"{out}: exists already; choose another name, or say --force to replace it")
+        raise IadError(f"{out}: exists already; choose another name, or say {option} to replace it")
     _require_room(out)
 
 
@@ -60,11 +81,15 @@ def require_folder(out: Path, *, inputs: Iterable[Path] = (), force: bool = Fals
     >>> with TemporaryDirectory() as folder:
     ...     require_folder(Path(folder) / "maps", inputs=[Path(folder)])
     Traceback (most recent call last):
-    iad.errors.IadError: ...maps: is an input, or lies in or around one (...); name another folder
+    iad.errors.IadError: ...maps: lies in an input (...), which stays as it is; name a folder outside of it
     """
     for one in inputs:
-        if _lies_in(out, one) or _lies_in(one, out):
-            raise IadError(f"{out}: is an input, or lies in or around one ({one}); name another folder")
+        if _same(out, one):
+            raise IadError(f"{out}: is an input itself; name another folder")
+        if _lies_in(out, one):
+            raise IadError(f"{out}: lies in an input ({one}), which stays as it is; name a folder outside of it")
+        if _lies_in(one, out):
+            raise IadError(f"{out}: an input lies in it ({one}); name a folder of its own, as {out / 'out'}")
     if out.exists() and not out.is_dir():
         raise IadError(f"{out}: a file; name a folder")
     if out.is_dir() and not force and any(out.iterdir()):

@@ -7,7 +7,15 @@ from dataclasses import field
 from typing import Annotated, Any, Literal
 
 import numpy as np
-from pydantic import AfterValidator, BeforeValidator, ConfigDict, Field, TypeAdapter
+from pydantic import (
+    AfterValidator,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    PlainValidator,
+    TypeAdapter,
+    ValidationError,
+)
 from pydantic.dataclasses import dataclass
 
 from iad.bundles.fitted import Packed
@@ -32,6 +40,16 @@ def _known_scheme(scheme: str) -> str:
 
 
 _SIDES = TypeAdapter[Any](Side | tuple[Side, Side])
+
+
+def _sides(given: Any) -> Any:
+    try:
+        return _SIDES.validate_python(given)
+    except ValidationError:
+        raise ValueError(f"give the short side in pixels, or height and width, each from 1 to {MOST:,}") from None
+
+
+Sides = Annotated[int | tuple[int, int], PlainValidator(_sides)]
 
 
 def _size(given: Any) -> ImageSize:

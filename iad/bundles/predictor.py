@@ -13,6 +13,7 @@ import numpy as np
 
 from iad.bundles.bundle import Bundle, read_bundle, write_bundle
 from iad.bundles.likeness import Likeness
+from iad.bundles.outputs import require_bundle_file
 from iad.bundles.pictures import pixels_sha256
 from iad.bundles.sealed import in_one_line
 from iad.bundles.sight import Sights
@@ -149,13 +150,18 @@ class Predictor:
             return Embeddings(pixels=pixels)
         return Embeddings(**embedder.embed(pixels, augmented=True))
 
-    def save(self, path: str | Path, *, with_weights: bool = False) -> str:
-        """Write the bundle to a file, which is replaced if it is there; returns its SHA-256.
+    def save(self, path: str | Path, *, with_weights: bool = False, force: bool = False) -> str:
+        """Write the bundle to a file, in a folder that is made where it is not there; returns the bundle's SHA-256.
 
         Args:
-            path: the file; by custom its name ends in `.iad`.
+            path: the file; its name ends in `.iad`.
             with_weights: take the backbone's weights along, for a machine that reaches no index and no hub.
+            force: replace the file if it is there already.
+
+        Raises:
+            IadError: if the name is no bundle's, the file is there already, or it cannot be written.
         """
+        require_bundle_file(Path(path), force=force, option="force=True")
         bundle = self.bundle
         if with_weights:
             bundle = replace(bundle, weights={reads: one.state_dict() for reads, one in self.embedders.items()})

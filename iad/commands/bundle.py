@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from contextlib import nullcontext
 from difflib import get_close_matches
 from pathlib import Path
@@ -61,7 +60,8 @@ def write(
 ) -> None:
     """Write METHOD, as the last `dvc repro` left it, to one file."""
     from iad import paths
-    from iad.bundles.bundle import SUFFIX, write_bundle
+    from iad.bundles.bundle import write_bundle
+    from iad.bundles.outputs import SUFFIX, require_bundle_file
     from iad.commands._shown import bundle_lines, show_lines
     from iad.config import load_params
     from iad.pipeline.bundling import collect
@@ -95,7 +95,7 @@ def add(
     """Add good pictures to a bundle, and set its threshold anew."""
     from iad.bundles.bundle import locked, write_bundle
     from iad.bundles.extend import add_pictures
-    from iad.bundles.outputs import weights_file
+    from iad.bundles.outputs import require_bundle_file, weights_file
     from iad.bundles.predictor import load
     from iad.commands._shown import added_lines, show_lines
     from iad.data.pictures import find
@@ -123,6 +123,7 @@ def merge(
     """Merge bundles of different lines or days into one, and set its threshold anew."""
     from iad.bundles.bundle import read_bundle, write_bundle
     from iad.bundles.extend import merge_bundles
+    from iad.bundles.outputs import require_bundle_file
     from iad.commands._shown import bundle_lines, show_lines
     from iad.words import counted
 
@@ -135,13 +136,3 @@ def merge(
     twice = sum(len(one.pictures) for one in bundles.values()) - len(merged.pictures)
     say(f"{counted(len(bundles), 'bundle')} merged; {counted(twice, 'picture')} in several of them, counted once")
     show_lines(bundle_lines(out, merged, digest))
-
-
-def require_bundle_file(path: Path, *, inputs: Sequence[Path] = (), force: bool) -> None:
-    """Refuse a file whose name is no bundle's, that is there already, or that is an input."""
-    from iad.bundles.bundle import SUFFIX
-    from iad.bundles.outputs import require_file
-
-    if path.suffix.lower() != SUFFIX:
-        raise IadError(f"{path}: the name of a bundle ends in {SUFFIX}; name it {path.with_suffix(SUFFIX)}")
-    require_file(path, inputs=inputs, force=force)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from iad.commands.bundle import Force, Weights
-from iad.explain import GRADIENTS, WAYS
+from iad.explain import GRADIENTS, WAYS, way_of
 from iad.progress import say, tell
 
 if TYPE_CHECKING:
@@ -25,7 +25,7 @@ def explain(
     bundle: Annotated[Path, typer.Option(help="A bundle, as `iad bundle` wrote it.", show_default=False)],
     out: Annotated[Path, typer.Option(help="The folder for a sheet of each picture.", show_default=False)],
     method: Annotated[
-        list[str] | None, typer.Option(help=f"How: {', '.join(WAYS)}, or all; several times for several.")
+        list[str] | None, typer.Option(help=f"How: {', '.join(WAYS)} (or shap), or all; several times for several.")
     ] = None,
     good: Annotated[Path | None, typer.Option(help="Where the good pictures of the bundle lie.")] = None,
     json: Annotated[bool, typer.Option("--json", help="Print the numbers as JSON, one picture per line.")] = False,
@@ -39,15 +39,17 @@ def explain(
     """
     from iad.explain.writing import explain_pictures
 
-    asked = [*dict.fromkeys(method or DEFAULT)]
-    ways, unread = WAYS if ALL in asked else asked, False
+    asked = [*dict.fromkeys(way_of(one) for one in method or DEFAULT)]
+    ways, unread, told = WAYS if ALL in asked else asked, False, set[str]()
     for one in explain_pictures(bundle, pictures, out=out, ways=ways, good=good, force=force, weights=weights):
         if one.sheet is None:
             tell(f"not read: {one.verdict.error}")
             unread = True
         else:
             for warning in one.warnings:
-                tell(f"{one.picture}: {warning}")
+                if warning not in told:
+                    tell(f"{one.picture}: {warning}")
+            told.update(one.warnings)
             say(json_text.dumps(one.numbers | {"sheet": str(one.sheet)}, allow_nan=False) if json else _line(one))
     if unread:
         raise typer.Exit(UNREAD)

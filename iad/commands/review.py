@@ -31,9 +31,9 @@ def review(
     Nothing is written but with --out or --keep. The bundle as it is stays; `iad promote` puts the new one to work.
     """
     from iad.bundles.bundle import read_bundle, write_bundle
+    from iad.bundles.outputs import require_bundle_file
     from iad.bundles.predictor import Predictor
     from iad.commands._shown import show_lines
-    from iad.commands.bundle import require_bundle_file
     from iad.serve.entries import Choice
     from iad.serve.log import VerdictLog
     from iad.serve.reviewing import keep_defects, overruled, proposal_lines, propose

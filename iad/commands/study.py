@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from iad.commands.bundle import Device, Force, Weights
-from iad.errors import IadError
+from iad.errors import IadError, rule_of
 
 if TYPE_CHECKING:
     from iad.acceptance import Criteria
@@ -98,7 +98,7 @@ def _criteria(
         first = error.errors()[0]
         option = str(first["loc"][0]).replace("_", "-") if first["loc"] else ""
         where = f"--{option}: " if option else ""
-        raise IadError(f"{where}{first['msg'].removeprefix('Value error, ')}") from None
+        raise IadError(f"{where}{rule_of(first)}") from None
 
 
 def _pair(name: str, text: str) -> tuple[float, float]:

@@ -44,11 +44,12 @@ class GoodPictures:
         IadError: if the folder holds none of them.
 
     Attributes:
+        folder: as given.
         files: by the SHA-256 of their content.
     """
 
     def __init__(self, pictures: PictureSet, folder: Path | None) -> None:
-        self.pictures, self.files = pictures, dict[str, Path]()
+        self.pictures, self.folder, self.files = pictures, folder, dict[str, Path]()
         if folder is None:
             return
         wanted = set(pictures.sha256)
@@ -58,6 +59,13 @@ class GoodPictures:
                 f"--good {folder}: none of its pictures is one that the bundle was made of ({pictures.ids[0]}, ...); "
                 "name their folder, or leave --good out"
             )
+
+    @property
+    def gaps(self) -> str:
+        """That only some of the pictures lie in the folder, as a warning; empty where all do, or no folder is named."""
+        if not self.files or (there := sum(one in self.files for one in self.pictures.sha256)) == len(self.pictures):
+            return ""
+        return f"only {there:,} of the {len(self.pictures):,} good pictures of the bundle lie below {self.folder}"
 
     def file_of(self, row: int) -> Path | None:
         """Where the picture of this row of the bundle lies."""

@@ -89,8 +89,7 @@ def compared(picture: np.ndarray, found: Unlike, good: Callable[[int], tuple[str
     for one in found.pictures:
         name, shown = good(one.row)
         if shown is not None:
-            share = f", nearest of {one.patches} patches" if one.patches else ""
-            tiles.append(Tile(f"good: {_short(name)}\n{one.distance:.3g} away{share}", shown))
+            tiles.append(Tile(f"good: {_short(name)}\n{one}", shown))
     return tiles
 
 
@@ -108,21 +107,21 @@ def sheet(heading: str, rows: Sequence[tuple[str, Sequence[Tile]]], notes: Seque
     heights = [max(_height(tile) for tile in tiles) + 3 * LINE + 2 * GAP for _, tiles in rows]
     figure = new_figure(GAP + across * (SIDE + GAP), round(TOP + sum(heights) + LINE * len(notes) + GAP))
     axes = pixel_axes(figure)
-    axes.text(GAP, 28, heading, va="center", fontsize=10, fontweight="bold", color=INK)
+    axes.text(GAP, 28, heading, va="baseline", fontsize=10, fontweight="bold", color=INK)
     top = float(TOP)
     for (title, tiles), height in zip(rows, heights, strict=True):
-        axes.text(GAP, top, title, va="center", fontsize=8, color=MUTED)
+        axes.text(GAP, top, title, va="baseline", fontsize=8, color=MUTED)
         for number, tile in enumerate(tiles):
             _draw(axes, tile, GAP + number * (SIDE + GAP), top + LINE)
         top += height
     for line in notes:
-        axes.text(GAP, top, line, va="center", fontsize=7, color=MUTED)
+        axes.text(GAP, top, line, va="baseline", fontsize=7, color=MUTED)
         top += LINE
     return png(figure)
 
 
 def _draw(axes: Axes, tile: Tile, left: float, top: float) -> None:
-    axes.text(left, top + LINE, tile.title, va="center", fontsize=7, color=INK, linespacing=1.3)
+    axes.text(left, top + LINE, tile.title, va="baseline", fontsize=7, color=INK, linespacing=1.3)
     top += 2 * LINE + 4
     height, limits = _height(tile), axes.axis()
     axes.imshow(tile.picture, extent=(left, left + SIDE, top + height, top), aspect="auto", interpolation="nearest")

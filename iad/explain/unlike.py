@@ -32,6 +32,14 @@ class GoodPicture:
     distance: float
     patches: int = 0
 
+    def __str__(self) -> str:
+        """How near it is.
+
+        >>> str(GoodPicture(3, 0.25)), str(GoodPicture(3, 0.25, 40))
+        ('0.25 away', '0.25 away, nearest of 40 patches')
+        """
+        return f"{self.distance:.3g} away" + (f", nearest of {self.patches} patches" if self.patches else "")
+
 
 @dataclass(frozen=True)
 class PatchPair:
@@ -54,7 +62,10 @@ class PatchPair:
 
 @dataclass(frozen=True)
 class Unlike:
-    """The nearest good pictures, and the worst patches with the good ones nearest to them."""
+    """The nearest good pictures, nearest first, and the worst patches, worst first, with the good ones nearest to them.
+
+    Of patches, the good pictures are those to which most patches of the picture have their nearest one.
+    """
 
     pictures: tuple[GoodPicture, ...]
     patches: tuple[PatchPair, ...] = ()
@@ -104,7 +115,7 @@ def _of_patches(detector: Any, embeddings: Embeddings) -> Unlike:
     owned = [
         GoodPicture(int(owners[one]), float(apart[pictures == owners[one]].mean()), int(counts[one])) for one in most
     ]
-    return Unlike(tuple(owned), tuple(pairs))
+    return Unlike(tuple(sorted(owned, key=lambda one: one.distance)), tuple(pairs))
 
 
 def box_of(place: int, grid: tuple[int, int]) -> Box:

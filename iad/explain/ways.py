@@ -13,8 +13,8 @@ import numpy as np
 import torch
 
 from iad.detectors.maps import enlargement, resized
-from iad.errors import IadError
-from iad.explain import GRADIENTS, PERTURBATIONS
+from iad.errors import IadError, close_to
+from iad.explain import GRADIENTS, PERTURBATIONS, WAYS
 from iad.explain.baseline import blurred
 from iad.explain.mixtures import closeness, coalitions, halves, segments
 from iad.explain.score import Score, planes_of, refused
@@ -214,10 +214,11 @@ def require_known(ways: tuple[str, ...]) -> None:
     Raises:
         IadError: naming those that do.
 
-    >>> require_known(("rise",))
+    >>> require_known(("gradcan",))
     Traceback (most recent call last):
-    iad.errors.IadError: --method rise: use some of gradcam, integrated_gradients, occlusion, lime, kernel_shap
+    iad.errors.IadError: --method gradcan; did you mean 'gradcam'? Use some of gradcam, integrated_gradients, \
+occlusion, lime, kernel_shap
     """
-    known = (*GRADIENTS, *PERTURBATIONS)
-    if unknown := [way for way in ways if way not in known]:
-        raise IadError(f"--method {unknown[0]}: use some of {', '.join(known)}")
+    if unknown := [way for way in ways if way not in WAYS]:
+        hint = close_to(unknown[0], WAYS) or ": no way of explaining."
+        raise IadError(f"--method {unknown[0]}{hint} Use some of {', '.join(WAYS)}")

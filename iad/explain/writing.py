@@ -10,15 +10,16 @@ from typing import Any
 
 import numpy as np
 
-from iad.bundles.bundle import Bundle
+from iad.bundles.bundle import Bundle, read_bundle
 from iad.bundles.outputs import require_folder, weights_file
-from iad.bundles.predictor import load
+from iad.bundles.predictor import Predictor
 from iad.bundles.verdict import Verdict
 from iad.bundles.verdicts import find_each, overlay_names
 from iad.data.decode import decode_to_show
 from iad.data.tree import read_bytes
 from iad.errors import IadError
 from iad.explain import PERTURBATIONS, WAYS
+from iad.explain.baseline import GoodPictures
 from iad.io import replacing
 
 TOOLS = ("captum", "matplotlib")
@@ -76,14 +77,15 @@ def explain_pictures(
             cannot be explained in one of these ways.
     """
     _require_tools()
-    found = find_each(places)
-    inputs = [bundle, *places, *weights_file(weights), *([good] if good else [])]
-    require_folder(out, inputs=inputs, force=force)
     from iad.explain.explaining import Explainer, numbers
     from iad.explain.ways import require_known
 
     require_known(tuple(ways))
-    predictor = load(bundle, device="cpu", weights=weights)
+    found = find_each(places)
+    content, _ = read_bundle(bundle)
+    inputs = [bundle, *places, *weights_file(weights), *([good] if good else [])]
+    require_folder(out, inputs=inputs, force=force)
+    predictor = Predictor(content, origin=str(bundle), device="cpu", weights=weights)
     predictor.warn = lambda _: None
     explainer = Explainer(predictor, ways, good, weights)
     for one, name in zip(found, overlay_names(found), strict=True):
@@ -91,7 +93,7 @@ def explain_pictures(
         if isinstance(explained, Verdict):
             yield Written(explained.name, None, explained, {})
             continue
-        warned = _warnings(explained, good)
+        warned = _warnings(explained, explainer.good)
         content = _sheet(explained, explainer, warned)
         with replacing(out / name) as part:
             part.write_bytes(content)
@@ -109,14 +111,18 @@ def _require_tools() -> None:
         raise IadError(f"iad explain: {missing} is missing; install the extra iad[explain]")
 
 
-def _warnings(found: Any, good: Path | None) -> tuple[str, ...]:
+def _warnings(found: Any, good: GoodPictures) -> tuple[str, ...]:
     """What makes the explanations of a picture less than they seem."""
+    return tuple(one for one in (good.gaps, _replaced_by_worse(found, good)) if one)
+
+
+def _replaced_by_worse(found: Any, good: GoodPictures) -> str:
     if not found.replaced_by_worse:
-        return ()
+        return ""
     other = "a blurred copy" if found.baseline.kind == "blurred" else f"the good picture {found.baseline.name}"
-    remedy = "" if good else "; give --good FOLDER"
+    remedy = "" if good.files else "; give --good FOLDER"
     said = f"parts are replaced with {other}, whose score {found.baseline_score:.4g} is hardly lower"
-    return (f"{said}: occlusion, LIME and KernelSHAP cannot show what raised this one{remedy}",)
+    return f"{said}: occlusion, LIME and KernelSHAP cannot show what raised this one{remedy}"
 
 
 def _sheet(found: Any, explainer: Any, warned: Sequence[str]) -> bytes:
@@ -152,8 +158,10 @@ def _notes(found: Any, bundle: Bundle) -> list[str]:
     if {*PERTURBATIONS} & {*found.maps}:
         other = f"the good picture {baseline.name}" if baseline.kind == "good" else "a blurred copy of the picture"
         notes.append(f"parts are replaced with {other} (score {found.baseline_score:.4g})")
+    if "integrated_gradients" in found.maps:
+        notes.append("integrated gradients begin at a blurred copy of the picture, whatever replaces parts of it")
     for method, one in found.unlike.items():
-        near = ", ".join(f"{ids[each.row]} ({each.distance:.3g} away)" for each in one.pictures)
+        near = ", ".join(f"{ids[each.row]} ({each})" for each in one.pictures)
         notes.append(f"{method}: nearest good pictures: {near}")
         for number, pair in enumerate(one.patches, start=1):
             turned = ", in a turned copy" if pair.turned else ""

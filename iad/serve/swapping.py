@@ -14,7 +14,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from iad.bundles.bundle import SUFFIX, locked, read_bundle
+from iad.bundles.bundle import locked, read_bundle
+from iad.bundles.outputs import SUFFIX
 from iad.errors import IadError
 from iad.io import replacing
 

@@ -296,6 +296,18 @@ def test_a_predictor_saves_itself_with_weights_or_without(here, inspector_of, bu
     check_same(list(inspector.predict(files)), list(iad.load(tmp_path / "b.iad").predict(files)))
 
 
+def test_a_predictor_saves_itself_under_a_bundles_name_and_replaces_nothing_unasked(here, inspector_of, tmp_path):
+    inspector, file = inspector_of("resnet"), tmp_path / "a.iad"
+    file.write_text("somebody's")
+    refused(r"a\.iad: exists already; .* say force=True to replace it", inspector.save, file)
+    assert file.read_text() == "somebody's"
+    inspector.save(file, force=True)
+    assert iad.load(file).threshold == inspector.threshold
+    refused(r"b\.pt: the name of a bundle ends in \.iad; name it .*b\.iad", inspector.save, tmp_path / "b.pt", force=True)
+    inspector.save(tmp_path / "new" / "folder" / "c.iad")
+    assert sorted(one.name for one in tmp_path.rglob("*.*")) == ["a.iad", "c.iad"]
+
+
 def test_weights_elsewhere_are_taken_and_others_refused(here, bundle_at, inspector_of, tiny_weights, tmp_path):
     from safetensors.torch import load_file, save_file
 

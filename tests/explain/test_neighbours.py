@@ -54,6 +54,8 @@ def test_of_a_defect_the_worst_patch_touches_it(patches):
     picture, (top, left) = np.array(draw(0, 0, 3, SIZE, None)[0]), (24, 40)
     picture[top : top + 8, left : left + 8] = (255, 0, 255)
     found = unlike(patches.fitted, patches.embed(picture[None], maps=False))["patch_resnet"]
+    distances = [one.distance for one in found.pictures]
+    assert distances == sorted(distances), "the nearest good picture first"
     up, before, down, after = (SIZE * side for side in found.patches[0].box)
     assert up <= top + 8
     assert down >= top

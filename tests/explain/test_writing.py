@@ -7,6 +7,7 @@ import pytest
 from PIL import Image
 from typer.testing import CliRunner
 
+import iad
 from iad.cli import app
 from iad.data.carpet import draw
 from iad.errors import IadError
@@ -52,11 +53,33 @@ def test_what_replaces_parts_is_said_when_it_scores_no_lower(patches, tmp_path):
     assert "--good" in found.stderr
 
 
+def test_good_pictures_that_are_not_there_are_told_once_and_families_of_ways_are_known(good, tmp_path):
+    for name in ("new", "good"):
+        (tmp_path / name).mkdir()
+    fitted = []
+    for number, picture in enumerate(good):
+        fitted.append(tmp_path / f"{number}.png")
+        Image.fromarray(picture).save(fitted[-1])
+    made = iad.fit(fitted, "ae", image_size=SIZE, device="cpu", training={"epochs": 1}, threshold={"alpha": 0.3})
+    made.save(tmp_path / "b.iad")
+    for number in (0, 1):
+        fitted[number].rename(tmp_path / "good" / fitted[number].name)
+        Image.fromarray(draw(0, 1, number, SIZE, "hole")[0]).save(tmp_path / "new" / f"{number}.png")
+    common = ("--bundle", tmp_path / "b.iad", "--out", tmp_path / "o", "--good", tmp_path / "good")
+    found = run(tmp_path / "new", *common, "--method", "SHAP", "--method", "kernel-shap", "--json")
+    assert found.exit_code == 0, found.output
+    assert found.stderr.count(f"only 2 of the 16 good pictures of the bundle lie below {tmp_path / 'good'}") == 1
+    told = [json.loads(line) for line in found.stdout.splitlines()]
+    assert [[*one["explanations"]] for one in told] == [["kernel_shap"]] * 2
+
+
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
         (("--bundle", "gone.iad", "--out", "o"), "gone.iad: "),
-        (("--bundle", "ae.iad", "--out", "o", "--method", "rise"), "--method rise: use some of gradcam"),
+        (("--bundle", "ae.iad", "--out", ".", "--method", "rise"), "--method rise: no way of explaining. Use some of gradcam"),
+        (("--bundle", "gone.iad", "--out", "."), "gone.iad: no such file"),
+        (("--bundle", "ae.iad", "--out", "."), ".: an input lies in it (ae.iad); name a folder of its own, as out"),
         (("--bundle", "ae.iad", "--out", "o", "--good", "new"), "none of its pictures is one"),
         (("--bundle", "ae.iad", "--out", "new"), "is an input"),
     ],
