@@ -186,6 +186,11 @@ class Params(create_model("Detectors", __base__=_Sections, **_sections_of(DETECT
     """The whole of `params.yaml`."""
 
 
+def default_params() -> Params:
+    """Every parameter at its default, for a folder without `params.yaml`; it has no methods."""
+    return Params.model_construct(methods={})
+
+
 def load_params(path: Path = PARAMS) -> Params:
     """Read and check `params.yaml`.
 

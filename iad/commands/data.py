@@ -24,12 +24,14 @@ def data(
 ) -> None:
     """Show what is understood of a folder of pictures: layout, splits, kinds, sizes, masks, groups, and how to run it.
 
-    Nothing is written but what is asked for. What download would refuse is refused here, in the same words.
+    Nothing is written but what is asked for. What download would refuse is refused here, in the same words. Without a
+    params.yaml in the current folder, all parameters have their defaults.
     """
     from iad.commands._shown import show_lines
-    from iad.config import load_params
+    from iad.config import default_params, load_params
+    from iad.paths import PARAMS
     from iad.pipeline.dataset import look_at
 
-    params = load_params()
+    params = load_params() if PARAMS.is_file() else default_params()
     given = {"layout": layout, "product": product, "table": table, "names": names, "groups": groups}
     show_lines(look_at(folder, params, {name: value for name, value in given.items() if value}, sheet, copies))

@@ -20,7 +20,7 @@ from iad.datacheck.overview import check_listed, examples, group_line, overview,
 from iad.datacheck.pictures import is_blank, measure
 from iad.errors import IadError
 from iad.io import replacing, write_csv
-from iad.paths import DATA
+from iad.paths import DATA, PARAMS
 from iad.progress import track
 from iad.words import counted
 
@@ -74,7 +74,11 @@ def look_at(
         yield f"{sheet}: {EACH} pictures of each kind"
     if copies is not None:
         yield from _write_copies(copies, folder, pictures, manifest, how)
-    yield f"to run it: {run_line(folder, given)}"
+    if PARAMS.is_file():
+        yield f"to run it: {run_line(folder, given)}"
+    else:
+        there = (DATA / folder.resolve().name).as_posix()
+        yield f"no {PARAMS} here, so defaults hold; to run it, put it into a checkout of the repository, as {there}"
 
 
 def run_line(folder: Path, given: Mapping[str, Any]) -> str:

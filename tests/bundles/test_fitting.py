@@ -49,6 +49,25 @@ def refused(match, *args, **options):
     assert "\n" not in str(caught.value)
 
 
+@pytest.mark.parametrize(("given", "said"), [
+    ({"backbone": "nope"}, r"^backbone = 'nope': give a mapping from names of options"),
+    ({"options": "k"}, r"^options = 'k': give a mapping"),
+    ({"threshold": "max"}, r"^threshold = 'max': give a mapping"),
+    ({"method": "ae", "training": 5}, r"^training = 5: give a mapping"),
+    ({"method": "hybrid", "backbone": {"vit": 5}}, r"^backbone vit = 5: give a mapping"),
+    ({"image_size": "big"}, r"^iad.fit: image_size = 'big': give the short side in pixels, or height and width"),
+    ({"image_size": (1, 2, 3)}, r"^iad.fit: image_size = \(1, 2, 3\): give the short side"),
+    ({"seed": "x"}, r"^iad.fit: seed = 'x': input should be a valid integer"),
+    ({"method": 5}, r"^unknown method '5'"),
+    ({"threshold": {"zeal": 1}}, r"unknown parameter 'zeal'; known here: strategy, alpha, tail_share, percentile$"),
+    ({"method": "zscore", "options": {"zeal": 1}}, r"^options of zscore: unknown parameter 'zeal'; known here: (?!seed)"),
+    ({"method": "resnet", "options": {"pca": 1.5}}, r"^options of knn: pca = 1.5: should be a share below 1"),
+])  # fmt: skip
+def test_what_iad_fit_cannot_take_is_refused_with_what_it_can(given, said):
+    pictures = np.random.default_rng(0).integers(0, 255, (4, 28, 28, 3)).astype(np.uint8)
+    refused(said, pictures, **({"image_size": 28, "device": "cpu"} | given))
+
+
 @pytest.mark.parametrize("method", METHODS)
 def test_scores_and_thresholds_are_those_of_the_pipeline(chosen, method):
     inspector = iad.fit(PICTURES / "train", method, **chosen(method))

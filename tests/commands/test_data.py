@@ -30,6 +30,16 @@ def mask(width=48, height=32):
     return file.getvalue()
 
 
+def test_outside_of_a_project_it_looks_with_the_defaults(project):
+    inside = shown("data/bolts")
+    paths.PARAMS.unlink()
+    outside = shown("data/bolts")
+    assert outside[:-1] == inside[:-1]
+    assert outside[-1] == (
+        "no params.yaml here, so defaults hold; to run it, put it into a checkout of the repository, as data/bolts"
+    )
+
+
 @pytest.fixture
 def project(tmp_path, monkeypatch):
     """A project with the pictures of a part that is laid out as BTAD."""
