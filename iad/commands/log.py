@@ -48,13 +48,18 @@ def show(
 ) -> None:  # fmt: skip
     """Print verdicts in the order in which they were given."""
     from iad.commands._shown import entry_line
-    from iad.progress import say
+    from iad.progress import say, tell
+    from iad.serve.entries import Choice
     from iad.serve.log import VerdictLog
 
+    choice = _choice(since, until, verdict, bundle, name, spoken=spoken)
     with VerdictLog(log, create=False) as kept:
-        for entry in kept.entries(_choice(since, until, verdict, bundle, name, spoken=spoken), last=last):
+        entry = None
+        for entry in kept.entries(choice, last=last):
             number = "" if json else f"{entry.number:>6}  "
             say(f"{number}{entry_line(entry, json=json)}")
+    if entry is None:
+        tell(f"{log}: no verdict yet" if choice == Choice() else f"{log}: no such verdict")
 
 
 @app.command()

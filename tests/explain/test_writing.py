@@ -81,7 +81,7 @@ def test_good_pictures_that_are_not_there_are_told_once_and_families_of_ways_are
         (("--bundle", "gone.iad", "--out", "."), "gone.iad: no such file"),
         (("--bundle", "ae.iad", "--out", "."), ".: an input lies in it (ae.iad); name a folder of its own, as out"),
         (("--bundle", "ae.iad", "--out", "o", "--good", "new"), "none of its pictures is one"),
-        (("--bundle", "ae.iad", "--out", "new"), "is an input"),
+        (("--bundle", "ae.iad", "--out", "new"), "new: an input lies in it (new/hole.png)"),
     ],
 )
 def test_what_cannot_be_is_said_in_a_line_and_nothing_is_written(files, monkeypatch, arguments, said):

@@ -10,7 +10,9 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
+from typer.testing import CliRunner
 
+from iad.cli import app
 from iad.errors import IadError
 from iad.serve.entries import Choice, Entry
 from iad.serve.log import VerdictLog
@@ -204,3 +206,12 @@ def test_the_log_survives_a_kill_at_any_moment(tmp_path):
             assert [one.number for one in log.entries()] == [*range(1, log.last_number() + 1)]
             assert log.last_number() in (told, told + 1)  # one may have been written and not told
     assert Path(path).exists()
+
+
+def test_a_log_without_verdicts_is_told_where_people_look(tmp_path):
+    file = tmp_path / "empty.db"
+    VerdictLog(file).close()
+    for words, said in (((), "no verdict yet"), (("--verdict", "passed"), "no such verdict"), (("--json",), "no verdict yet")):
+        found = CliRunner().invoke(app, ["log", "show", "--log", str(file), *words], catch_exceptions=False)
+        assert (found.exit_code, found.stdout) == (0, "")
+        assert found.stderr == f"{file}: {said}\n"

@@ -10,6 +10,7 @@ from urllib.parse import urlsplit
 import numpy as np
 
 from iad.errors import IadError
+from iad.serve.addresses import require_port
 from iad.serve.cameras.frames import Camera, NoFrameError
 from iad.serve.sinks.choosing import needing
 
@@ -40,7 +41,7 @@ class Plugged:
             self._camera = self._open()
         except NoFrameError as why:
             raise IadError(
-                f"--camera {self.name}: {why}; check that it is there and that nobody else uses it"
+                f"--camera {without_password(address)}: {why}; check that it is there and that nobody else uses it"
             ) from None
 
     def take(self) -> np.ndarray:
@@ -97,6 +98,7 @@ def opener(address: str) -> Callable[[], Camera]:
 
         aravis()
         return lambda: AravisCamera(address.removeprefix(ARAVIS))
+    require_port("--camera", address)
     with needing("camera"):
         from iad.serve.cameras.opencv import STREAMS, Video, open_live
     if address.isdecimal() or ("://" in address and address.partition("://")[0].lower() in STREAMS):
@@ -104,17 +106,26 @@ def opener(address: str) -> Callable[[], Camera]:
     if Path(address).is_file():
         return lambda: Video(Path(address))
     what = "give the number of a USB camera, rtsp://..., a video file, or aravis:NAME"
-    raise IadError(f"--camera {name_of(address)}: no camera and no file; {what}")
+    raise IadError(f"--camera {without_password(address)}: no camera and no file; {what}")
 
 
 def name_of(address: str) -> str:
     """An address as it is shown.
 
-    >>> name_of("0"), name_of("rtsp://me:secret@10.0.0.9:554/stream?token=1"), name_of("aravis:Basler-2")
-    ('camera 0', 'rtsp://10.0.0.9', 'aravis:Basler-2')
+    >>> name_of("0"), name_of("aravis:Basler-2")
+    ('camera 0', 'aravis:Basler-2')
+    """
+    return f"camera {address}" if address.isdecimal() else without_password(address)
+
+
+def without_password(address: str) -> str:
+    """An address as it was given, but for what nobody else should read.
+
+    >>> without_password("0"), without_password("rtsp://me:secret@10.0.0.9:554/stream?token=1")
+    ('0', 'rtsp://10.0.0.9')
     """
     if "://" not in address:
-        return f"camera {address}" if address.isdecimal() else address
+        return address
     try:
         parts = urlsplit(address)
         return f"{parts.scheme}://{parts.hostname}"

@@ -22,6 +22,7 @@ from iad.bundles.verdicts import Inspection, find_each, require_kind, write_verd
 from iad.data.pictures import PictureFile
 from iad.errors import IadError
 from iad.progress import track
+from iad.serve.addresses import require_port
 from iad.serve.http.keys import key_in_use
 
 AT_ONCE = 8  # requests, so that the server has pictures to compute together
@@ -46,6 +47,7 @@ def inspect_there(
     """
     if urlsplit(server).scheme not in ("http", "https"):
         raise IadError(f"--server {server}: give an address that begins with http:// or https://")
+    require_port("--server", server)
     found = find_each(places)
     if out is not None:
         require_kind(out)

@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from iad.decision.costs import Prices, expected_cost
+from iad.errors import IadError
 from iad.serve.entries import Entry
 from iad.serve.rejudging import Pair, by_threshold
 from iad.statistics.exact import Interval, clopper_pearson
@@ -74,6 +75,25 @@ class Effect:
         if not self.bad.total:
             return None
         return float(expected_cost(self.bad.value, self.calibration.value, prices))
+
+
+def prices_of(miss: float | None, false_alarm: float | None, bad_percent: float | None) -> Prices:
+    """Prices as people enter them; None where a field is empty.
+
+    Raises:
+        IadError: in a sentence for them.
+
+    >>> prices_of(-5, 1, 1)
+    Traceback (most recent call last):
+    iad.errors.IadError: A price cannot be negative: give 0 or more.
+    """
+    if miss is None or false_alarm is None or bad_percent is None:
+        raise IadError("Give both prices and the share of bad parts, to see the cost.")
+    if not (miss >= 0 and false_alarm >= 0):
+        raise IadError("A price cannot be negative: give 0 or more.")
+    if not 0 < bad_percent < 100:
+        raise IadError("Give the share of bad parts, above 0 and below 100 %.")
+    return Prices(miss=miss, false_alarm=false_alarm, defect_rate=bad_percent / 100)
 
 
 @dataclass(frozen=True)

@@ -18,6 +18,7 @@ from asyncua import Client, ua
 from asyncua.sync import ThreadLoop
 
 from iad.errors import IadError
+from iad.serve.addresses import require_port
 from iad.serve.sinks.delivery import AwayError
 
 logging.getLogger("asyncua").setLevel(logging.CRITICAL)  # what goes wrong is told here, in one line
@@ -41,9 +42,10 @@ class Link:
     """
 
     def __init__(self, url: str) -> None:
+        require_port("--opcua", url)
         try:
             parts = urlsplit(url)
-            valid = parts.scheme == "opc.tcp" and bool(parts.hostname) and (parts.port is None or parts.port > 0)
+            valid = parts.scheme == "opc.tcp" and bool(parts.hostname)
         except ValueError:
             valid = False
         if not valid:

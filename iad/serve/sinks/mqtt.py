@@ -22,6 +22,7 @@ from paho.mqtt.enums import CallbackAPIVersion, MQTTProtocolVersion
 from paho.mqtt.reasoncodes import ReasonCode
 
 from iad.errors import IadError
+from iad.serve.addresses import require_port
 from iad.serve.entries import Entry
 from iad.serve.sinks.delivery import AwayError
 
@@ -59,6 +60,7 @@ class Address:
         >>> Address.read("mqtts://plant.example/line 1/verdicts")
         Address(host='plant.example', port=8883, topic='line 1/verdicts', tls=True)
         """
+        require_port("--mqtt", url)
         try:
             parts = urlsplit(url)
             host, port, topic = parts.hostname, parts.port, unquote(parts.path[1:])

@@ -13,6 +13,7 @@ from urllib.parse import urlsplit
 from urllib.request import HTTPRedirectHandler, Request, build_opener
 
 from iad.errors import IadError
+from iad.serve.addresses import require_port
 from iad.serve.entries import Entry
 from iad.serve.sinks.delivery import AwayError, UnwantedError
 
@@ -56,6 +57,7 @@ class Webhook:
         parts = urlsplit(url)
         if parts.scheme not in ("http", "https") or not parts.hostname:
             raise IadError(f"--webhook {url}: give an address that begins with http:// or https://")
+        require_port("--webhook", url)
         self._url, self._secret = url, secret.encode()
         self.name = f"webhook: {parts.scheme}://{parts.hostname}"  # without a password or a token
         self.target = hashlib.sha256(url.encode()).hexdigest()

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from iad.errors import IadError
+from iad.serve.addresses import PORTS
 from iad.serve.sinks.choosing import needing
 from iad.serve.triggers.shots import Clock, Trigger
 
@@ -30,7 +31,9 @@ def trigger_of(text: str, every: float | None, opcua: str, tell: Callable[[str],
     if every is not None:
         return Clock(every)
     kind, _, rest = text.partition(":")
-    if kind == "http" and (rest.isdecimal() or not rest) and int(rest or PORT) < 65536:
+    if kind == "http":
+        if rest and not (rest.isdecimal() and (int(rest) in PORTS or rest == "0")):  # 0: a free one
+            raise IadError(f"--trigger {text}: '{rest}' is no port; give a number from 1 to 65535, as http:{PORT}")
         from iad.serve.triggers.http import HERE, HttpTrigger
 
         found = HttpTrigger(int(rest or PORT))

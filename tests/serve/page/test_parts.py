@@ -16,7 +16,7 @@ from iad.serve.entries import Entry
 from iad.serve.http.station import SentPicture
 from iad.serve.page.keepsake import Keepsake
 from iad.serve.page.shelf import Shelf
-from iad.serve.page.trial import tried
+from iad.serve.page.trial import prices_of, tried
 from iad.serve.page.views import Views, heat_of
 from iad.serve.page.wording import weather
 
@@ -59,6 +59,24 @@ def test_a_threshold_on_trial_is_counted_part_by_part(tmp_path):
 def test_the_cost_is_not_told_before_anybody_called_a_part_bad(tmp_path):
     found = tried([entry(1, 1.0, "good")], 3.5, 5.0, np.array([1.0]), tmp_path)
     assert found.now.cost(Prices(miss=1, false_alarm=1, defect_rate=0.1)) is None
+
+
+@pytest.mark.parametrize(("values", "said"), [
+    ((-5, 1, 1), "negative"), ((1, -1, 1), "negative"), ((1, 1, 0), "share of bad parts"),
+    ((1, 1, 100), "share of bad parts"), ((None, 1, 1), "both prices"), ((1, float("nan"), 1), "negative"),
+])  # fmt: skip
+def test_prices_that_cannot_be_are_told_and_not_changed(values, said):
+    with pytest.raises(IadError, match=said):
+        prices_of(*values)
+    assert prices_of(0, 2, 5) == Prices(miss=0, false_alarm=2, defect_rate=0.05)
+
+
+@pytest.mark.parametrize("far", [1e9, -1e9])
+def test_a_threshold_far_away_leaves_the_scores_apart(far):
+    drawing = pytest.importorskip("iad.serve.page.screen.drawing")
+    scores = np.linspace(1, 2, 50)
+    bars = {then: drawing.histogram(scores, scores, 1.9, then).count("<rect") for then in (1.9, far)}
+    assert bars[far] > bars[1.9] / 2
 
 
 def standing(**changed):

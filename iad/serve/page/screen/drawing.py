@@ -52,9 +52,14 @@ def histogram(calibration: np.ndarray, recent: np.ndarray, now: float, then: flo
         calibration: float64 `(n,)`.
         recent: float64 `(m,)`; may be empty.
         now: the threshold at work.
-        then: the one that is tried.
+        then: the one that is tried; far away it stands at the end of the axis, so that scores are still told apart.
+
+    >>> 'class="then" x1="480.0"' in histogram(np.array([1.0, 2.0]), np.array([]), 2.0, 1e9)
+    True
     """
-    ends = scale_of(np.concatenate([calibration, recent]), now, then)
+    low, high = scale_of(np.concatenate([calibration, recent]), now)
+    beyond = (high - low) / 2
+    ends = min(low, max(then, low - beyond)), max(high, min(then, high + beyond))
     middle = HIGH / 2
     upper = _bars(calibration, ends, middle - 1, up=True)
     lower = _bars(recent, ends, middle + 1, up=False)

@@ -8,14 +8,14 @@ import math
 import numpy as np
 from nicegui import ui
 
-from iad.decision.costs import Prices
 from iad.errors import IadError
 from iad.serve.page.desk import Desk
 from iad.serve.page.screen.drawing import histogram, scale_of
-from iad.serve.page.trial import Trial
+from iad.serve.page.trial import Trial, prices_of
 
 MOST = 1000  # parts that are looked at
 STEPS = 400
+LARGE = 1e6  # from where on a threshold is written in powers of ten
 NOTHING = "This only shows what would be: nothing on the line changes."
 HONEST = (
     "A threshold that is chosen by looking at these numbers carries no promise any more: calibrate it with a new "
@@ -89,7 +89,8 @@ class TrialCard:
             ui.label("No part of this bundle was judged yet.").classes("iad-small")
 
     def _price(self, label: str, value: float) -> ui.number:
-        return ui.number(label, value=value, min=0, on_change=self.reload).props("dense outlined debounce=300")
+        # without a least value, which would put 0 for a negative one and not say so
+        return ui.number(label, value=value, on_change=self.reload).props("dense outlined debounce=300")
 
     async def _slid(self) -> None:
         self._number.value = self._slider.value
@@ -102,7 +103,7 @@ class TrialCard:
     def _show(self, found: Trial) -> None:
         now, then = found.now, found.then
         rows = [
-            ("share and 95 % interval", "as it is", f"from {found.threshold:.4f} on"),
+            ("share and 95 % interval", "as it is", f"from {_written(found.threshold)} on"),
             ("Rejected, of the last parts", str(now.parts), str(then.parts)),
             ("False alarms, of the calibration's good parts", str(now.calibration), str(then.calibration)),
             ("Rejected, of parts that operators call good", str(now.good), str(then.good)),
@@ -117,9 +118,10 @@ class TrialCard:
         self._command.set_text(self._how(found))
 
     def _tell_cost(self, found: Trial) -> None:
-        prices = self._prices()
-        if prices is None:
-            self._cost.set_text("Give the share of bad parts, between 0 and 100 %.")
+        try:
+            prices = prices_of(self._miss.value, self._false_alarm.value, self._defects.value)
+        except IadError as refusal:
+            self._cost.set_text(str(refusal))
             return
         now, then = found.now.cost(prices), found.then.cost(prices)
         if now is None or then is None:
@@ -128,13 +130,6 @@ class TrialCard:
             )
             return
         self._cost.set_text(f"Cost per 1,000 parts: {now:,.1f} as it is, {then:,.1f} then.")
-
-    def _prices(self) -> Prices | None:
-        values = [one.value for one in (self._miss, self._false_alarm, self._defects)]
-        try:
-            return Prices(miss=values[0], false_alarm=values[1], defect_rate=values[2] / 100)
-        except (IadError, TypeError):
-            return None
 
     def _how(self, found: Trial) -> str:
         inspector, reached = self._desk.station(self._name).inspector, found.then.calibration
@@ -150,3 +145,7 @@ class TrialCard:
             f"To change it: set threshold.alpha to {found.alpha:g} in params.yaml, then\n"
             f"dvc repro && iad bundle {inspector.method} --out new.iad && {promote}"
         )
+
+
+def _written(threshold: float) -> str:
+    return f"{threshold:.4f}" if abs(threshold) < LARGE else f"{threshold:.4g}"
