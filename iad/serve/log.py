@@ -102,11 +102,14 @@ class VerdictLog:
         """Write what an operator says of a part: that it is good or bad, whatever its verdict was.
 
         Raises:
-            IadError: if there is no such verdict.
+            IadError: if there is no such verdict, or the picture could not be read.
         """
         with self.writing() as base:
-            if not base.execute("SELECT 1 FROM verdicts WHERE number = ?", [number]).fetchone():
+            found = base.execute("SELECT rejected FROM verdicts WHERE number = ?", [number]).fetchone()
+            if found is None:
                 raise IadError(f"{self.path}: no verdict has the number {number}")
+            if found[0] is None:
+                raise IadError(f"{self.path}: picture {number} could not be read, so nothing is said of it; judge it again")
             values = [number, in_utc(datetime.now(UTC)), word, speaker]
             base.execute("INSERT INTO words (verdict, time, word, speaker) VALUES (?, ?, ?, ?)", values)
 

@@ -215,3 +215,12 @@ def test_a_log_without_verdicts_is_told_where_people_look(tmp_path):
         found = CliRunner().invoke(app, ["log", "show", "--log", str(file), *words], catch_exceptions=False)
         assert (found.exit_code, found.stdout) == (0, "")
         assert found.stderr == f"{file}: {said}\n"
+
+
+def test_of_a_picture_that_could_not_be_read_nothing_is_said(tmp_path):
+    with VerdictLog(tmp_path / "a.db") as log:
+        unread = Entry("a.png", "", "", 0, 0, "", "b", "vit", None, None, 2.0, None, "cut short", 0.1)
+        log.append_all([unread])
+        with pytest.raises(IadError, match=r"a\.db: picture 1 could not be read, so nothing is said of it"):
+            log.say(1, "good")
+        assert [one.word for one in log.entries()] == [""]

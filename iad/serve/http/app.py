@@ -138,11 +138,16 @@ async def _parts(request: Request) -> list[SentPicture]:
 
 
 def _named(name: str, data: bytes) -> str:
-    """A name that ends as pictures' names do; another one, as a serial number, gets the suffix of the content."""
+    r"""A name that ends as pictures' names do; another one of a picture, as a serial number, gets the content's suffix.
+
+    >>> _named("4711", b"\x89PNG\r\n\x1a\n ..."), _named("note.txt", b"Dear all"), _named("", b"Dear all")
+    ('4711.png', 'note.txt', 'picture.png')
+    """
     if PurePosixPath(name).suffix.lower() in FORMAT_OF_SUFFIX.keys() | UNREAD_SUFFIXES:
         return name
     kind = next((kind for start, kind in SIGNATURES.items() if data.startswith(start)), "")
-    return f"{name or 'picture'}{SUFFIX.get('WEBP' if data[8:12] == b'WEBP' else kind, '.png')}"
+    suffix = SUFFIX.get("WEBP" if data[8:12] == b"WEBP" else kind, "")
+    return f"{name}{suffix}" if name else f"picture{suffix or '.png'}"
 
 
 def _answer(station: Station, entries: Sequence[Entry]) -> dict[str, Any]:

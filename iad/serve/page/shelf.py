@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from iad.data.formats import FORMAT_OF_SUFFIX
+from iad.data.layouts.common.matching import MASK_FOLDERS
 from iad.data.pictures import PictureFile
 from iad.errors import IadError
 
@@ -34,19 +35,21 @@ class Shelf:
         return bool(self._roots)
 
     def folders(self) -> dict[str, Path]:
-        """Folders with pictures, by what they are called on the page, with how many they hold.
+        """Folders with pictures, by what they are called on the page, with how many they hold; none of masks.
 
         >>> from tempfile import TemporaryDirectory
         >>> with TemporaryDirectory() as folder:
         ...     (Path(folder) / "new").mkdir()
         ...     (Path(folder) / "new" / "a.png").touch()
+        ...     (Path(folder) / "ground_truth").mkdir()
+        ...     (Path(folder) / "ground_truth" / "a.png").touch()
         ...     [name.rpartition("/")[2] for name in Shelf([Path(folder)]).folders()]
         ['new (1)']
         """
         found: dict[str, Path] = {}
         for root in self._roots:
             for place, inner, files in os.walk(root):
-                inner.sort()
+                inner[:] = sorted(one for one in inner if one.lower() not in MASK_FOLDERS)
                 number = sum(_is_picture(name) for name in files)
                 if number and len(found) < MOST_FOLDERS:
                     path = Path(place)

@@ -49,7 +49,7 @@ def weather(found: Standing, causes: Sequence[str], pictures: int) -> Weather:
     if found.recent < FEW:
         seen = counted(found.recent, "part")
         return Weather(
-            "unknown", "Too early to say", f"{seen} judged so far; from {FEW} on this line says how they are."
+            "unknown", "Too early to say", f"{seen} could be judged so far; from {FEW} on this line says how they are."
         )
     if found.chance < UNLIKELY or max(found.evidence.values()) > found.needed / 2:
         why = cause_in_words(causes, pictures)

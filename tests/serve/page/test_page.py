@@ -174,6 +174,34 @@ def test_a_torn_picture_is_told(server, opened):
     )
     page.wait_for_function("document.querySelector('.iad-verdict').textContent === 'NOT READ'")
     assert "torn.png" in page.inner_text(".iad-oddness")
+    assert not page.is_visible(".iad-say"), "nothing can be said of it"
+    folder, number = server[1], page.get_attribute(".iad-part", "data-number")
+    page.wait_for_timeout(1000)  # a key that comes at once may have been meant for the part before
+    page.keyboard.press("g")
+    page.wait_for_function("document.querySelector('#iad-told').textContent.includes('could not be read')")
+    assert next(one.word for one in logged(folder) if one.number == int(number)) == ""
+
+
+def test_a_file_that_is_no_picture_keeps_its_name(server, opened):
+    page = opened(server[0])
+    page.set_input_files("#iad-files", {"name": "note.txt", "mimeType": "text/plain", "buffer": b"Dear all"})
+    page.wait_for_function("document.querySelector('.iad-name').textContent.startsWith('note.txt ')")
+    assert page.inner_text(".iad-oddness").startswith("note.txt: the content is not a picture")
+
+
+@pytest.mark.parametrize("value", ["-5", "1e9"])
+def test_what_cannot_be_on_trial_is_told(server, opened, pictures, value):
+    page = opened(server[0])
+    judged(page, pictures[:1])
+    page.keyboard.press("b")
+    if value == "-5":
+        page.fill(".iad-prices input >> nth=0", value)
+        page.press(".iad-prices input >> nth=0", "Tab")
+        page.wait_for_function("document.querySelector('[data-test=cost]').textContent.includes('cannot be negative')")
+    else:
+        page.fill(".iad-tune input", value)
+        page.wait_for_function("document.querySelector('.iad-effects').textContent.includes('from 1e+09 on')")
+        assert page.locator(".iad-histogram rect").count() > 6
 
 
 def test_nothing_is_asked_of_another_host(server, opened, pictures, asked):

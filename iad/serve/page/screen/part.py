@@ -82,8 +82,8 @@ class PartCard:
         self.since = time.monotonic()
         self._card.props["data-number"] = entry.number
         self._clear()
-        for one in (self._place, self._buttons):
-            one.set_visibility(True)
+        self._place.set_visibility(True)
+        self._buttons.set_visibility(entry.rejected is not None)
         self._looked_into = 0
         if not await self._show_picture(entry):
             return

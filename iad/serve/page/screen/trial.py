@@ -86,7 +86,7 @@ class TrialCard:
             return
         self._table.clear()
         with self._table:
-            ui.label("No part of this bundle was judged yet.").classes("iad-small")
+            ui.label("No part was judged by this bundle yet.").classes("iad-small")
 
     def _price(self, label: str, value: float) -> ui.number:
         # without a least value, which would put 0 for a negative one and not say so
@@ -104,7 +104,7 @@ class TrialCard:
         now, then = found.now, found.then
         rows = [
             ("share and 95 % interval", "as it is", f"from {_written(found.threshold)} on"),
-            ("Rejected, of the last parts", str(now.parts), str(then.parts)),
+            ("Rejected, of the last parts that could be read", str(now.parts), str(then.parts)),
             ("False alarms, of the calibration's good parts", str(now.calibration), str(then.calibration)),
             ("Rejected, of parts that operators call good", str(now.good), str(then.good)),
             ("Rejected, of parts that operators call bad", str(now.bad), str(then.bad)),
