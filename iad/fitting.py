@@ -50,8 +50,7 @@ METHODS = {
 
 BACKBONES = {"resnet": CnnBackbone, "vit": VitBackbone}
 MEMBERS = ("patch_resnet", "patch_vit")  # of a hybrid that names none
-GOOD = ("train/good", "good")  # where a folder has its good pictures, if it has such folders
-APART = "calibration/good"
+GOOD, APART = ("train/good", "good"), "calibration/good"  # where a folder has its good pictures, and those apart
 MAX_MEGAPIXELS = 100.0  # of a picture: the default of `data.max_megapixels`
 SectionT = TypeVar("SectionT", bound=Section)
 
@@ -118,9 +117,11 @@ def fit(
         found = calibrate(fitted.detector, embedded, others, seed=seed)
         chosen_threshold = set_threshold(found.prediction.pred_score, rule.strategy, rule.options, scheme=found.scheme)
         maps = _maps(found, size)
+    calibrating = _calibration(found, pictures, apart)
+    calibrating.warn_of_doubts(method, chosen_threshold.value)
     return Predictor(
         Bundle(
-            packed=fitted.pack(), pictures=pictures, calibration=_calibration(found, pictures, apart),
+            packed=fitted.pack(), pictures=pictures, calibration=calibrating,
             threshold=chosen_threshold, rule=rule, preprocess=preprocess,
             embedders={reads: one.record() | {"runtime": runtime.record()} for reads, one in embedders.items()},
             weights={}, maps=maps,
@@ -171,8 +172,7 @@ def _folders(good: Any, calibration: Any) -> tuple[Any, Any]:
 
 def _kept(given: Any) -> Any:
     """Pictures that are looked at more than once: an iterator would be used up."""
-    is_one = isinstance(given, (*ONE, bytes)) or not isinstance(given, Iterable)
-    return given if is_one else list(given)
+    return given if isinstance(given, (*ONE, bytes)) or not isinstance(given, Iterable) else list(given)
 
 
 def _prepared_size(given: Any, image_size: int | tuple[int, int]) -> ImageSize:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Mapping
 from dataclasses import field
 from typing import Annotated, Any, Literal
@@ -25,6 +26,7 @@ from iad.decision.promises import SCHEMES
 from iad.decision.thresholds import option_names
 from iad.errors import IadError, unknown
 from iad.report.overlay import MapScale
+from iad.report.results_notes import of_one_picture
 
 EXACT = ConfigDict(arbitrary_types_allowed=True, extra="forbid")
 Real = Annotated[float, Field(allow_inf_nan=False)]
@@ -92,6 +94,20 @@ class CalibrationSet:
             raise IadError(f"calibration scores that are not {shape[0]} finite numbers")
         if bad := [name for name, array in self.kept.items() if array.shape[:1] != shape]:
             raise IadError(f"'{bad[0]}' kept of other calibration pictures than those that it names")
+
+    def doubts(self, method: str, threshold: float) -> tuple[str, ...]:
+        """A line where one of the pictures alone decides what is rejected, in the words of `iad results`.
+
+        Args:
+            method: its name.
+            threshold: that these scores set.
+        """
+        return tuple(of_one_picture(method, threshold, np.array(self.pictures.ids), self.scores))
+
+    def warn_of_doubts(self, method: str, threshold: float) -> None:
+        """The same as a warning to whoever fits a method."""
+        for line in self.doubts(method, threshold):
+            warnings.warn(line, stacklevel=3)
 
 
 @dataclass(frozen=True, config=EXACT)

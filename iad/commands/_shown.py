@@ -34,7 +34,9 @@ def bundle_lines(path: Path, bundle: Bundle, digest: str) -> Iterator[str]:
     values, origin = bundle.packed[0], bundle.origin
     threshold, maps, kept = bundle.threshold, bundle.maps, bundle.calibration.kept
     versions = ", ".join(f"{name} {version}" for name, version in origin.versions.items())
-    pictures = f"{len(bundle.pictures):,} good, {origin.source}/{origin.category}"
+    whose = Path(origin.category)  # of `iad.fit` the folder, which may have been of another computer
+    shown = whose.name if whose.is_absolute() else origin.category
+    pictures = f"{len(bundle.pictures):,} good, {origin.source}/{shown}"
     calibrating = f"{bundle.calibration.scheme} of {counted(threshold.n_calibration, 'good picture')}"
     size = sum(array.nbytes for array in kept.values()) / 1e6
     rows = [
@@ -48,7 +50,7 @@ def bundle_lines(path: Path, bundle: Bundle, digest: str) -> Iterator[str]:
         *(("backbone", _backbone(one, inside=reads in bundle.weights)) for reads, one in bundle.embedders.items()),
         ("threshold", f"{threshold.value:.4f} ({threshold.strategy}), {calibrating}"),
         ("promise", threshold.guarantee),
-        *(("warning", text) for text in threshold.warnings),
+        *(("warning", text) for text in (*threshold.warnings, *bundle.calibration.doubts(bundle.method, threshold.value))),
         *([("maps", f"red from {maps.red:.4f} on: {maps.promise}")] if maps else []),
         *([("warning", f"maps: {maps.warning}")] if maps and maps.warning else []),
         *([("kept", f"{', '.join(kept)} of these pictures, for add and merge ({size:.1f} MB)")] if kept else []),
@@ -80,6 +82,7 @@ def added_lines(path: Path, before: Bundle, result: Added) -> Iterator[str]:
     old, new = before.threshold, result.bundle.threshold
     yield f"{path}: {counted(len(result.new), 'picture')} added, {len(result.bundle.pictures):,} now"
     yield f"threshold {old.value:.4f} -> {new.value:.4f}; {new.guarantee}"
+    yield from (f"warning: {line}" for line in result.bundle.calibration.doubts(before.method, new.value))
 
 
 def verdict_lines(found: Inspection, *, table: bool) -> Iterator[str]:
@@ -123,8 +126,9 @@ def entry_line(entry: Entry, *, json: bool = False) -> str:
     clock = datetime.fromisoformat(entry.time).astimezone().strftime("%Y-%m-%d %H:%M:%S")
     sign = ">=" if entry.rejected else "<"
     found = entry.error or f"score {entry.score:.4f} ({sign} {entry.threshold:.4f})  p {entry.p_value:.4f}"
+    own = "  the bundle was made of this picture, so this says nothing" if entry.known else ""
     word = f"  an operator says: {entry.word}" if entry.word else ""
-    return printable(f"{clock}  {entry.verdict:<8}  {entry.image_id}  {found}{word}")
+    return printable(f"{clock}  {entry.verdict:<8}  {entry.image_id}  {found}{own}{word}")
 
 
 def _members(values: Mapping[str, Any]) -> Iterable[tuple[str, Mapping[str, Any]]]:

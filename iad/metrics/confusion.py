@@ -64,16 +64,15 @@ class Confusion:
 
     @property
     def precision(self) -> float | None:
-        """Share of the rejected pictures that are anomalous; 0 where nothing is rejected.
+        """Share of the rejected pictures that are anomalous; None where nothing is rejected, or all are of one class.
 
         >>> Confusion(true_positives=3, false_positives=1, false_negatives=2, true_negatives=4).precision
         0.75
         >>> Confusion(true_positives=3, false_positives=0, false_negatives=2, true_negatives=0).precision is None
         True
         """
-        if not (self.anomalous and self.normal):
-            return None
-        return self.true_positives / max(self.true_positives + self.false_positives, 1)
+        rejected = self.true_positives + self.false_positives
+        return self.true_positives / rejected if rejected and self.anomalous and self.normal else None
 
     @property
     def f1(self) -> float | None:

@@ -21,6 +21,7 @@ from iad.data.manifest import read_manifest, rows_of
 from iad.data.pictures import stored_looks
 from iad.decision.promises import Threshold, shared_scheme
 from iad.decision.thresholds import option_names, set_threshold
+from iad.detectors import detector_names
 from iad.detectors.base import Extendable
 from iad.detectors.embeddings import Embeddings
 from iad.errors import IadError, unknown
@@ -45,8 +46,7 @@ def collect(params: Params, method: str, *, with_weights: bool = False, extendab
     Raises:
         IadError: if there is no such method, or its results are missing or of other parameters.
     """
-    if method not in params.methods:
-        raise unknown("method", method, params.methods)
+    require_method(params, method)
     fitted, manifest = read_fitted(method), read_manifest(paths.MANIFEST)
     records = {reads: read_record(reads) for reads in sorted(fitted.sources())}
     require_ran(("preprocess", *map(_stage, records), *_scores(fitted), f"threshold@{method}"))
@@ -73,6 +73,23 @@ def collect(params: Params, method: str, *, with_weights: bool = False, extendab
             precision=_precision(fitted),
         ),
     )  # fmt: skip
+
+
+def require_method(params: Params, method: str) -> None:
+    """Refuse a method that `params.yaml` does not list.
+
+    Raises:
+        IadError: saying whether it is a misspelt name or a detector that could be switched on.
+    """
+    if method in params.methods:
+        return
+    detector = next((kind for kind in detector_names() if method in (kind, *(f"{kind}_{it}" for it in BACKBONES))), None)
+    if detector is None or detector in params.methods:
+        raise unknown("method", method, params.methods)
+    raise IadError(
+        f"method '{method}' is switched off: {paths.PARAMS} does not list it under methods; add it there as "
+        f"docs/detectors.md says and run `dvc repro`, or name one of {', '.join(params.methods)}"
+    )
 
 
 def require_ran(stages: tuple[str, ...]) -> None:

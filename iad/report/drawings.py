@@ -147,7 +147,9 @@ def draw_overview(
         roc=roc,
         precision_recall=precision_recall,
         roc_deployed={method: (alarms[method], found["recall"]) for method, found in metrics.items()},
-        precision_recall_deployed={method: (found["recall"], found["precision"]) for method, found in metrics.items()},
+        precision_recall_deployed={
+            method: (found["recall"], found["precision"]) for method, found in metrics.items() if "precision" in found
+        },
         auroc={
             method: Estimate(found["auroc"], found.get("auroc_low"), found.get("auroc_high"))
             for method, found in metrics.items()

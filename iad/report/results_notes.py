@@ -22,21 +22,25 @@ def notes(report: Mapping[str, Any]) -> list[str]:
 
 
 def of_one_picture(method: str, value: float, image_ids: np.ndarray, scores: np.ndarray) -> Iterator[str]:
-    """A line where a threshold is the score of one good picture, which decides alone what is rejected.
+    """A line where a threshold is the highest score of good pictures, so that one decides alone what is rejected.
 
     Args:
         method: its name.
-        value: the threshold.
+        value: the threshold: that score, or the next number above it, from which on a conformal one rejects.
         image_ids: str `(n,)`, of the calibration pictures.
         scores: float64 `(n,)`, theirs.
 
     >>> list(of_one_picture("vit", 9.0, np.array(["a.png", "b.png"]), np.array([9.0, 2.5])))
     ['vit: the threshold 9 is the score of one of 2 good pictures, a.png (the next has 2.5); if it is odd, take it out']
+    >>> len(list(of_one_picture("vit", np.nextafter(9.0, 10), np.array(["a.png", "b.png"]), np.array([9.0, 2.5]))))
+    1
     >>> list(of_one_picture("vit", 2.5, np.array(["a.png", "b.png"]), np.array([9.0, 2.5])))
     []
     """
     order = np.argsort(-scores, kind="stable")
-    if len(scores) < 2 or value != scores[order[0]] or value == scores[order[1]]:
+    if len(scores) < 2 or scores[order[0]] == scores[order[1]]:
+        return
+    if value not in (scores[order[0]], np.nextafter(scores[order[0]], np.inf)):
         return
     yield (
         f"{method}: the threshold {value:.4g} is the score of one of {counted(len(scores), 'good picture')}, "
