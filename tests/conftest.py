@@ -142,6 +142,21 @@ def reproduced(tiny_template, tmp_path_factory) -> Path:
     return shared(tmp_path_factory, "reproduced", make)
 
 
+@pytest.fixture(scope="session")
+def finished(tiny_template, tmp_path_factory) -> Path:
+    """The tiny project in which every method ran; read it, do not change it."""
+    from tests.bundled import every_method  # which uses this module
+
+    return every_method(tmp_path_factory, tiny_template)
+
+
+@pytest.fixture
+def here(finished, monkeypatch) -> Path:
+    """The current folder is that project."""
+    monkeypatch.chdir(finished)
+    return finished
+
+
 @pytest.fixture
 def reproduced_copy(reproduced, tmp_path) -> Path:
     """A copy of the reproduced project, cache included."""

@@ -12,7 +12,6 @@ from tempfile import TemporaryFile
 
 from iad.errors import IadError
 
-
 SUFFIX = ".iad"  # of a bundle
 
 

@@ -34,6 +34,7 @@ def export(
     )  # fmt: skip
     show_lines(
         [
+            *(f"not read   {why}" for why in made.unread),
             f"graph      {made.graph} ({made.size / 1e6:.1f} MB), {format}, {precision}",
             f"checked    {line(made.checked)}",
             f"sha256     {made.sha256}",

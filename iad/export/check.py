@@ -19,6 +19,7 @@ from iad.progress import track
 from iad.words import counted
 
 GENERATED = 16
+LONGEST = 2**16  # pixels of a side: no picture is made smaller
 LIMITS = {"fp32": (1e-4, 0.0), "int8": (0.1, 0.05)}
 """Largest difference of a score, as a share of the threshold, and share of the verdicts that may differ."""
 
@@ -88,14 +89,21 @@ def check(graph: Graph, predictor: Predictor, pictures: Sequence[np.ndarray], *,
     return Checked(len(pictures), generated, max(scores), max(maps, default=None), flipped)
 
 
-def read_all(folder: Path, limits: dict[str, Any]) -> list[np.ndarray]:
-    """Pictures as decoded, uint8 `(H, W, 3)` each, at their own size.
+def read_all(folder: Path, limits: dict[str, Any]) -> tuple[list[np.ndarray], list[str]]:
+    """Pictures as decoded, uint8 `(H, W, 3)` each, at their own size; and why others could not be read.
 
     Raises:
-        IadError: if there is none, or one cannot be read.
+        IadError: if there is none, or none can be read.
     """
-    longest = 2**16
-    return [decode_to_show(one.read(), str(one.path), longest, **limits) for one in find(folder)]
+    found, unread = list[np.ndarray](), list[str]()
+    for one in find(folder):
+        try:
+            found.append(decode_to_show(one.read(), str(one.path), LONGEST, **limits))
+        except IadError as refusal:
+            unread.append(str(refusal))
+    if not found:
+        raise IadError(f"{folder}: none of {counted(len(unread), 'picture')} can be read ({unread[0]})")
+    return found, unread
 
 
 def generate(predictor: Predictor) -> list[np.ndarray]:

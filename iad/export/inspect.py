@@ -1,6 +1,8 @@
 """The command line of `inspect.pyz`, which lies beside every graph: pictures in, verdicts out, as of `iad predict`.
 
 python inspect.pyz GRAPH PICTURES... [--out verdicts.csv] [--maps FOLDER] [--threads N]
+
+Unlike `iad predict` it does not warn of pictures whose size, compression, colour or depth is not that of the bundle's.
 """
 
 from __future__ import annotations

@@ -47,12 +47,14 @@ class Exported:
         size: of its files together, in bytes.
         checked: how far it is from its bundle.
         sha256: of its seal.
+        unread: why pictures to check or calibrate on were passed over.
     """
 
     graph: Path
     size: int
     checked: Checked
     sha256: str
+    unread: tuple[str, ...] = ()
 
 
 def export_bundle(
@@ -85,12 +87,13 @@ def export_bundle(
     predictor = Predictor(bundle, origin=str(file), device="cpu", weights=weights)
     predictor.warn = lambda _: None  # of pictures for the check
     limits = bundle.preprocess.limits
-    shown = generate(predictor) if checked_on is None else read_all(checked_on, limits)
+    shown, unread = (generate(predictor), []) if checked_on is None else read_all(checked_on, limits)
     model = _model(bundle, weights, str(file))
     if calibrated_on is not None:
         from iad.export.int8 import quantize
 
-        model = quantize(model, read_all(calibrated_on, limits))
+        calibrating, others = read_all(calibrated_on, limits)
+        model, unread = quantize(model, calibrating), [*others, *unread]
     card = card_of(bundle, digest, file, format, precision)
     name = file.stem + SUFFIXES[format]
     with tempfile.TemporaryDirectory() as trial:
@@ -101,7 +104,7 @@ def export_bundle(
     with new_folder(folder) if not folder.exists() else nullcontext(folder) as part:
         _written(part, files)
     size = sum(len(content) for one, content in files.items() if one != PROGRAM)
-    return Exported(folder / name, size, found, Graph(folder / name).sha256)
+    return Exported(folder / name, size, found, Graph(folder / name).sha256, tuple(unread))
 
 
 def program() -> bytes:

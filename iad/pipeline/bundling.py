@@ -25,6 +25,7 @@ from iad.detectors import detector_names
 from iad.detectors.base import Extendable
 from iad.detectors.embeddings import Embeddings
 from iad.errors import IadError, unknown
+from iad.gate.ran import older, require_ran, stage_of
 from iad.io import open_array, read_json, read_table
 from iad.options import flat
 from iad.pipeline.inputs import read_embeddings, read_record, require_same_pictures
@@ -49,7 +50,7 @@ def collect(params: Params, method: str, *, with_weights: bool = False, extendab
     require_method(params, method)
     fitted, manifest = read_fitted(method), read_manifest(paths.MANIFEST)
     records = {reads: read_record(reads) for reads in sorted(fitted.sources())}
-    require_ran(("preprocess", *map(_stage, records), *_scores(fitted), f"threshold@{method}"))
+    require_ran(("preprocess", *map(stage_of, records), *_scores(fitted), f"threshold@{method}"))
     require_fitted(params, fitted)
     require_same_input(fitted, records, manifest)
     pictures = _named(params, manifest, rows_of(manifest, "train"))
@@ -79,41 +80,19 @@ def require_method(params: Params, method: str) -> None:
     """Refuse a method that `params.yaml` does not list.
 
     Raises:
-        IadError: saying whether it is a misspelt name or a detector that could be switched on.
+        IadError: saying whether no method has this name, or one that is switched off.
     """
     if method in params.methods:
         return
-    detector = next((kind for kind in detector_names() if method in (kind, *(f"{kind}_{it}" for it in BACKBONES))), None)
-    if detector is None or detector in params.methods:
+    used = {spec.detector for spec in params.methods.values()}
+    unused = [kind for kind in detector_names() if kind not in used]
+    ran = (paths.SCORE / method).is_dir()
+    if not ran and not any(method == kind or method.startswith(f"{kind}_") for kind in unused):
         raise unknown("method", method, params.methods)
     raise IadError(
         f"method '{method}' is switched off: {paths.PARAMS} does not list it under methods; add it there as "
         f"docs/detectors.md says and run `dvc repro`, or name one of {', '.join(params.methods)}"
     )
-
-
-def require_ran(stages: tuple[str, ...]) -> None:
-    """Refuse if DVC ran one of these stages with other parameters than are here now, or on files written again since.
-
-    Raises:
-        IadError: naming the key and both values, or the stage and what it read.
-    """
-    if not paths.LOCK.is_file():
-        return
-    from ruamel.yaml import YAML
-
-    yaml = YAML(typ="safe")
-    now, ran = yaml.load(paths.PARAMS), yaml.load(paths.LOCK).get("stages", {})
-    for stage in stages:
-        then = ran.get(stage, {}).get("params", {}).get(paths.PARAMS.name, {})
-        for key, value in flat(then).items():
-            if (here := _at(now, key)) != value:
-                raise _older(key, here, stage, value)
-    written = {out["path"]: out.get("md5") for one in ran.values() for out in one.get("outs", ())}
-    for stage in stages:
-        for dep in ran.get(stage, {}).get("deps", ()):
-            if written.get(path := dep["path"], dep.get("md5")) != dep.get("md5"):
-                raise IadError(f"{path}: was written again after {stage} had read it; run `dvc repro`")
 
 
 def require_fitted(params: Params, fitted: Fitted) -> None:
@@ -130,7 +109,7 @@ def require_fitted(params: Params, fitted: Fitted) -> None:
     found |= flat({spec.params: fitted.detector.options.model_dump(mode="json")})
     for key, value in wanted.items():
         if found.get(key) != value:
-            raise _older(key, value, stage, found.get(key))
+            raise older(key, value, stage, found.get(key))
     for member in fitted.members:
         require_fitted(params, member)
 
@@ -175,10 +154,6 @@ def _of_backbone(record: Mapping[str, Any]) -> Mapping[str, Any]:
     return {name: value for name, value in record.items() if name != "pictures"}
 
 
-def _older(key: str, here: Any, stage: str, then: Any) -> IadError:
-    return IadError(f"{paths.PARAMS}: {key} is {here}, but the results of {stage} are of {then}; run `dvc repro`")
-
-
 def _rule(params: Params) -> Rule:
     chosen = params.threshold
     return Rule(chosen.strategy, {name: getattr(chosen, name) for name in option_names(chosen.strategy)})
@@ -202,13 +177,9 @@ def _precision(fitted: Fitted) -> str | None:
     return str(read_json(paths.SCORE / own.method / paths.PROVENANCE)["runtime"]["precision"])
 
 
-def _stage(reads: str) -> str:
-    return reads.replace("/", "@")
-
-
 def _scores(fitted: Fitted) -> list[str]:
     members = [f"score@{member.method}" for member in fitted.members]
-    return [*members, *([_stage(fitted.reads)] if members else []), f"score@{fitted.method}"]
+    return [*members, *([stage_of(fitted.reads)] if members else []), f"score@{fitted.method}"]
 
 
 def _calibration(
@@ -277,9 +248,3 @@ def _named(params: Params, manifest: pd.DataFrame, rows: np.ndarray) -> PictureS
         return described(ids[some], hashes[some], looks, pixels)
 
     return reduce(add, map(block, range(0, max(len(rows), 1), BLOCK)))
-
-
-def _at(values: Any, key: str) -> Any:
-    for part in key.split("."):
-        values = values.get(part) if isinstance(values, Mapping) else None
-    return values

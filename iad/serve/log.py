@@ -109,7 +109,8 @@ class VerdictLog:
             if found is None:
                 raise IadError(f"{self.path}: no verdict has the number {number}")
             if found[0] is None:
-                raise IadError(f"{self.path}: picture {number} could not be read, so nothing is said of it; judge it again")
+                why = "could not be read, so nothing is said of it; have it judged again"
+                raise IadError(f"{self.path}: picture {number} {why}")
             values = [number, in_utc(datetime.now(UTC)), word, speaker]
             base.execute("INSERT INTO words (verdict, time, word, speaker) VALUES (?, ?, ?, ?)", values)
 
@@ -129,6 +130,11 @@ class VerdictLog:
         while page := self._page(chosen):
             yield from page
             chosen = replace(chosen, after=page[-1].number)
+
+    def put_at(self, place: str, size: int) -> Entry | None:
+        """The last verdict whose picture of so many bytes was put at a place, or None if there is none."""
+        found = self._select("kept = ? AND kept != '' AND size = ? ORDER BY number DESC LIMIT 1", [place, size])
+        return found[0] if found else None
 
     def of_file(self, path: str, size: int, modified: int) -> Entry | None:
         """The last verdict on a file as it is, or None if there is none."""

@@ -36,6 +36,7 @@ TABLES = {
 }  # fmt: skip
 INDEXES = {
     "verdicts_by_file": "verdicts (path, modified, size)",
+    "verdicts_by_place": "verdicts (kept, size) WHERE kept != ''",
     "words_by_verdict": "words (verdict)",
     "snapshots_by_test": "snapshots (test, verdict)",
 }  # fmt: skip

@@ -128,7 +128,7 @@ def _watcher(
     """What inspects; what it holds open is closed with the stack."""
     if source.folder is not None:
         inbox = Inbox(source.folder, settle=source.settle, outside=list(sorting.folders.values()))
-        return Watcher(work.inspector, work.sha256, inbox, log, sorting, guard)
+        return Watcher(work.inspector, work.sha256, inbox, log, sorting, guard, tell=tell)
     from iad.serve.cameras.plugged import Plugged
     from iad.serve.cameras.taking import Taker
     from iad.serve.cameras.watcher import CameraWatcher

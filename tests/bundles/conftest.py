@@ -1,4 +1,4 @@
-"""The project in which every method ran, and bundles of it, each written once for all tests of a file."""
+"""Bundles of the project in which every method ran, each written once for all tests of a file."""
 
 from __future__ import annotations
 
@@ -9,20 +9,7 @@ from pathlib import Path
 import pytest
 
 from iad.bundles.predictor import Predictor, load
-from tests.bundled import every_method, iad
-
-
-@pytest.fixture(scope="session")
-def finished(tiny_template, tmp_path_factory) -> Path:
-    """Read it, do not change it."""
-    return every_method(tmp_path_factory, tiny_template)
-
-
-@pytest.fixture
-def here(finished, monkeypatch) -> Path:
-    """The current folder is the project."""
-    monkeypatch.chdir(finished)
-    return finished
+from tests.bundled import iad
 
 
 @pytest.fixture(autouse=True)

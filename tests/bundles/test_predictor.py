@@ -303,7 +303,7 @@ def test_a_predictor_saves_itself_under_a_bundles_name_and_replaces_nothing_unas
     assert file.read_text() == "somebody's"
     inspector.save(file, force=True)
     assert iad.load(file).threshold == inspector.threshold
-    refused(r"b\.pt: the name of a bundle ends in \.iad; name it .*b\.iad", inspector.save, tmp_path / "b.pt", force=True)
+    refused(r"b\.pt: the name of a bundle ends in \.iad; name it .*b\.iad", inspector.save, tmp_path / "b.pt")
     inspector.save(tmp_path / "new" / "folder" / "c.iad")
     assert sorted(one.name for one in tmp_path.rglob("*.*")) == ["a.iad", "c.iad"]
 

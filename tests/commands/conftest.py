@@ -1,4 +1,4 @@
-"""The project in which every method ran, and a copy of it for each test."""
+"""A copy of the project in which every method ran, for each test."""
 
 from __future__ import annotations
 
@@ -6,13 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.bundled import copy_of, every_method
-
-
-@pytest.fixture(scope="module")
-def finished(tiny_template, tmp_path_factory) -> Path:
-    """Read it, do not change it."""
-    return every_method(tmp_path_factory, tiny_template)
+from tests.bundled import copy_of
 
 
 @pytest.fixture

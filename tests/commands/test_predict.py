@@ -346,7 +346,7 @@ def test_no_output_is_an_input_or_lies_in_or_around_one(sorted_out):
         for maps in ("new", "link", "new/maps", "link/maps", ".", "..", "new/../new"):
             refused(file, "new", "--maps", maps, *force, match=f"^{re.escape(maps)}: {INPUT}")
         refused(file, "new/a.png", "--maps", "new", *force, match=INPUT)
-        refused(file, "new", "--maps", "bundles", *force, match=r"^bundles: an input lies in it .* name a folder of its own")
+        refused(file, "new", "--maps", "bundles", *force, match=r"^bundles: an input lies in it .* folder of its own")
         refused(file, "pic.csv", "--out", "pic.csv", *force, match="is an input itself")
         refused(file, "pic.csv", "--out", "b.csv", *force, match="is an input itself")
         refused(bundle_as_table, "new", "--out", bundle_as_table, *force, match="is an input itself")

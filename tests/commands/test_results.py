@@ -11,6 +11,7 @@ from iad.errors import IadError
 from iad.io import read_json, read_table, write_json, write_table
 from iad.stages.evaluate import evaluate
 from iad.stages.threshold import threshold
+from tests.conftest import set_params
 from tests.scored import METHODS, write_maps, write_scored
 
 
@@ -48,6 +49,22 @@ def test_the_table_holds_the_metrics_of_every_method_and_says_where_the_plots_ar
     assert markdown[1].startswith("|:--|:--|--:|")
     cells = [cell.strip() for cell in markdown[-1].strip("|").split("|")]
     assert "  ".join(cells).split() == table.splitlines()[-1].split()
+
+
+def test_parameters_that_changed_since_are_told(tmp_path, monkeypatch, capsys):
+    write_scored(tmp_path)
+    monkeypatch.chdir(tmp_path)
+    for method in METHODS:
+        threshold(method)
+    evaluate()
+    paths.LOCK.write_text("stages: {evaluate: {params: {params.yaml: {evaluate.confidence: 0.95}}}}")
+    capsys.readouterr()
+    results()
+    assert capsys.readouterr().err == ""
+    set_params(paths.PARAMS, paths.PARAMS, {"evaluate": {"confidence": 0.9}})
+    results()
+    said = "params.yaml: evaluate.confidence is 0.9, but the results of evaluate are of 0.95; run `dvc repro`"
+    assert capsys.readouterr().err == f"note: {said}\n"
 
 
 def test_notes_name_the_picture_that_a_threshold_rests_on_and_doubts_about_the_data(tmp_path, monkeypatch, capsys):

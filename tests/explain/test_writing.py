@@ -77,7 +77,7 @@ def test_good_pictures_that_are_not_there_are_told_once_and_families_of_ways_are
     ("arguments", "said"),
     [
         (("--bundle", "gone.iad", "--out", "o"), "gone.iad: "),
-        (("--bundle", "ae.iad", "--out", ".", "--method", "rise"), "--method rise: no way of explaining. Use some of gradcam"),
+        (("--bundle", "ae.iad", "--out", ".", "--method", "rise"), "--method rise: no way of explaining. Use"),
         (("--bundle", "gone.iad", "--out", "."), "gone.iad: no such file"),
         (("--bundle", "ae.iad", "--out", "."), ".: an input lies in it (ae.iad); name a folder of its own, as out"),
         (("--bundle", "ae.iad", "--out", "o", "--good", "new"), "none of its pictures is one"),

@@ -1,4 +1,4 @@
-"""The project in which every method ran, its bundles, and their graphs, each made once for all tests of a file."""
+"""Bundles of the project in which every method ran, and their graphs, each made once for all tests of a file."""
 
 from collections.abc import Callable
 from contextlib import chdir
@@ -7,23 +7,10 @@ from pathlib import Path
 import pytest
 
 from iad.export.writing import Exported, export_bundle
-from tests.bundled import every_method, iad
+from tests.bundled import iad
 
 pytest.importorskip("onnxruntime", reason="needs the extra iad[export]")
 pytest.importorskip("onnxscript", reason="needs the extra iad[export]")
-
-
-@pytest.fixture(scope="session")
-def finished(tiny_template, tmp_path_factory) -> Path:
-    """Read it, do not change it."""
-    return every_method(tmp_path_factory, tiny_template)
-
-
-@pytest.fixture
-def here(finished, monkeypatch) -> Path:
-    """The current folder is the project."""
-    monkeypatch.chdir(finished)
-    return finished
 
 
 @pytest.fixture(autouse=True)

@@ -139,6 +139,19 @@ def test_a_graph_that_says_something_else_is_not_written(bundle_at, tmp_path, mo
     assert list(tmp_path.iterdir()) == []
 
 
+def test_pictures_that_cannot_be_read_are_told_and_the_graph_is_checked_on_the_others(bundle_at, tmp_path, here):
+    new = tmp_path / "new"
+    shutil.copytree(PICTURES / "test", new)
+    (new / "worn.png").write_text("no picture")
+    readable = len(list(new.rglob("*.png"))) - 1
+    made = export_bundle(bundle_at("zscore"), format="onnx", checked_on=new, out=tmp_path / "out")
+    assert (made.checked.pictures, made.checked.generated) == (readable, False)
+    assert [one.partition(": ")[0] for one in made.unread] == [str(new / "worn.png")]
+    (tmp_path / "worn").mkdir()
+    (new / "worn.png").rename(tmp_path / "worn" / "a.png")
+    refused(bundle_at("zscore"), checked_on=tmp_path / "worn", out=tmp_path / "o", match="none of 1 picture can be")
+
+
 def test_options_that_do_not_fit_are_refused_before_anything_is_computed(bundle_at, tmp_path, here):
     file, out = bundle_at("zscore"), tmp_path / "out"
     refused(file, format="tflite", out=out, match="--format = tflite: use one of onnx, openvino")

@@ -12,10 +12,12 @@ from iad import paths
 from iad.bundles.bundle import read_bundle
 from iad.bundles.predictor import load
 from iad.config import load_params
+from iad.errors import IadError
 from iad.io import read_json, read_table
-from iad.pipeline.bundling import collect, revision
+from iad.pipeline.bundling import collect, require_method, revision
 from tests.bundled import bundle_of, every_method, iad, pictures_of, run_project
 from tests.conftest import commit, run, shared
+from tests.helpers import ROOT
 
 APART = 5
 LAYOUT = {"train/good": slice(0, 11), "calibration/good": slice(11, 16)}
@@ -104,3 +106,13 @@ def test_the_revision_is_the_commit_and_says_where_files_differ(tmp_path, monkey
     assert revision() == f"{head}+"
     monkeypatch.setenv("PATH", str(tmp_path))
     assert revision() is None  # no Git at all
+
+
+@pytest.mark.parametrize(("method", "said"), [
+    ("padim_resnet", r"^method 'padim_resnet' is switched off: params\.yaml does not list it under methods; add it"),
+    ("lof", r"^method 'lof' is switched off"), ("vti", r"^unknown method 'vti'; did you mean 'vit'\?"),
+    ("knn", r"^unknown method 'knn'"),
+])  # fmt: skip
+def test_a_method_that_is_switched_off_is_told_from_one_that_nobody_knows(method, said):
+    with pytest.raises(IadError, match=said):
+        require_method(load_params(ROOT / paths.PARAMS), method)

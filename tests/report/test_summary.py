@@ -41,6 +41,12 @@ def test_metrics_without_their_class_are_left_out(label, left):
     assert list(found.details["intervals"]) == ["recall" if label else "false_alarm_rate"]
 
 
+def test_where_nothing_is_rejected_precision_is_left_out_and_not_0():
+    found = summary(threshold=1e9)
+    assert list(found.metrics) == [key for key in KEYS if key != "precision"]
+    assert (found.metrics["recall"], found.metrics["f1"], found.metrics["misses"]) == (0, 0, 3)
+
+
 def test_the_report_holds_what_the_metrics_leave_out():
     details = summary().details
     assert details["pictures"] == {"calibration": 3, "test_good": 3, "test_anomalous": 3}

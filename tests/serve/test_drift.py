@@ -211,7 +211,7 @@ def test_an_alarm_after_few_pictures_does_not_deny_a_cause_that_shows_later(log,
 
 def test_no_evidence_is_not_told_with_a_sign(log, reference):
     monitor = monitor_of(log, reference)
-    monitor.test.log = lambda kind: -0.01
+    monitor.test.log = lambda _: -0.01
     assert next(line for line in standing_lines(monitor) if "of scores" in line).split(",")[0].endswith("10^0.0")
 
 

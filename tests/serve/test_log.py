@@ -211,7 +211,8 @@ def test_the_log_survives_a_kill_at_any_moment(tmp_path):
 def test_a_log_without_verdicts_is_told_where_people_look(tmp_path):
     file = tmp_path / "empty.db"
     VerdictLog(file).close()
-    for words, said in (((), "no verdict yet"), (("--verdict", "passed"), "no such verdict"), (("--json",), "no verdict yet")):
+    cases = {(): "no verdict yet", ("--json",): "no verdict yet", ("--verdict", "passed"): "no such verdict"}
+    for words, said in cases.items():
         found = CliRunner().invoke(app, ["log", "show", "--log", str(file), *words], catch_exceptions=False)
         assert (found.exit_code, found.stdout) == (0, "")
         assert found.stderr == f"{file}: {said}\n"

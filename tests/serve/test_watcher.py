@@ -88,13 +88,43 @@ class Line:
 
 def drop(name, content=None):
     path = Path("in") / name
-    path.parent.mkdir(exist_ok=True)
+    path.parent.mkdir(parents=True, exist_ok=True)
     path.write_bytes(name.encode() if content is None else content)
     return path
 
 
 def names(folder):
     return sorted(path.relative_to(folder).as_posix() for path in Path(folder).rglob("*") if path.is_file())
+
+
+def test_what_the_log_knows_is_told_and_what_was_put_into_the_folder_is_not_judged_again(line):
+    told = []
+    drop("a.png")
+    drop("b.png")
+    assert line.after(1) == ["a.png", "b.png"]
+    for sort, known in ((True, 2), (False, 2)):
+        line.restart(sort=sort)
+        line.watcher.tell = told.append
+        assert line.after(1) == []
+        assert told.pop().startswith(f"{known} pictures have a verdict in a.db already and will not be inspected again")
+    line.watcher.sorting = Sorting({"passed": Path("in/kept/passed")})
+    drop("c.png")
+    assert line.after(1) == ["c.png"]
+    assert names("in") == ["a.png", "b.png", "kept/passed/c.png"]
+    line.restart()  # without --keep, so that the folder in it is looked through
+    line.watcher.tell = told.append
+    assert line.after(1) == []
+    assert told == ["3 pictures have a verdict in a.db already and will not be inspected again"]
+    drop("kept/passed/c.png", b"another part under this name")
+    assert line.after(1) == ["kept/passed/c.png"]
+
+
+def test_pictures_that_another_folder_was_given_are_inspected_there(line):
+    drop("a.png")
+    line.watcher.sorting = Sorting({"passed": Path("next/in")})
+    assert line.after(1) == ["a.png"]
+    line.watcher.inbox = Inbox(Path("next"), settle=0.5)
+    assert line.after(1) == ["in/a.png"]
 
 
 def test_a_picture_is_inspected_once_it_stays_as_it_is(line):

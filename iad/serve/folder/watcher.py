@@ -1,11 +1,13 @@
 """Pictures inspected as they come into a folder, each exactly once, also across restarts.
 
 The log is the memory: a verdict is in it before it is told or the picture is moved. After a restart, a file whose path,
-size and time the log knows is not inspected again; if it was to be moved and was not, it is moved then.
+size and time the log knows is not inspected again; if it was to be moved and was not, it is moved then. Nor is a
+picture that came from this folder and was put into a folder in it.
 """
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
@@ -20,6 +22,7 @@ from iad.serve.folder.inbox import Arrived, Inbox
 from iad.serve.folder.sorting import Sorting
 from iad.serve.log import VerdictLog
 from iad.serve.shadow import as_kept
+from iad.words import counted
 
 
 @dataclass
@@ -35,6 +38,7 @@ class Watcher:
         guard: what tells a broken camera.
         clock: seconds that only go forward.
         pause: seconds between two looks at the folder.
+        tell: called with a line for the person who runs it.
     """
 
     inspector: Predictor
@@ -45,6 +49,7 @@ class Watcher:
     guard: Guard = field(default_factory=Guard)
     clock: Callable[[], float] = time.monotonic
     pause: float = 0.1
+    tell: Callable[[str], None] = field(default=lambda _: None)
 
     def __post_init__(self) -> None:
         self._last = self.log.last_number()
@@ -70,7 +75,11 @@ class Watcher:
             OSError: if the folder cannot be looked through.
         """
         began = self.clock()
-        arrived = [one for one in self.inbox.settled(began) if not self._is_done(one)]
+        settled = self.inbox.settled(began)
+        arrived = [one for one in settled if not self._is_done(one)]
+        if known := len(settled) - len(arrived):
+            who = counted(known, "picture has", "pictures have")
+            self.tell(f"{who} a verdict in {self.log.path} already and will not be inspected again")
         for one, verdict in zip(arrived, self._verdicts(arrived), strict=True):
             entry = self._entry(one, verdict, self.clock() - began)
             place = self.sorting.place(entry.verdict, one.name)
@@ -93,10 +102,15 @@ class Watcher:
         """Whether there is a verdict on it; the picture is put into its place, if it was not."""
         before = self.log.of_file(file_key(one.path), one.size, one.modified)
         if before is None:
-            return False
+            return self._was_put(one)
         if not self.sorting.copy or before.number == self._last:  # of copies only the last one can be missing
             self.sorting.finish(one.path, before.kept)
         return True
+
+    def _was_put(self, one: Arrived) -> bool:
+        """Whether it came from this folder before, and lies where its verdict has put it."""
+        before = self.log.put_at(file_key(one.path), one.size) if "/" in one.name else None
+        return before is not None and before.path.startswith(file_key(self.inbox.folder) + os.sep)
 
     def _entry(self, one: Arrived, verdict: Verdict, seconds: float) -> Entry:
         return judged(
