@@ -119,8 +119,11 @@ def entry_line(entry: Entry, *, json: bool = False) -> str:
     """A verdict of the log in a line: its time here, verdict, picture, score, and what an operator said.
 
     >>> from iad.serve.entries import Entry
-    >>> entry_line(Entry("a.png", "", "", 0, 0, "", "", "vit", 0.75, 0.002, 0.5, True, "", 0.1, "2026-11-27T09:00:00Z"))
+    >>> NOON = "2026-11-27T12:00:00Z"
+    >>> entry_line(Entry("a.png", "", "", 0, 0, "", "", "vit", 0.75, 0.002, 0.5, True, "", 0.1, NOON))
     '...  rejected  a.png  score 0.7500 (>= 0.5000)  p 0.0020'
+    >>> entry_line(Entry("a.png", "", "", 0, 0, "", "", "vit", 0.2, 0.9, 0.5, False, "", 0.1, NOON, known=True))
+    '...  passed    a.png  score 0.2000 (< 0.5000)  p 0.9000  the bundle was made of this picture, so this says nothing'
     """
     if json:
         return dumps(entry.record(), ensure_ascii=False, allow_nan=False)

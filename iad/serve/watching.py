@@ -10,14 +10,14 @@ from pathlib import Path
 
 from iad.errors import IadError
 from iad.serve.entries import Entry
-from iad.serve.folder.following import Follower
-from iad.serve.folder.guard import Guard
 from iad.serve.folder.inbox import Inbox
-from iad.serve.folder.inspecting import Inspecting
-from iad.serve.folder.running import alone, run
-from iad.serve.folder.sorting import Sorting
 from iad.serve.folder.watcher import Watcher
 from iad.serve.log import VerdictLog
+from iad.serve.running.following import Follower
+from iad.serve.running.guard import Guard
+from iad.serve.running.inspecting import Inspecting
+from iad.serve.running.loop import alone, run
+from iad.serve.running.sorting import Sorting
 from iad.serve.shadow import Shadow
 from iad.serve.sinks.choosing import deliveries
 from iad.serve.swapping import BundleFile, open_bundle

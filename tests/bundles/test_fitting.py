@@ -1,5 +1,7 @@
 """A method fitted without the pipeline. The oracle is the pipeline, with the same parameters and pictures."""
 
+import warnings
+
 import numpy as np
 import pytest
 import torch
@@ -15,6 +17,7 @@ from iad.fitting import METHODS as FITTED_METHODS
 from iad.io import read_json, read_table
 from iad.pipeline.bundling import collect
 from tests.bundled import METHODS, PICTURES, pictures_of
+from tests.bundled import iad as bundled
 from tests.process_state import process_state, unusual_settings
 
 SIZES = {"image_size": 64, "batch_size": 8, "precision": "fp32", "device": "cpu"}
@@ -66,6 +69,20 @@ def refused(match, *args, **options):
 def test_what_iad_fit_cannot_take_is_refused_with_what_it_can(given, said):
     pictures = np.random.default_rng(0).integers(0, 255, (4, 28, 28, 3)).astype(np.uint8)
     refused(said, pictures, **({"image_size": 28, "device": "cpu"} | given))
+
+
+def test_a_picture_that_sets_the_threshold_alone_is_warned_of_by_its_name(tmp_path):
+    pictures = np.random.default_rng(0).integers(0, 255, (30, 28, 28, 3)).astype(np.uint8)
+    common = {"image_size": 28, "device": "cpu", "training": {"epochs": 1, "width": 4, "latent_channels": 4}}
+    with pytest.warns(UserWarning, match=r"^ae: the threshold \S+ is the score of one of 6 good pictures, ") as told:
+        inspector = iad.fit(pictures, "ae", threshold={"alpha": 0.2}, **common)
+    worst = inspector.bundle.calibration.pictures.ids[int(np.argmax(inspector.bundle.calibration.scores))]
+    assert f"good pictures, {worst} (the next has" in str(told[0].message)
+    inspector.save(tmp_path / "a.iad")
+    assert f"good pictures, {worst} (the next" in bundled("bundle", "show", tmp_path / "a.iad")
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        iad.fit(pictures, "ae", threshold={"alpha": 0.4}, **common)  # the second highest sets it
 
 
 @pytest.mark.parametrize("method", METHODS)

@@ -10,12 +10,12 @@ import pytest
 from iad.bundles.verdict import Verdict
 from iad.errors import IadError
 from iad.serve.entries import Entry
-from iad.serve.folder.guard import Guard
 from iad.serve.folder.inbox import Inbox
-from iad.serve.folder.running import alone
-from iad.serve.folder.sorting import Sorting
 from iad.serve.folder.watcher import Watcher
 from iad.serve.log import VerdictLog
+from iad.serve.running.guard import Guard
+from iad.serve.running.loop import alone
+from iad.serve.running.sorting import Sorting
 
 
 class Inspector:
@@ -253,7 +253,7 @@ def test_a_move_to_another_disk_that_was_cut_short_is_finished_without_a_second_
 
 
 def test_a_move_to_another_disk_copies_and_removes(line, monkeypatch):
-    monkeypatch.setattr("iad.serve.folder.sorting._renamed", lambda *_: False)
+    monkeypatch.setattr("iad.serve.running.sorting._renamed", lambda *_: False)
     line.restart(sort=True)
     drop("bad.png")
     line.after(1)

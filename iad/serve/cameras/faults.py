@@ -12,7 +12,7 @@ from PIL import Image
 
 from iad.bundles.pictures import PictureSet
 from iad.data.decode import FULL_16BIT
-from iad.serve.folder.guard import FEW_LEVELS, colour_of
+from iad.serve.running.guard import FEW_LEVELS, colour_of
 from iad.words import percent
 
 FEW_PIXELS = 0.001  # of the darkest and the brightest are no matter: broken pixels of a sensor

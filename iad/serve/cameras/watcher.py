@@ -23,9 +23,9 @@ from iad.serve.cameras.faults import Faults
 from iad.serve.cameras.frames import Frame, frame_of
 from iad.serve.cameras.taking import LOOK_SECONDS, Taken, Taker
 from iad.serve.entries import Entry, judged
-from iad.serve.folder.guard import Guard
-from iad.serve.folder.sorting import Sorting
 from iad.serve.log import VerdictLog
+from iad.serve.running.guard import Guard
+from iad.serve.running.sorting import Sorting
 
 Levels: TypeAlias = tuple[int, int] | None
 

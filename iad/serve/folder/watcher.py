@@ -17,10 +17,10 @@ from iad.bundles.verdict import Verdict
 from iad.data.pictures import PictureFile
 from iad.errors import IadError
 from iad.serve.entries import Entry, file_key, judged
-from iad.serve.folder.guard import Guard
 from iad.serve.folder.inbox import Arrived, Inbox
-from iad.serve.folder.sorting import Sorting
 from iad.serve.log import VerdictLog
+from iad.serve.running.guard import Guard
+from iad.serve.running.sorting import Sorting
 from iad.serve.shadow import as_kept
 from iad.words import counted
 

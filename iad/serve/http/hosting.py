@@ -18,7 +18,6 @@ from iad.progress import tell
 from iad.serve.drift.keeping import reference_of
 from iad.serve.drift.lookout import Lookout
 from iad.serve.drift.monitor import Monitor
-from iad.serve.folder.running import asked_to_end
 from iad.serve.http.app import Page, build_app
 from iad.serve.http.intake import Intake
 from iad.serve.http.limits import App, Limits, Receive, Scope, Send
@@ -31,6 +30,7 @@ from iad.serve.page import MISSING
 from iad.serve.page.desk import Desk
 from iad.serve.page.keepsake import Keepsake
 from iad.serve.page.shelf import Shelf
+from iad.serve.running.loop import asked_to_end
 from iad.serve.shadow import Shadow
 from iad.serve.swapping import BundleFile, open_bundle
 from iad.words import printable

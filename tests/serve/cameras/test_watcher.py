@@ -18,8 +18,8 @@ from iad.serve.cameras.frames import NoFrameError, frame_of
 from iad.serve.cameras.plugged import Plugged, name_of
 from iad.serve.cameras.taking import Taker
 from iad.serve.cameras.watcher import CameraWatcher
-from iad.serve.folder.guard import Guard
-from iad.serve.folder.sorting import Sorting
+from iad.serve.running.guard import Guard
+from iad.serve.running.sorting import Sorting
 from iad.serve.triggers.shots import Shot
 
 

@@ -9,7 +9,7 @@ from iad.serve.drift.keeping import reference_of
 from iad.serve.drift.lookout import alarm_line
 from iad.serve.drift.monitor import Monitor
 from iad.serve.entries import Entry
-from iad.serve.folder.inspecting import Inspecting
+from iad.serve.running.inspecting import Inspecting
 from iad.serve.shadow import Shadow
 from iad.serve.swapping import BundleFile
 

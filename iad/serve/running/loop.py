@@ -15,8 +15,8 @@ from filelock import FileLock, Timeout
 
 from iad.errors import IadError
 from iad.serve.entries import Entry
-from iad.serve.folder.following import Follower
-from iad.serve.folder.inspecting import Inspecting
+from iad.serve.running.following import Follower
+from iad.serve.running.inspecting import Inspecting
 from iad.serve.sinks.delivery import Delivery
 
 AWAY_SECONDS = 2.0  # after which a folder is looked for again
