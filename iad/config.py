@@ -188,7 +188,8 @@ class Params(create_model("Detectors", __base__=_Sections, **_sections_of(DETECT
 
 def default_params() -> Params:
     """Every parameter at its default, for a folder without `params.yaml`; it has no methods."""
-    return Params.model_construct(methods={})
+    params: Params = Params.model_construct(methods={})
+    return params
 
 
 def load_params(path: Path = PARAMS) -> Params:

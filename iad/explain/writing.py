@@ -94,9 +94,9 @@ def explain_pictures(
             yield Written(explained.name, None, explained, {})
             continue
         warned = _warnings(explained, explainer.good)
-        content = _sheet(explained, explainer, warned)
+        drawn = _sheet(explained, explainer, warned)
         with replacing(out / name) as part:
-            part.write_bytes(content)
+            part.write_bytes(drawn)
         yield Written(
             explained.verdict.name,
             out / name,
