@@ -19,9 +19,8 @@ from iad.bundles.predictor import Predictor
 from iad.compute import resolve
 from iad.config import first_problem
 from iad.data.decode import FULL_16BIT
-from iad.data.given import ONE, Picture, read_pictures, sizes_of
+from iad.data.given import ONE, Picture, good_and_apart, read_pictures, region_given, sizes_of
 from iad.data.image_size import MULTIPLE, ImageSize, size_in_shape
-from iad.data.labels import reads_as_bad
 from iad.decision import Threshold
 from iad.decision.thresholds import option_names, set_threshold
 from iad.detectors import HYBRID, detector_class, detector_names, options_of
@@ -50,8 +49,6 @@ METHODS = {
 
 BACKBONES = {"resnet": CnnBackbone, "vit": VitBackbone}
 MEMBERS = ("patch_resnet", "patch_vit")  # of a hybrid that names none
-GOOD = ("train/good", "good")  # where a folder has its good pictures, if it has such folders
-APART = "calibration/good"
 MAX_MEGAPIXELS = 100.0  # of a picture: the default of `data.max_megapixels`
 SectionT = TypeVar("SectionT", bound=Section)
 
@@ -61,6 +58,7 @@ def fit(
     method: str = "patch_vit",
     *,
     calibration: str | Path | Iterable[Picture] | None = None,
+    roi: Any = None,
     options: Mapping[str, Any] | None = None,
     training: Mapping[str, Any] | None = None,
     backbone: Mapping[str, Any] | None = None,
@@ -80,6 +78,8 @@ def fit(
             "subspace" (on the CNN: "padim_resnet", "subspace_resnet") or a classical one.
         calibration: good pictures that set the threshold and are not fitted to; None: `calibration/good` of the
             folder, or else the pictures fitted to, each as if it were not there.
+        roi: the region of interest: the path of a mask or of polygons, polygons, or a mask `(h, w)`; docs/roi.md. None:
+            `roi.*` of the folder, where it has one.
         options: of the detector, as in its section of `params.yaml`; others keep their defaults.
         training: of an autoencoder, as in the section `ae`.
         backbone: options of its backbone, as in the sections `resnet` and `vit`; of a hybrid, a mapping from "resnet"
@@ -97,10 +97,12 @@ def fit(
             they are too few.
     """
     _validated(_Sizes, {"image_size": image_size, "batch_size": batch_size}, "iad.fit")
-    given, given_apart = (_kept(some) for some in _folders(good, calibration))
+    given, given_apart = (_kept(some) for some in good_and_apart(good, calibration))
     runtime = resolve(device=device, precision=precision)
     size = _prepared_size(given, image_size)
-    preprocess = Preprocess(size, white_16bit=FULL_16BIT, max_megapixels=MAX_MEGAPIXELS)
+    folder = Path(good) if isinstance(good, str | Path) else None
+    region = region_given(roi, folder, given, size, max_megapixels=MAX_MEGAPIXELS)
+    preprocess = Preprocess(size, FULL_16BIT, MAX_MEGAPIXELS, region)
     rule = _rule(threshold or {})
     fitted = _unfitted(method, dict(options or {}), training, seed=seed, runtime=runtime)
     chosen = _backbones(fitted, backbone or {})
@@ -109,19 +111,18 @@ def fit(
     _require_apart(pictures, apart)
     embedders = {reads: _embedder(reads, one, size, batch_size, runtime) for reads, one in chosen.items()}
     embedded, others = (
-        fitted.inputs(_embed(embedders, some, augmented=augmented))
+        fitted.inputs(_embed(embedders, some, region, augmented=augmented))
         for some, augmented in ((pixels, True), (apart_pixels, False))
     )
     with _said_for_memory():
         fitted.detector.fit(embedded, calibrated_apart=len(apart) > 0)
         found = calibrate(fitted.detector, embedded, others, seed=seed)
         chosen_threshold = set_threshold(found.prediction.pred_score, rule.strategy, rule.options, scheme=found.scheme)
-        maps = _maps(found, size)
+        maps = _maps(found, preprocess)
     return Predictor(
         Bundle(
             packed=fitted.pack(), pictures=pictures, calibration=_calibration(found, pictures, apart),
-            threshold=chosen_threshold,
-            rule=rule, preprocess=preprocess,
+            threshold=chosen_threshold, rule=rule, preprocess=preprocess,
             embedders={reads: one.record() | {"runtime": runtime.record()} for reads, one in embedders.items()},
             weights={}, maps=maps,
             origin=Origin(
@@ -150,24 +151,6 @@ class _Sizes(Section):
     batch_size: Count
 
 
-def _folders(good: Any, calibration: Any) -> tuple[Any, Any]:
-    """The folders of a part where one is given by its path; else as they are."""
-    if not isinstance(good, str | Path):
-        return good, calibration
-    folder = Path(good)
-    if reads_as_bad(folder.resolve().name):
-        raise IadError(f"{folder}: reads as defective pictures; give a folder of good ones, or rename it")
-    if calibration is None and (folder / APART).is_dir():
-        calibration = folder / APART
-    named = next((folder / name for name in GOOD if (folder / name).is_dir()), None)
-    if named is None and (strange := sorted(path.name for path in folder.glob("*/") if reads_as_bad(path.name))):
-        raise IadError(
-            f"{folder}: '{strange[0]}' reads as defective pictures, which would be learnt from; name the folder of "
-            f"good ones, or call that {folder / 'good'}"
-        )
-    return named or folder, calibration
-
-
 def _kept(given: Any) -> Any:
     """Pictures that are looked at more than once: an iterator would be used up."""
     return (
@@ -185,7 +168,7 @@ def _prepared_size(given: Any, image_size: int | tuple[int, int]) -> ImageSize:
 def _read(given: Any, preprocess: Preprocess) -> tuple[np.ndarray, PictureSet]:
     """Pictures as they are embedded, uint8 `(N, H, W, 3)`, and their names and hashes."""
     size = preprocess.image_size
-    found = list(read_pictures(given, size, **preprocess.limits))
+    found = list(read_pictures(given, size, **preprocess.reading))
     pixels = np.array([one.pixels for one in found], dtype=np.uint8).reshape(-1, *size, 3)
     return pixels, described_given(found, size)
 
@@ -274,9 +257,9 @@ def _embedder(reads: str, options: Mapping[str, Any], size: ImageSize, batch_siz
     return Embedder(chosen, size, batch_size=batch_size, runtime=runtime, section=reads)
 
 
-def _embed(embedders: Mapping[str, Embedder], pixels: np.ndarray, *, augmented: bool) -> dict[str, Embeddings]:
-    found = {reads: Embeddings(**one.embed(pixels, augmented=augmented)) for reads, one in embedders.items()}
-    return {"": Embeddings(pixels=pixels), **found}
+def _embed(embedders: Mapping[str, Embedder], pixels: np.ndarray, region: Any, *, augmented: bool) -> dict[str, Any]:
+    found = {reads: one.embed(pixels, augmented=augmented) for reads, one in embedders.items()}
+    return {reads: Embeddings(**one, region=region) for reads, one in ({"": {"pixels": pixels}} | found).items()}
 
 
 def _rule(threshold: Mapping[str, Any]) -> Rule:
@@ -284,12 +267,13 @@ def _rule(threshold: Mapping[str, Any]) -> Rule:
     return Rule(chosen.strategy, {name: getattr(chosen, name) for name in option_names(chosen.strategy)})
 
 
-def _maps(found: Calibration, size: ImageSize) -> Maps | None:
+def _maps(found: Calibration, preprocess: Preprocess) -> Maps | None:
     maps = found.prediction.anomaly_map
     if maps is None:
         return None
     sigma, rate = Evaluate().map_sigma, Evaluate().red_rate
-    return Maps(sigma, rate, **red_scale(maps, size, sigma, rate, found.map_scheme))
+    size, region = preprocess.image_size, preprocess.region
+    return Maps(sigma, rate, **red_scale(maps, size, sigma, rate, found.map_scheme, region=region))
 
 
 def _validated(model: type[SectionT], values: Mapping[str, Any], origin: str) -> SectionT:

@@ -116,7 +116,7 @@ class Predictor:
         if size < 1:
             raise IadError(f"batch_size = {size}: at least one picture is computed at once")
         how = self.bundle.preprocess
-        stream = read_pictures(pictures, how.image_size, errors=errors, **how.limits)
+        stream = read_pictures(pictures, how.image_size, errors=errors, **how.reading)
         batches = iter(lambda: list(islice(stream, size)), [])
         return (verdict for batch in batches for verdict in self._inspect(batch, errors, maps=maps))
 
@@ -245,8 +245,10 @@ class Predictor:
         return error
 
     def _full_maps(self, maps: np.ndarray | None) -> FullMaps | None:
-        scale, size = self.bundle.maps, self.bundle.preprocess.image_size
-        return None if maps is None or scale is None else FullMaps(maps, size, scale.sigma * size.short)
+        scale, how = self.bundle.maps, self.bundle.preprocess
+        if maps is None or scale is None:
+            return None
+        return FullMaps(maps, how.image_size, scale.sigma * how.image_size.short, region=how.region)
 
     def _predict(self, pixels: np.ndarray, *, maps: bool) -> Prediction:
         try:

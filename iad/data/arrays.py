@@ -16,6 +16,7 @@ from iad.compute import usable_cores
 from iad.data.decode import FULL_16BIT, decode, decode_mask, masks_left_out
 from iad.data.image_size import GivenSize, ImageSize
 from iad.data.originals import Originals
+from iad.data.region import grey_outside
 from iad.errors import IadError
 from iad.io import new_array
 from iad.progress import bar, say
@@ -38,6 +39,7 @@ def build_arrays(
     masks_path: Path,
     *,
     size: GivenSize,
+    region: np.ndarray | None = None,
     white_16bit: int = FULL_16BIT,
     threads: int = 0,
     engine: Engine | None = None,
@@ -51,6 +53,7 @@ def build_arrays(
         masks_path: Becomes uint8 (N, H, W), 1 where defective; pictures without a mask have zeros. Written only
             if the manifest has any mask; an older one is deleted otherwise.
         size: Of the arrays in pixels: height and width, or the side of squares.
+        region: Which pixels count, bool (H, W); the others become one grey, and no mask marks any; None: all do.
         white_16bit: The value of a 16-bit picture that becomes 255.
         threads: Decoding threads; 0 means one for each core that this process may use.
         engine: The cluster whose nodes decode; None: this process does.
@@ -64,8 +67,8 @@ def build_arrays(
     names, masks = manifest["image_id"].tolist(), manifest["mask"].tolist()
     masked = np.flatnonzero(manifest["mask"].notna())
     limit = float((manifest["width"] * manifest["height"]).max()) / 1e6  # what the headers said when they were checked
-    image = partial(decode, size=size, max_megapixels=limit, white_16bit=white_16bit)
-    mask = partial(decode_mask, size=size, max_megapixels=limit)
+    image = partial(_image, region=region, size=size, max_megapixels=limit, white_16bit=white_16bit)
+    mask = partial(_mask, region=region, size=size, max_megapixels=limit)
     bad_masks: dict[str, str] = {}
     with ExitStack() as stack:  # both files appear when both are complete
         originals = stack.enter_context(Originals(archive_path))
@@ -83,6 +86,15 @@ def build_arrays(
     bad = manifest["mask"].isin(list(bad_masks))
     say(f"warning: {masks_left_out([bad_masks[name] for name in manifest['mask'][bad]])}")
     return manifest.assign(mask=manifest["mask"].mask(bad))
+
+
+def _image(data: bytes, name: str, *, region: np.ndarray | None, **how: Any) -> np.ndarray:
+    return grey_outside(decode(data, name, **how), region)
+
+
+def _mask(data: bytes, name: str, *, region: np.ndarray | None, **how: Any) -> np.ndarray:
+    found = decode_mask(data, name, **how)
+    return found if region is None else found * region
 
 
 def _fill_there(

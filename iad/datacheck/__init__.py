@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 def check_files(
     archive_path: Path, manifest: pd.DataFrame, images_path: Path, masks_path: Path, report_path: Path, *,
-    white_16bit: int = FULL_16BIT, threads: int = 0,
+    white_16bit: int = FULL_16BIT, threads: int = 0, region: bool = False,
 ) -> list[Finding]:  # fmt: skip
     """Run all checks on a data set as `preprocess` leaves it, and write the data report.
 
@@ -39,6 +39,7 @@ def check_files(
         report_path: the JSON file to write.
         white_16bit: the value of a 16-bit picture that became white.
         threads: working threads; 0 means one for each core that this process may use.
+        region: whether pictures and masks were cut to a region of interest.
 
     Returns:
         What was found, the gravest first.
@@ -51,14 +52,14 @@ def check_files(
         levels = check_levels(originals, manifest, statistics, white_16bit, threads=threads)
         sizes = originals.sizes(manifest["image_id"].tolist())
     masks = open_array(masks_path) if manifest["mask"].notna().any() else None
-    findings, report = check_data(manifest, statistics, sizes, levels, masks)
+    findings, report = check_data(manifest, statistics, sizes, levels, masks, region=region)
     write_json(report_path, report)
     return findings
 
 
 def check_data(
     manifest: pd.DataFrame, statistics: Statistics, file_bytes: np.ndarray, levels: tuple[list[Finding], np.ndarray],
-    masks: np.ndarray | None = None,
+    masks: np.ndarray | None = None, *, region: bool = False,
 ) -> tuple[list[Finding], dict[str, Any]]:  # fmt: skip
     """Run all checks.
 
@@ -68,6 +69,7 @@ def check_data(
         file_bytes: int64 `(N,)`, size of each file.
         levels: as `check_levels` gives them: what is read on the wrong scale, and which pictures that concerns.
         masks: uint8 `(N, H, W)`; None where no picture has one.
+        region: whether pictures and masks were cut to a region of interest.
 
     Returns:
         What was found, the gravest first, and the content of the data report.
@@ -86,7 +88,7 @@ def check_data(
         *check_border(manifest, statistics.grids),
         *check_pictures(manifest, statistics, explained),
         *check_counts(manifest),
-        *(check_masks(manifest, masks) if masks is not None else ()),
+        *(check_masks(manifest, masks, region=region) if masks is not None else ()),
     ]
     return findings, _report(manifest, findings, separated)
 
