@@ -194,7 +194,8 @@ class Predictor:
     def _blank(self, reads: str) -> Embeddings:
         if reads in self.embedders:
             blank, shapes = Embeddings(**self.embedders[reads].blank()), self.embedders[reads].shapes
-            by_place = any(one.detector.options.by_place for one in (self.fitted, *self.fitted.members))
+            of_places = any(one.detector.options.by_place for one in (self.fitted, *self.fitted.members))
+            by_place = of_places or self.bundle.preprocess.region is not None
             if "patches" not in shapes or not by_place:
                 return blank
             return replace(blank, patches=np.zeros((1, *shapes["patches"]), dtype=np.float16))

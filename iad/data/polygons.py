@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any, TypeAlias
 
 import numpy as np
-from PIL import Image, ImageDraw
 
 from iad.data.image_size import ImageSize
 from iad.errors import IadError
@@ -17,7 +17,8 @@ IGNORED = "ignore"  # label of LabelMe's shapes that are taken away
 MOST_PIXELS = 1e8
 
 Corners: TypeAlias = list[tuple[float, float]]
-Drawing: TypeAlias = Callable[[ImageDraw.ImageDraw, int], None]
+Drawing: TypeAlias = Callable[[ImageSize], np.ndarray]
+"""From the size of the picture to the pixels inside of a shape, bool `(H, W)`."""
 
 
 def parsed(data: bytes, name: str) -> Any:
@@ -99,11 +100,10 @@ def _painted(
         raise IadError(f"{name}: a corner far outside of a picture of {size}; draw it again")
     if size.height * size.width > MOST_PIXELS:
         raise IadError(f"{name}: drawn for pictures of {size}; draw it at the size of a picture")
-    image = Image.new("L", size[::-1], 0 if any(counts for _, counts in shapes) else 1)
-    draw = ImageDraw.Draw(image)
+    found = np.full(size, not any(counts for _, counts in shapes))
     for shape, counts in sorted(shapes, key=lambda one: not one[1]):
-        shape(draw, int(counts))
-    return np.asarray(image) > 0
+        found[shape(size)] = counts
+    return found
 
 
 def _corners(given: Any) -> Corners:
@@ -116,9 +116,18 @@ def _corners(given: Any) -> Corners:
 
 def _polygon(corners: Corners) -> Drawing:
     _corners(corners)
-    # Pillow fills up to the pixel of each corner, that one included: half a pixel less are the pixels inside
-    inner = [(x - 0.5, y - 0.5) for x, y in corners]
-    return lambda draw, value: draw.polygon(inner, fill=value)
+
+    def inside(size: ImageSize) -> np.ndarray:
+        """Pixels whose middle lies inside: to the right of an odd number of edges."""
+        found, across = np.zeros(size, dtype=bool), np.arange(size.width) + 0.5
+        for (x, y), (to_x, to_y) in zip(corners, [*corners[1:], corners[0]], strict=True):
+            rows = np.arange(*sorted(min(max(math.ceil(one - 0.5), 0), size.height) for one in (y, to_y)))
+            if len(rows):
+                edge = x + (rows + 0.5 - y) * (to_x - x) / (to_y - y)
+                found[rows] ^= across >= edge[:, None]
+        return found
+
+    return inside
 
 
 def _rectangle(corners: Corners) -> Drawing:
@@ -128,9 +137,13 @@ def _rectangle(corners: Corners) -> Drawing:
 
 def _circle(corners: Corners) -> Drawing:
     (x, y), (edge_x, edge_y) = corners
-    radius = float(np.hypot(edge_x - x, edge_y - y))
-    box = (x - radius, y - radius, x + radius, y + radius)
-    return lambda draw, value: draw.ellipse(box, fill=value)
+    radius = np.hypot(edge_x - x, edge_y - y)
+
+    def inside(size: ImageSize) -> np.ndarray:
+        down, across = np.ogrid[: size.height, : size.width]
+        return np.asarray(np.hypot(down + 0.5 - y, across + 0.5 - x) <= radius)
+
+    return inside
 
 
 KINDS: dict[str, Callable[[Corners], Drawing]] = {"polygon": _polygon, "rectangle": _rectangle, "circle": _circle}

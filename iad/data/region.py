@@ -214,6 +214,6 @@ def _require_shape(region: np.ndarray, sizes: np.ndarray, names: Sequence[str], 
         first = int(np.argmax(away))
         raise IadError(
             f"{name}: drawn for pictures of the shape {width} x {height} px, but {names[first]} has "
-            f"{sizes[first, 1]} x {sizes[first, 0]}, and {int(away.sum())} of {len(sizes)} pictures another shape; draw "
-            "it on one of them, or give polygons in shares of the picture"
+            f"{sizes[first, 1]} x {sizes[first, 0]}, and {int(away.sum())} of {len(sizes)} pictures another shape; "
+            "draw it on one of them, or give polygons in shares of the picture"
         )
