@@ -1,6 +1,6 @@
 """What a region of interest brings: a product fitted with and without one, and its tray under other light.
 
-python benchmarks/roi.py FOLDER REGION [METHOD ...] [--pictures FILE.png] [--image-size 224]
+python benchmarks/roi.py FOLDER REGION [METHOD ...] [--pictures FILE.png] [--image-size 224] [--alpha 0.05]
 FOLDER holds a product in the layout of MVTec AD, REGION is a file as `data/<name>/roi.*` is; draw it from good pictures
 alone. Each method is fitted by `iad.fit` to `train/good`, without and with the region, and inspects `test`. Pixels are
 compared inside of the region in both cases. "disturbed" are the good test pictures whose outside, two pixels of the
@@ -104,7 +104,8 @@ def sheet(case: Case, predictor: Predictor, said: list) -> np.ndarray:
         rows = rows[np.argsort(sign * scores[rows])][:SHOWN]
         pictures = [decode(case.files[row].read_bytes(), str(case.files[row]), size, max_megapixels=MEGAPIXELS)
                     for row in rows]  # fmt: skip
-        shown = [overlay(one, said[row].anomaly_map, predictor.bundle.maps.scale)
+        dark = np.where(region_at(case.region, size, origin="roi")[..., None], 1.0, DARK / 2)
+        shown = [overlay((one * dark).astype(np.uint8), said[row].anomaly_map, predictor.bundle.maps.scale)
                  for row, one in zip(rows, pictures, strict=True)]  # fmt: skip
         lines.append(np.concatenate(shown, axis=1))
     return np.concatenate(lines)
@@ -118,12 +119,16 @@ def main() -> None:
     parser.add_argument("methods", nargs="*", default=["patch_resnet", "patch_vit"])
     parser.add_argument("--pictures", type=Path)
     parser.add_argument("--image-size", type=int, default=224)
+    parser.add_argument("--alpha", type=float, default=0.05)
     given = parser.parse_args()
     case, rows, pictures = Case.of(given.folder, given.region), [], []
     for method in given.methods:
         before = None
         for roi in (None, case.region):
-            predictor = iad.fit(given.folder / "train/good", method, roi=roi, image_size=given.image_size)
+            predictor = iad.fit(
+                given.folder / "train/good", method, roi=roi, image_size=given.image_size,
+                threshold={"strategy": "conformal", "alpha": given.alpha},
+            )  # fmt: skip
             row, said = measured(case, method, predictor, before)
             before = np.array([one.pred_score for one in said])
             rows.append(row)
