@@ -10,6 +10,7 @@ last bit. Prints one Markdown table; the picture shows the worst misses and fals
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -111,7 +112,7 @@ def sheet(case: Case, predictor: Predictor, said: list) -> np.ndarray:
     return np.concatenate(lines)
 
 
-def main() -> None:
+def main(arguments: Sequence[str] | None = None) -> None:
     """Fit, inspect, print."""
     parser = command(__doc__, __file__)
     parser.add_argument("folder", type=Path)
@@ -120,7 +121,7 @@ def main() -> None:
     parser.add_argument("--pictures", type=Path)
     parser.add_argument("--image-size", type=int, default=224)
     parser.add_argument("--alpha", type=float, default=0.05)
-    given = parser.parse_args()
+    given = parser.parse_args(arguments)
     case, rows, pictures = Case.of(given.folder, given.region), [], []
     for method in given.methods:
         before = None

@@ -98,7 +98,7 @@ def as_region(given: Any, sizes: np.ndarray, names: Sequence[str], *, max_megapi
     if isinstance(given, np.ndarray):
         if given.ndim != 2 or not given.size or given.dtype.kind not in "bui":
             raise IadError(f"roi: an array of {given.dtype} and the shape {given.shape}; give a mask (height, width)")
-        region, scales = given != 0, False
+        region, scales = np.asarray(given != 0), False
     else:
         region, scales = drawn(given, sizes, "roi")
     _require_some(region, "roi")

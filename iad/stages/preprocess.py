@@ -13,18 +13,15 @@ def preprocess() -> None:
     from iad.data.arrays import build_arrays
     from iad.data.image_size import prepared_size
     from iad.data.manifest import read_manifest, write_manifest
-    from iad.data.region import prepared_region, write_prepared
     from iad.datacheck import check_files
     from iad.engine import connected
 
-    params, manifest = load_params(), read_manifest(RAW_MANIFEST)
+    params, manifest, made = load_params(), read_manifest(RAW_MANIFEST), (IMAGES, MASKS, REGION)
     size = prepared_size(manifest, params.preprocess)
-    region = prepared_region(RAW_REGION, size)
     how = {"white_16bit": params.preprocess.white_16bit, "threads": params.compute.threads}
     with connected(params.compute.engine, threads=how["threads"]) as engine:
-        manifest = build_arrays(ORIGINALS, manifest, IMAGES, MASKS, size=size, region=region, engine=engine, **how)
+        manifest = build_arrays(ORIGINALS, manifest, *made, size=size, region=RAW_REGION, engine=engine, **how)
     write_manifest(MANIFEST, manifest)
-    write_prepared(REGION, region)
-    for finding in check_files(ORIGINALS, manifest, IMAGES, MASKS, DATA_REPORT, region=region is not None, **how):
+    for finding in check_files(ORIGINALS, manifest, IMAGES, MASKS, DATA_REPORT, region=REGION.is_file(), **how):
         say(f"warning: {finding.line()}")
     say(f"preprocess: {counted(len(manifest), 'picture')} and {counted(manifest['mask'].count(), 'mask')} at {size}")
