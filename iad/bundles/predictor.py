@@ -207,6 +207,7 @@ class Predictor:
         p = p_values(self.bundle.calibration.scores, found.pred_score)
         rejected = is_anomalous(found.pred_score, self.threshold)
         full = self._full_maps(found.anomaly_map) if maps else None
+        region = self.bundle.preprocess.region
         rows = iter(range(len(read)))
         for one in batch:
             if one.pixels is None:
@@ -218,7 +219,8 @@ class Predictor:
                 yield self._failed(one, self._no_number(one, errors))
                 continue
             known = not self._known.isdisjoint((one.sha256, pixels_sha256(one.pixels)))
-            levels = int(one.pixels.min()), int(one.pixels.max())
+            counting = one.pixels if region is None else one.pixels[region]  # the grey outside would hide a dark frame
+            levels = int(counting.min()), int(counting.max())
             verdict = Verdict(
                 one.image_id, one.path, score, float(p[row]), bool(rejected[row]), shown, known, look=one.look,
                 sha256=one.sha256, levels=levels, sight=self.sights.of(one.pixels),

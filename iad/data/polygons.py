@@ -52,7 +52,7 @@ def drawn(given: Any, sizes: np.ndarray, name: str) -> tuple[np.ndarray, bool]:
     """
     try:
         return _of_labelme(given, name) if isinstance(given, dict) else _of_list(given, sizes, name)
-    except (TypeError, ValueError, KeyError, OverflowError):
+    except (AttributeError, TypeError, ValueError, KeyError, OverflowError):
         raise IadError(f"{name}: not what is read as polygons; give {WAYS}") from None
 
 

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from iad.data.decode import FULL_16BIT
+from iad.data.image_size import ImageSize
 from iad.data.originals import Originals
 from iad.datacheck.border import check_border
 from iad.datacheck.confounds import check_confounds, separations
@@ -27,7 +29,7 @@ if TYPE_CHECKING:
 
 def check_files(
     archive_path: Path, manifest: pd.DataFrame, images_path: Path, masks_path: Path, report_path: Path, *,
-    white_16bit: int = FULL_16BIT, threads: int = 0, region: bool = False,
+    white_16bit: int = FULL_16BIT, threads: int = 0, region_path: Path | None = None,
 ) -> list[Finding]:  # fmt: skip
     """Run all checks on a data set as `preprocess` leaves it, and write the data report.
 
@@ -39,7 +41,8 @@ def check_files(
         report_path: the JSON file to write.
         white_16bit: the value of a 16-bit picture that became white.
         threads: working threads; 0 means one for each core that this process may use.
-        region: whether pictures and masks were cut to a region of interest.
+        region_path: the region of interest, bool `(H, W)`, if there is such a file. What is measured of pictures is
+            then measured in the rectangle around it, so that the grey outside hides no dark or blank one.
 
     Returns:
         What was found, the gravest first.
@@ -47,14 +50,30 @@ def check_files(
     Raises:
         IadError: if a file is missing or broken.
     """
-    statistics = measure(open_array(images_path), threads=threads)
+    region = open_array(region_path) if region_path is not None and region_path.is_file() else None
+    images = open_array(images_path)
+    statistics = replace(
+        measure(images[(slice(None), *around(region))], threads=threads), size=ImageSize.of_arrays(images)
+    )
     with Originals(archive_path) as originals:
         levels = check_levels(originals, manifest, statistics, white_16bit, threads=threads)
         sizes = originals.sizes(manifest["image_id"].tolist())
     masks = open_array(masks_path) if manifest["mask"].notna().any() else None
-    findings, report = check_data(manifest, statistics, sizes, levels, masks, region=region)
+    findings, report = check_data(manifest, statistics, sizes, levels, masks, region=region is not None)
     write_json(report_path, report)
     return findings
+
+
+def around(region: np.ndarray | None) -> tuple[slice, slice]:
+    """The rectangle around a region, bool `(H, W)`: lines and columns; all without one.
+
+    >>> around(np.array([[False, False, False], [False, True, True]]))
+    (slice(1, 2, None), slice(1, 3, None))
+    """
+    if region is None:
+        return slice(None), slice(None)
+    lines, columns = (np.flatnonzero(region.any(axis=axis)).tolist() for axis in (1, 0))
+    return slice(lines[0], lines[-1] + 1), slice(columns[0], columns[-1] + 1)
 
 
 def check_data(

@@ -22,6 +22,6 @@ def preprocess() -> None:
     with connected(params.compute.engine, threads=how["threads"]) as engine:
         manifest = build_arrays(ORIGINALS, manifest, *made, size=size, region=RAW_REGION, engine=engine, **how)
     write_manifest(MANIFEST, manifest)
-    for finding in check_files(ORIGINALS, manifest, IMAGES, MASKS, DATA_REPORT, region=REGION.is_file(), **how):
+    for finding in check_files(ORIGINALS, manifest, IMAGES, MASKS, DATA_REPORT, region_path=REGION, **how):
         say(f"warning: {finding.line()}")
     say(f"preprocess: {counted(len(manifest), 'picture')} and {counted(manifest['mask'].count(), 'mask')} at {size}")

@@ -86,6 +86,11 @@ def test_what_lies_outside_changes_no_score_and_no_map(method, here):
         assert kept.anomaly_map[DRAWN].any()
 
 
+def test_a_dark_frame_is_seen_as_one_in_spite_of_the_grey_around_it(here):
+    (verdict,) = load(bundle_of("zscore")).predict(np.zeros((SIDE, SIDE, 3), np.uint8))
+    assert verdict.levels == (0, 0)
+
+
 @pytest.mark.parametrize("method", METHODS)
 def test_a_bundle_says_what_the_pipeline_says(method, here):
     predictor, table = load(bundle_of(method)), read_table(paths.SCORE / method / paths.TEST_SCORES)

@@ -80,6 +80,7 @@ def test_a_corner_a_little_outside_is_cut_at_the_border():
         ("roi.json", '{"shapes": [', r"roi.json: cut short or not JSON .*; give a mask picture, LabelMe's JSON, or"),
         ("roi.json", {"boxes": []}, "not what is read as polygons"),
         ("roi.json", 7, "not what is read as polygons"),
+        ("roi.json", {"shapes": {"a": 1}, "imageHeight": 20, "imageWidth": 40}, "not what is read as polygons"),
         ("roi.json", [[[0, 0], [1, 1]]], "not what is read as polygons"),
         ("roi.json", [[0, 0], [1, 0], [1, 1]], "not what is read as polygons"),
         ("roi.json", [], "no polygon"),
