@@ -15,11 +15,13 @@ BUNDLES = Path("bundles")
 DOWNLOAD = STAGES / "download"
 ORIGINALS = DOWNLOAD / "images.zip"
 RAW_MANIFEST = DOWNLOAD / "manifest.parquet"
+RAW_REGION = DOWNLOAD / "roi.png"  # where there is a region of interest, at the size that it was drawn at
 
 PREPROCESS = STAGES / "preprocess"
 IMAGES = PREPROCESS / "images.npy"
 MASKS = PREPROCESS / "masks.npy"
 MANIFEST = PREPROCESS / "manifest.parquet"
+REGION = PREPROCESS / "roi.npy"  # where there is a region of interest: bool (H, W), True where a pixel counts
 DATA_REPORT = PREPROCESS / "data_report.json"
 
 TRAIN_AE = STAGES / "train_ae"

@@ -43,15 +43,16 @@ if TYPE_CHECKING:
     from iad.bundles.fitted import Fitted
     from iad.compute import Runtime
 
-FORMAT, OLDEST = 5, 2  # what is written; what is read still
-"""Format 3 added what a detector has decided itself, format 4 pictures that are no squares and `patch.top_share`, and
-format 5 `stride`, `patches.grid` and `patches.deeper_from` of a backbone."""
+FORMAT, OLDEST = 6, 2  # what is written; what is read still
+"""Format 3 added what a detector has decided itself, format 4 pictures that are no squares and `patch.top_share`,
+format 5 `stride`, `patches.grid` and `patches.deeper_from` of a backbone, and format 6 a region of interest."""
 BEFORE: Mapping[str, Mapping[str, float]] = {"patch": {"top_share": 0.0}}
 """By detector, options that came with format 4, with the values that give what older bundles gave."""
 BACKBONE_BEFORE, PATCHES_BEFORE = {"stride": None}, {"grid": "coarsest", "deeper_from": 0}
 """Options of a backbone that came with format 5, with such values."""
 DETECTOR, CALIBRATION, WEIGHTS = "detector/", "calibration/", "weights/"  # before the names of arrays
 GRIDS = "pictures/grids"
+REGION = "preprocess/region"  # uint8 `(H, W)`, 1 where a pixel counts; only where some do not
 APART = "apart"  # behind CALIBRATION: the same of pictures that were set apart
 KEPT = "kept."  # and, behind CALIBRATION, before the parts that are kept of calibration pictures
 REMEDY = "make one with `iad bundle METHOD`"
@@ -131,15 +132,16 @@ def write_bundle(path: Path, bundle: Bundle) -> str:
             "scheme": found.scheme, "map_scheme": found.map_scheme,
         },
         "threshold": asdict(bundle.threshold), "rule": asdict(bundle.rule),
-        "preprocess": asdict(bundle.preprocess) | {"image_size": bundle.preprocess.image_size.plain},
-
+        "preprocess": bundle.preprocess.plain,
         "embedders": dict(bundle.embedders), "maps": None if bundle.maps is None else asdict(bundle.maps),
     }  # fmt: skip
     kept = {"rows": found.rows, "scores": found.scores} | {f"{KEPT}{part}": array for part, array in found.kept.items()}
     kept |= {APART: found.pictures.grid_array()} if bundle.set_apart else {}
+    region = bundle.preprocess.region
     return write_sealed(
         path, content,
         {GRIDS: bundle.pictures.grid_array()}
+        | ({} if region is None else {REGION: region.astype(np.uint8)})
         | {f"{DETECTOR}{name}": array for name, array in arrays.items()}
         | {f"{CALIBRATION}{name}": array for name, array in kept.items()}
         | {f"{WEIGHTS}{reads}/{name}": one for reads, state in bundle.weights.items() for name, one in state.items()},
@@ -213,6 +215,8 @@ def _bundle(content: Mapping[str, Any], arrays: Mapping[str, np.ndarray]) -> Bun
         given["fitted"] = _brought_up(given["fitted"])
         given["embedders"] = {reads: _brought_up_record(record) for reads, record in given["embedders"].items()}
     calibration, own = given.pop("calibration"), _below(arrays, CALIBRATION)
+    if REGION in arrays:
+        given["preprocess"] = {**given["preprocess"], "region": arrays[REGION] != 0}
     pictures, rows, apart = picture_set(given.pop("pictures"), arrays[GRIDS]), own["rows"], calibration["apart"]
     weights: dict[str, dict[str, np.ndarray]] = {}
     for name, array in _below(arrays, WEIGHTS).items():

@@ -115,7 +115,7 @@ def add_pictures(predictor: Predictor, found: Sequence[PictureFile], *, calibrat
     """
     bundle, how = predictor.bundle, predictor.bundle.preprocess
     detector = extendable(bundle, predictor.fitted, predictor.origin)
-    given = list(read_pictures(found, how.image_size, **how.limits))
+    given = list(read_pictures(found, how.image_size, **how.reading))
     pictures, paths = described_given(given, how.image_size), [str(one.path or one.image_id) for one in given]
     same, near = split_new(pictures, _taken(bundle))
     rows = np.flatnonzero(~same & ~near)
@@ -217,9 +217,9 @@ def _settings(bundle: Bundle) -> dict[str, Any]:
         {name: value for name, value in one.items() if name not in OF_A_MACHINE} for one in bundle.embedders.values()
     ]
     maps = {"sigma": bundle.maps.sigma, "rate": bundle.maps.rate} if bundle.maps else {}
-    calibrating = "pictures set apart" if bundle.set_apart else "pictures of the bundle"
+    how, calibrating = bundle.preprocess, "pictures set apart" if bundle.set_apart else "pictures of the bundle"
     return {
-        **fitted, "preprocess": asdict(bundle.preprocess), "backbone": records[0] if records else {},
+        **fitted, "preprocess": how.plain | {"region": how.region_sha256}, "backbone": records[0] if records else {},
         "threshold": asdict(bundle.rule), "maps": maps, "calibration": calibrating,
     }  # fmt: skip
 
@@ -243,11 +243,11 @@ def _calibrated(
     scheme, map_scheme = bundle.calibration.scheme, bundle.calibration.map_scheme
     if not apart or not proven:
         scheme, map_scheme = (left_out_scheme(proven and one) for one in (detector.only_falls, detector.map_only_falls))
-    rule, maps, size = bundle.rule, bundle.maps, bundle.preprocess.image_size
+    rule, maps, how = bundle.rule, bundle.maps, bundle.preprocess
     threshold = verdicts_or_p_values(found.pred_score, rule.strategy, rule.options, scheme=scheme, origin=origin)
     if maps is not None and found.anomaly_map is not None:
-        scale = red_scale(found.anomaly_map, size, maps.sigma, maps.rate, map_scheme, origin=origin)
-        maps = replace(maps, **scale)
+        given = found.anomaly_map, how.image_size, maps.sigma, maps.rate, map_scheme
+        maps = replace(maps, **red_scale(*given, region=how.region, origin=origin))
     return replace(
         bundle, packed=replace(fitted, detector=detector).pack(), pictures=part.pictures, threshold=threshold,
         calibration=CalibrationSet(part.calibrating, part.rows, found.pred_score, scheme, map_scheme, part.kept),

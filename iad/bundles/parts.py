@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import warnings
 from collections.abc import Mapping
 from dataclasses import field
@@ -110,18 +111,53 @@ class CalibrationSet:
             warnings.warn(line, stacklevel=3)
 
 
-@dataclass(frozen=True, config=EXACT)
+@dataclass(frozen=True, eq=False, config=EXACT)
 class Preprocess:
-    """How pictures are prepared, as in `params.yaml`: sections `preprocess` and `data`."""
+    """How pictures are prepared, as in `params.yaml` (sections `preprocess` and `data`), and which pixels count.
+
+    Attributes:
+        image_size: height and width in pixels.
+        white_16bit: the value of a 16-bit picture that becomes white.
+        max_megapixels: the largest accepted picture.
+        region: the region of interest, bool `(H, W)`, True where a pixel counts; None: all do.
+
+    Raises:
+        IadError: if the region is none of these pictures, or keeps nothing.
+    """
 
     image_size: Size
     white_16bit: Annotated[int, Field(ge=255, le=65535)]
     max_megapixels: Positive
+    region: np.ndarray | None = None
+
+    def __post_init__(self) -> None:
+        """Refuse a region that no picture has."""
+        if (region := self.region) is None:
+            return
+        if region.dtype != np.bool_ or region.shape != tuple(self.image_size) or not region.any():
+            raise IadError(
+                f"a region of interest of {region.dtype} and the shape {region.shape}, or that keeps nothing"
+            )
 
     @property
     def limits(self) -> dict[str, Any]:
         """What `iad.data.decode.decode` is told beside the size."""
         return {"white_16bit": self.white_16bit, "max_megapixels": self.max_megapixels}
+
+    @property
+    def reading(self) -> dict[str, Any]:
+        """What `iad.data.given.read_pictures` is told beside the size."""
+        return {**self.limits, "region": self.region}
+
+    @property
+    def plain(self) -> dict[str, Any]:
+        """All but the region, for a file."""
+        return {"image_size": self.image_size.plain, **self.limits}
+
+    @property
+    def region_sha256(self) -> str | None:
+        """Hex SHA-256 of the region, to compare it; None without one."""
+        return None if self.region is None else hashlib.sha256(np.ascontiguousarray(self.region).data).hexdigest()
 
 
 @dataclass(frozen=True, config=EXACT)

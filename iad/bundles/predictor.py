@@ -124,7 +124,7 @@ class Predictor:
         if size < 1:
             raise IadError(f"batch_size = {size}: at least one picture is computed at once")
         how = self.bundle.preprocess
-        stream = read_pictures(pictures, how.image_size, errors=errors, **how.limits)
+        stream = read_pictures(pictures, how.image_size, errors=errors, **how.reading)
         batches = iter(lambda: list(islice(stream, size)), [])
         return (verdict for batch in batches for verdict in self._inspect(batch, errors, maps=maps))
 
@@ -207,7 +207,8 @@ class Predictor:
     def _blank(self, reads: str) -> Embeddings:
         if reads in self.embedders:
             blank, shapes = Embeddings(**self.embedders[reads].blank()), self.embedders[reads].shapes
-            by_place = any(one.detector.options.by_place for one in (self.fitted, *self.fitted.members))
+            of_places = any(one.detector.options.by_place for one in (self.fitted, *self.fitted.members))
+            by_place = of_places or self.bundle.preprocess.region is not None
             if "patches" not in shapes or not by_place:
                 return blank
             return replace(blank, patches=np.zeros((1, *shapes["patches"]), dtype=np.float16))
@@ -219,6 +220,7 @@ class Predictor:
         p = p_values(self.bundle.calibration.scores, found.pred_score)
         rejected = is_anomalous(found.pred_score, self.threshold).tolist() if self.decides else [None] * len(read)
         full = self._full_maps(found.anomaly_map) if maps else None
+        region = self.bundle.preprocess.region
         rows = iter(range(len(read)))
         for one in batch:
             if one.pixels is None:
@@ -230,7 +232,8 @@ class Predictor:
                 yield self._failed(one, self._no_number(one, errors))
                 continue
             known = not self._known.isdisjoint((one.sha256, pixels_sha256(one.pixels)))
-            levels = int(one.pixels.min()), int(one.pixels.max())
+            counting = one.pixels if region is None else one.pixels[region]  # the grey outside would hide a dark frame
+            levels = int(counting.min()), int(counting.max())
             verdict = Verdict(
                 one.image_id, one.path, score, float(p[row]), rejected[row], shown, known, look=one.look,
                 sha256=one.sha256, levels=levels, sight=self.sights.of(one.pixels),
@@ -258,8 +261,10 @@ class Predictor:
         return error
 
     def _full_maps(self, maps: np.ndarray | None) -> FullMaps | None:
-        scale, size = self.bundle.maps, self.bundle.preprocess.image_size
-        return None if maps is None or scale is None else FullMaps(maps, size, scale.sigma * size.short)
+        scale, how = self.bundle.maps, self.bundle.preprocess
+        if maps is None or scale is None:
+            return None
+        return FullMaps(maps, how.image_size, scale.sigma * how.image_size.short, region=how.region)
 
     def _predict(self, pixels: np.ndarray, *, maps: bool) -> Prediction:
         try:

@@ -16,6 +16,7 @@ from iad.compute import usable_cores
 from iad.data.decode import FULL_16BIT, decode, decode_mask, masks_left_out
 from iad.data.image_size import GivenSize, ImageSize
 from iad.data.originals import Originals
+from iad.data.region import grey_outside, prepared_region, write_prepared
 from iad.errors import IadError
 from iad.io import new_array
 from iad.progress import bar, say
@@ -36,8 +37,10 @@ def build_arrays(
     manifest: pd.DataFrame,
     images_path: Path,
     masks_path: Path,
+    region_path: Path | None = None,
     *,
     size: GivenSize,
+    region: Path | None = None,
     white_16bit: int = FULL_16BIT,
     threads: int = 0,
     engine: Engine | None = None,
@@ -50,7 +53,10 @@ def build_arrays(
         images_path: Becomes uint8 (N, H, W, 3), RGB.
         masks_path: Becomes uint8 (N, H, W), 1 where defective; pictures without a mask have zeros. Written only
             if the manifest has any mask; an older one is deleted otherwise.
+        region_path: Becomes bool (H, W), the pixels that count; an older one is deleted where all do.
         size: Of the arrays in pixels: height and width, or the side of squares.
+        region: The region of interest, as `keep_region` kept it, if it did. Pixels outside become one grey, and no
+            mask marks any.
         white_16bit: The value of a 16-bit picture that becomes 255.
         threads: Decoding threads; 0 means one for each core that this process may use.
         engine: The cluster whose nodes decode; None: this process does.
@@ -64,8 +70,9 @@ def build_arrays(
     names, masks = manifest["image_id"].tolist(), manifest["mask"].tolist()
     masked = np.flatnonzero(manifest["mask"].notna())
     limit = float((manifest["width"] * manifest["height"]).max()) / 1e6  # what the headers said when they were checked
-    image = partial(decode, size=size, max_megapixels=limit, white_16bit=white_16bit)
-    mask = partial(decode_mask, size=size, max_megapixels=limit)
+    inside = None if region is None else prepared_region(region, size)
+    image = partial(_image, region=inside, size=size, max_megapixels=limit, white_16bit=white_16bit)
+    mask = partial(_mask, region=inside, size=size, max_megapixels=limit)
     bad_masks: dict[str, str] = {}
     with ExitStack() as stack:  # both files appear when both are complete
         originals = stack.enter_context(Originals(archive_path))
@@ -78,11 +85,22 @@ def build_arrays(
             fill(array, masked, masks, mask, title="decoding masks", bad=bad_masks)
     if not len(masked):
         masks_path.unlink(missing_ok=True)
+    if region_path is not None:
+        write_prepared(region_path, inside)
     if not bad_masks:
         return manifest
     bad = manifest["mask"].isin(list(bad_masks))
     say(f"warning: {masks_left_out([bad_masks[name] for name in manifest['mask'][bad]])}")
     return manifest.assign(mask=manifest["mask"].mask(bad))
+
+
+def _image(data: bytes, name: str, *, region: np.ndarray | None, **how: Any) -> np.ndarray:
+    return grey_outside(decode(data, name, **how), region)
+
+
+def _mask(data: bytes, name: str, *, region: np.ndarray | None, **how: Any) -> np.ndarray:
+    found = decode_mask(data, name, **how)
+    return found if region is None else found * region
 
 
 def _fill_there(

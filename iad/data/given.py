@@ -15,12 +15,17 @@ from PIL import Image, ImageOps
 from iad.data.decode import FULL_16BIT, damage_told, decode, flatten, picture_size
 from iad.data.formats import has_known_pixels, is_16bit_colour
 from iad.data.image_size import GivenSize, ImageSize
+from iad.data.labels import reads_as_bad
 from iad.data.pictures import Look, PictureFile, find, look_of, look_of_file
+from iad.data.region import as_region, find_region, grey_outside, is_region, kept, region_at
 from iad.errors import IadError
+from iad.progress import say
 
 Picture: TypeAlias = str | os.PathLike[str] | PictureFile | np.ndarray | Image.Image
 """A file or a folder of them by its path; an array uint8 or uint16 (H, W) or uint8 (H, W, 3); or a PIL picture."""
 
+GOOD = ("train/good", "good")  # where a folder has its good pictures, if it has such folders
+APART = "calibration/good"
 ONE = (str, os.PathLike, PictureFile, np.ndarray, Image.Image)  # the same for isinstance
 
 Errors: TypeAlias = Literal["raise", "return"]
@@ -50,7 +55,7 @@ class Given:
 
 def read_pictures(
     pictures: Picture | Iterable[Picture], size: GivenSize, *, errors: Errors = "raise", max_megapixels: float,
-    white_16bit: int = FULL_16BIT,
+    white_16bit: int = FULL_16BIT, region: np.ndarray | None = None,
 ) -> Iterator[Given]:  # fmt: skip
     """Read pictures and prepare them as the stage `preprocess` does, each when it is asked for.
 
@@ -60,6 +65,7 @@ def read_pictures(
         errors: what a picture does that cannot be had or read.
         max_megapixels: the largest accepted picture, in million pixels.
         white_16bit: the value of a 16-bit grey picture that becomes 255.
+        region: which pixels of a result count, bool `(H, W)`; the others become one grey; None: all do.
 
     Raises:
         IadError: with "raise", naming the picture or the place.
@@ -77,11 +83,13 @@ def read_pictures(
                 data = one.read()  # once: the next time it may be another file, or gone
                 sha256 = hashlib.sha256(data).hexdigest()
                 with damage_told(str(path)):
-                    pixels = decode(data, str(path), size, max_megapixels=max_megapixels, white_16bit=white_16bit)
+                    found = decode(data, str(path), size, max_megapixels=max_megapixels, white_16bit=white_16bit)
+                    pixels = grey_outside(found, region)
                     look = look_of_file(data, str(path), pixels, max_megapixels=max_megapixels)
             else:
                 name = f"picture {image_id}"
-                pixels = prepare(one, name, size, max_megapixels=max_megapixels, white_16bit=white_16bit)
+                found = prepare(one, name, size, max_megapixels=max_megapixels, white_16bit=white_16bit)
+                pixels = grey_outside(found, region)
                 look = look_of(_image(one, name), name, pixels)
         except IadError as refusal:
             if errors == "raise":
@@ -112,6 +120,59 @@ def sizes_of(pictures: Picture | Iterable[Picture], *, max_megapixels: float) ->
             width, height = _upright(_image(one, f"picture {image_id}"), f"picture {image_id}").size
         found.append((height, width))
     return np.array(found, dtype=np.int64).reshape(-1, 2)
+
+
+def region_given(
+    roi: Any, folder: Path | None, pictures: Picture | Iterable[Picture], size: GivenSize, *, max_megapixels: float
+) -> np.ndarray | None:
+    """The region of interest of pictures that were handed over, bool `(H, W)`; None without one.
+
+    Args:
+        roi: a path, polygons or a mask, as `iad.data.region.as_region` takes them; None: what lies in the folder.
+        folder: of the pictures; None: they come from nowhere.
+        pictures: as for `read_pictures`; an iterator is used up.
+        size: of prepared pictures.
+        max_megapixels: the largest accepted picture, in million pixels.
+
+    Raises:
+        IadError: as `as_region` and `find_region`.
+    """
+    found = find_region(folder) if roi is None and folder is not None else roi
+    if found is None:
+        return None
+    sizes = sizes_of(pictures, max_megapixels=max_megapixels)
+    names = [name for name, _ in _named(pictures, "raise")]
+    region = as_region(found, sizes, names, max_megapixels=max_megapixels)
+    if roi is None:
+        say(f"region of interest from {found}: {kept(region)}")
+    return region_at(region, size, origin=str(found) if isinstance(found, str | Path) else "roi")
+
+
+def good_and_apart(good: Any, calibration: Any) -> tuple[Any, Any]:
+    """Good pictures to fit to, and those that set the threshold: where a folder is given, those that it names so.
+
+    Args:
+        good: a folder, by its path, or pictures, which stay as they are.
+        calibration: the same of those that set the threshold; None: those of the folder, if it has any.
+
+    Raises:
+        IadError: if the folder, or one in it that would count as good, reads as defective.
+    """
+    if not isinstance(good, str | Path):
+        return good, calibration
+    folder = Path(good)
+    if reads_as_bad(folder.resolve().name):
+        raise IadError(f"{folder}: reads as defective pictures; give a folder of good ones, or rename it")
+    if calibration is None and (folder / APART).is_dir():
+        calibration = folder / APART
+    named = next((folder / name for name in GOOD if (folder / name).is_dir()), None)
+    if named is None and (strange := sorted(path.name for path in folder.glob("*/") if reads_as_bad(path.name))):
+        raise IadError(
+            f"{folder}: '{strange[0]}' reads as defective pictures, which would be learnt from; name the folder of "
+            f"good ones, or call that {folder / 'good'}"
+        )
+    pictures = [one for one in find(folder) if not is_region(one.name)] if named is None else named
+    return pictures, calibration
 
 
 def prepare(

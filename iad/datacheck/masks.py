@@ -17,12 +17,13 @@ MOST = 0.5
 """Share of a picture, and of its outermost pixels, from which on a mask marks the part rather than the defect."""
 
 
-def check_masks(manifest: pd.DataFrame, masks: np.ndarray) -> Iterator[Finding]:
+def check_masks(manifest: pd.DataFrame, masks: np.ndarray, *, region: bool = False) -> Iterator[Finding]:
     """Find masks of defective pictures that mark nothing or everything, or look like black and white exchanged.
 
     Args:
         manifest: N rows, of which `label` and `mask` are read.
         masks: uint8 `(N, H, W)`, 1 where defective; may be mapped from a file.
+        region: whether they were cut to a region of interest.
 
     >>> import pandas as pd
     >>> manifest = pd.DataFrame({"label": [1, 1], "mask": ["a.png", "b.png"]})
@@ -36,7 +37,12 @@ def check_masks(manifest: pd.DataFrame, masks: np.ndarray) -> Iterator[Finding]:
     marked = np.array([masks[row].mean() for row in rows])
     if empty := names[rows[marked == 0]].tolist():
         what = f"{counted(len(empty), 'mask')} of {counted(len(rows), 'defective test picture')} with one mark nothing"
-        yield Finding("empty_masks", what, empty, "pixel metrics leave them out", "draw the defect, or delete the mask")
+        effect, advice = "pixel metrics leave them out", "draw the defect, or delete the mask"
+        if region:
+            what += " inside of the region of interest"
+            effect = f"no method can see such a defect, and {effect}"
+            advice = "draw the region wider, or leave these pictures out"
+        yield Finding("empty_masks", what, empty, effect, advice)
     if full := names[rows[marked == 1]].tolist():
         what = (
             f"{counted(len(full), 'mask')} of {counted(len(rows), 'defective test picture')} with one mark everything"

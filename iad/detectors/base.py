@@ -30,10 +30,13 @@ class Prediction:
         pred_score: float64 `(N,)`, higher = more anomalous; in the detector's own unit.
         anomaly_map: float32 `(N, h, w)`, higher = more anomalous; None of a detector that cannot say where. A map
             covers the whole picture evenly; it is not smoothed, and coarser than the picture.
+        counting: bool `(h, w)`, the places of the maps that count; None: all. The others hold the value of the nearest
+            that does, so that maps can be enlarged and smoothed as at the border of a picture.
     """
 
     pred_score: np.ndarray
     anomaly_map: np.ndarray | None = None
+    counting: np.ndarray | None = field(default=None, repr=False)
 
     def __len__(self) -> int:
         return len(self.pred_score)
@@ -45,7 +48,18 @@ class Prediction:
         [0.5, 0.9]
         """
         maps = None if self.anomaly_map is None else self.anomaly_map[rows]
-        return Prediction(self.pred_score[rows], maps)
+        return Prediction(self.pred_score[rows], maps, self.counting)
+
+    @property
+    def values(self) -> np.ndarray | None:
+        """All values of the maps that count, of any shape; None without maps.
+
+        >>> Prediction(np.zeros(1), np.float32([[[1, 2]]]), np.array([[False, True]])).values.tolist()
+        [[2.0]]
+        """
+        if self.anomaly_map is None or self.counting is None:
+            return self.anomaly_map
+        return np.asarray(self.anomaly_map[:, self.counting])
 
 
 @dataclass(frozen=True, eq=False)

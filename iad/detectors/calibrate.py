@@ -164,7 +164,8 @@ def by_folds(detector: Detector[Any], good: Embeddings, *, seed: int) -> Predict
     maps = [part.anomaly_map for part in parts if part.anomaly_map is not None]
     order = np.argsort(np.argsort(fold_of, kind="stable"))  # parts stand fold after fold
     scores = np.concatenate([part.pred_score for part in parts])
-    return Prediction(scores, np.concatenate(maps) if len(maps) == folds else None).take(order)
+    found = np.concatenate(maps) if len(maps) == folds else None
+    return Prediction(scores, found, parts[0].counting).take(order)
 
 
 def left_by(pictures: int, folds: int) -> int:

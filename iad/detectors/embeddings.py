@@ -33,6 +33,8 @@ class Embeddings:
         pooling: how `pooled` follows from `contributions`.
         members: by name, for a detector that is made of others.
         names: N names for refusals; None counts the pictures from 0.
+        region: bool `(H, W)`, which pixels of each prepared picture count; None: all. What the others show is one grey
+            already; a detector of places leaves theirs out when it is fitted.
 
     All parts may be memory-mapped or views, and are never written to.
     """
@@ -45,6 +47,7 @@ class Embeddings:
     pooling: str = ""
     members: Mapping[str, Embeddings] = field(default_factory=dict)
     names: Sequence[str] | np.ndarray | None = None
+    region: np.ndarray | None = None
 
     @classmethod
     def of(cls, given: Embeddings | np.ndarray) -> Embeddings:

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from iad.data.image_size import GivenSize, ImageSize
+from iad.detectors.places import Places
 from iad.errors import IadError
 
 TRUNCATE = 4.0  # the Gaussian ends after so many sigmas
@@ -21,19 +22,23 @@ class FullMaps(Sequence[np.ndarray]):
     """Coarse maps that become full ones when read: item i is float32 `(H, W)`, higher = more anomalous.
 
     Values are means of the coarse ones with weights of at least 0, so that a full map never rises where none of the
-    coarse one does.
+    coarse one does. Outside of a region of interest they are 0.
 
     >>> FullMaps(np.array([[[0.0, 4.0]]], dtype=np.float32), 4, 0.0)[0][0].tolist()
     [0.0, 1.0, 3.0, 4.0]
     """
 
-    def __init__(self, coarse: np.ndarray, size: GivenSize, sigma: float, *, origin: str = "anomaly maps") -> None:
+    def __init__(
+        self, coarse: np.ndarray, size: GivenSize, sigma: float, *, region: np.ndarray | None = None,
+        origin: str = "anomaly maps",
+    ) -> None:  # fmt: skip
         """Prepare the enlargement.
 
         Args:
             coarse: float32 `(K, h, w)`; each covers the whole picture evenly.
             size: height and width of the picture in pixels, or the side of a square one.
             sigma: of the Gaussian, in pixels of the picture; 0 smooths nothing.
+            region: which pixels of the picture count, bool `(H, W)`; None: all.
             origin: where the maps come from; a refusal begins with it.
 
         Raises:
@@ -41,7 +46,7 @@ class FullMaps(Sequence[np.ndarray]):
         """
         if coarse.ndim != 3 or 0 in coarse.shape[1:]:
             raise IadError(f"{origin}: shape {coarse.shape}; maps have the shape (pictures, height, width)")
-        self.coarse = coarse
+        self.coarse, self.region = coarse, region
         self.rows, self.columns = (
             enlargement(cells, pixels, sigma)
             for cells, pixels in zip(coarse.shape[1:], ImageSize.of(size), strict=True)
@@ -52,7 +57,32 @@ class FullMaps(Sequence[np.ndarray]):
 
     def __getitem__(self, row: Any) -> Any:
         """Full map of one picture, float32 `(H, W)`."""
-        return self.rows @ np.asarray(self.coarse[row], dtype=np.float32) @ self.columns.T
+        full = self.rows @ np.asarray(self.coarse[row], dtype=np.float32) @ self.columns.T
+        return full if self.region is None else full * self.region
+
+    @property
+    def counting(self) -> Sequence[np.ndarray]:
+        """The maps where they count: items as of these maps, or float32 `(P,)`, the pixels of the region alone."""
+        return self if self.region is None else Counting(self, self.region)
+
+    @property
+    def usual(self) -> float:
+        """The median of the coarse maps, of the places that count."""
+        places = None if self.region is None else Places.of(self.region, *self.coarse.shape[1:])
+        return float(np.median(self.coarse if places is None else np.asarray(self.coarse)[:, places.counting]))
+
+
+class Counting(Sequence[np.ndarray]):
+    """The pixels of full maps `(H, W)` that lie in a region, made when asked for: item i is float32 `(P,)`."""
+
+    def __init__(self, full: FullMaps, region: np.ndarray) -> None:
+        self.full, self.region = full, region
+
+    def __len__(self) -> int:
+        return len(self.full)
+
+    def __getitem__(self, row: Any) -> Any:
+        return self.full[row][self.region]
 
 
 def enlargement(side: int, size: int, sigma: float) -> np.ndarray:

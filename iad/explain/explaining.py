@@ -82,10 +82,10 @@ class Explainer:
         """
         (verdict,) = self.predictor.predict([file], errors="return")
         how = self.predictor.bundle.preprocess
-        (given,) = read_pictures([file], how.image_size, errors="return", **how.limits)
+        (given,) = read_pictures([file], how.image_size, errors="return", **how.reading)
         if verdict.error or given.pixels is None:
             return verdict
-        baseline = baseline_of(given.pixels, self.good, how.image_size, how.limits)
+        baseline = baseline_of(given.pixels, self.good, how.image_size, how.reading)
         maps = self.maps(given.pixels, baseline.pixels)
         nearest = unlike(self.predictor.fitted, self.predictor.embed(given.pixels[None], maps=False))
         return Explained(verdict, given.pixels, baseline, self._plain_score(baseline.pixels), maps, nearest)

@@ -10,6 +10,7 @@ import numpy as np
 
 from iad.bundles.fitted import Fitted
 from iad.detectors.embeddings import Embeddings, required
+from iad.detectors.places import kept_places
 
 if TYPE_CHECKING:
     Box: TypeAlias = tuple[float, float, float, float]
@@ -97,17 +98,19 @@ def _of_pooled(detector: Any, embeddings: Embeddings) -> Unlike:
 
 
 def _of_patches(detector: Any, embeddings: Embeddings) -> Unlike:
-    patches = np.asarray(required(embeddings.patches, "patch embeddings"))[0]  # (h, w, D)
-    grid, bank = patches.shape[:2], detector.bank
+    bank, counting = detector.bank, detector.places
+    patches = np.asarray(required(kept_places(embeddings, counting, "patch").patches, "patch embeddings"))[0]
+    grid = patches.shape[:2] if counting is None else counting.shape
+    numbers = np.arange(grid[0] * grid[1]) if counting is None else counting.numbers  # of the places that count
     queries = patches.reshape(-1, patches.shape[2]).astype(np.float32)
     distances, rows = bank.search.search(queries, 1)
     nearest, apart = bank.rows[rows[:, 0]], distances[:, 0].astype(float)  # where they were among all good patches
     pictures, inside = np.divmod(nearest, bank.per_picture)
-    versions, places = np.divmod(inside, grid[0] * grid[1])
+    versions, places = np.divmod(inside, len(numbers))
     worst = np.argsort(-apart, kind="stable")[:WORST].tolist()
     pairs = [
-        PatchPair(float(apart[one]), box_of(one, grid), int(pictures[one]), box_of(int(places[one]), grid),
-                  bool(versions[one]))
+        PatchPair(float(apart[one]), box_of(int(numbers[one]), grid), int(pictures[one]),
+                  box_of(int(numbers[places[one]]), grid), bool(versions[one]))
         for one in worst
     ]  # fmt: skip
     owners, counts = np.unique(pictures, return_counts=True)

@@ -14,6 +14,7 @@ from torch import nn
 
 from iad.bundles.bundle import Bundle
 from iad.bundles.fitted import Fitted
+from iad.data.region import GREY
 from iad.detectors.maps import enlargement
 from iad.export.embedding import Network
 from iad.export.heads.hybrid import method_of
@@ -54,10 +55,14 @@ class Whole(Part):
         scores = torch.from_numpy(_rounded(np.sort(bundle.calibration.scores), up=False))
         self.register_buffer("calibration", scores)
         self.size, self.sigma = (height, width), bundle.maps.sigma if bundle.maps else 0.0
+        region = bundle.preprocess.region
+        self.inside = None if region is None else torch.from_numpy(region)
 
     def forward(self, planes: torch.Tensor) -> tuple[torch.Tensor, ...]:
         """Score float32 `(1,)`, p-value float32 `(1,)`, verdict bool `(1,)`, and where there is one, map `(H, W)`."""
         sources = {}
+        if self.inside is not None:
+            planes = torch.where(self.inside, planes, torch.tensor(float(GREY)))
         for stage, network in zip(self.stages, self.networks, strict=True):
             sources[stage] = network(planes) if isinstance(network, Network) else {"pixels": planes}
         score, coarse = self.method(sources)
@@ -70,7 +75,8 @@ class Whole(Part):
             torch.from_numpy(enlargement(cells, pixels, self.sigma * min(self.size)))
             for cells, pixels in zip(coarse.shape, self.size, strict=True)
         )
-        return rows @ coarse @ columns.T
+        full: torch.Tensor = rows @ coarse @ columns.T
+        return full if self.inside is None else full * self.inside.float()
 
 
 def build_graph(bundle: Bundle, weights: str = "") -> Any:

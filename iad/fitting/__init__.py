@@ -13,8 +13,7 @@ from iad.bundles.parts import Sides
 from iad.bundles.predictor import Predictor
 from iad.compute import resolve
 from iad.data.decode import FULL_16BIT
-from iad.data.given import Picture
-from iad.data.image_size import ImageSize
+from iad.data.given import Picture, good_and_apart, region_given
 from iad.decision import Threshold
 from iad.decision.ranks import decides, verdicts_or_p_values
 from iad.decision.thresholds import option_names
@@ -22,7 +21,7 @@ from iad.detectors.calibrate import Calibration, calibrate
 from iad.detectors.embeddings import Embeddings
 from iad.errors import IadError
 from iad.fitting.few import asks_for_turns, settled, turning
-from iad.fitting.given import MAX_MEGAPIXELS, calibration_set, folders, kept, prepared_size, read, require_apart
+from iad.fitting.given import MAX_MEGAPIXELS, calibration_set, kept, prepared_size, read, require_apart
 from iad.fitting.method import METHODS, backbones, embed, make_embedder, unfitted, validated
 from iad.options import Count, Section, require_mappings
 from iad.report import Evaluate
@@ -40,6 +39,7 @@ def fit(
     method: str = "patch_vit",
     *,
     calibration: str | Path | Iterable[Picture] | None = None,
+    roi: Any = None,
     options: Mapping[str, Any] | None = None,
     training: Mapping[str, Any] | None = None,
     backbone: Mapping[str, Any] | None = None,
@@ -62,6 +62,8 @@ def fit(
             "subspace" (on the CNN: "padim_resnet", "subspace_resnet") or a classical one.
         calibration: good pictures that set the threshold and are not fitted to; None: `calibration/good` of the
             folder, or else the pictures fitted to, each as if it were not there.
+        roi: the region of interest: the path of a mask or of polygons, polygons, or a mask `(h, w)`; docs/roi.md. None:
+            `roi.*` of the folder, where it has one.
         options: of the detector, as in its section of `params.yaml`; others keep their defaults.
         training: of an autoencoder, as in the section `ae`.
         backbone: options of its backbone, as in the sections `resnet` and `vit`; of a hybrid, a mapping from "resnet"
@@ -80,29 +82,31 @@ def fit(
     """
     validated(_Numbers, {"image_size": image_size, "batch_size": batch_size, "seed": seed}, "iad.fit")
     require_mappings(options=options, training=training, backbone=backbone, threshold=threshold)
-    given, given_apart = (kept(some) for some in folders(good, calibration))
+    given, given_apart = (kept(some) for some in good_and_apart(good, calibration))
     runtime = resolve(device=device, precision=precision)
     size = prepared_size(given, image_size)
-    preprocess = Preprocess(size, white_16bit=FULL_16BIT, max_megapixels=MAX_MEGAPIXELS)
+    folder = Path(good) if isinstance(good, str | Path) else None
+    region = region_given(roi, folder, given, size, max_megapixels=MAX_MEGAPIXELS)
+    preprocess = Preprocess(size, FULL_16BIT, MAX_MEGAPIXELS, region)
     rule = _rule(threshold or {})
     fitted = unfitted(method, dict(options or {}), training, seed=seed, runtime=runtime)
     chosen = backbones(fitted, backbone or {})
     pixels, pictures = read(given, preprocess)
     apart_pixels, apart = read([] if given_apart is None else given_apart, preprocess)
     require_apart(pictures, apart)
-    tried = {reads for reads, one in chosen.items() if asks_for_turns(fitted, one, reads, len(pictures))}
+    tried = {reads for reads, one in chosen.items() if asks_for_turns(fitted, one, reads, pictures, region)}
     embedders = {
         reads: make_embedder(reads, turning(one) if reads in tried else one, size, batch_size, runtime)
         for reads, one in chosen.items()
     }
-    embedded, others = (embed(embedders, some, augmented=some is pixels) for some in (pixels, apart_pixels))
+    embedded, others = (embed(embedders, some, region, augmented=some is pixels) for some in (pixels, apart_pixels))
     with _said_for_memory():
         embedded |= {reads: settled(fitted, reads, embedded[reads]) for reads in tried}
         inputs = fitted.inputs(embedded)
         fitted.detector.fit(inputs, calibrated_apart=len(apart) > 0)
         found = calibrate(fitted.detector, inputs, fitted.inputs(others), seed=seed)
         verdict = verdicts_or_p_values(found.prediction.pred_score, rule.strategy, rule.options, scheme=found.scheme)
-        maps = _maps(found, size)
+        maps = _maps(found, preprocess)
     calibrating = calibration_set(found, pictures, apart)
     if decides(verdict):
         calibrating.warn_of_doubts(method, verdict.value)
@@ -154,9 +158,10 @@ def _rule(threshold: Mapping[str, Any]) -> Rule:
     return Rule(chosen.strategy, {name: getattr(chosen, name) for name in option_names(chosen.strategy)})
 
 
-def _maps(found: Calibration, size: ImageSize) -> Maps | None:
+def _maps(found: Calibration, preprocess: Preprocess) -> Maps | None:
     maps = found.prediction.anomaly_map
     if maps is None:
         return None
     sigma, rate = Evaluate().map_sigma, Evaluate().red_rate
-    return Maps(sigma, rate, **red_scale(maps, size, sigma, rate, found.map_scheme))
+    size, region = preprocess.image_size, preprocess.region
+    return Maps(sigma, rate, **red_scale(maps, size, sigma, rate, found.map_scheme, region=region))

@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 
+from iad.bundles.bundle import PictureSet
 from iad.bundles.fitted import Fitted
 from iad.detectors import detector_class
 from iad.detectors.embeddings import Embeddings, required
@@ -26,17 +27,21 @@ TURNS = 4  # directions in which each would be held
 ALIKE = 1.1  # mean score of turns over that of pictures as they are, up to which they look alike
 
 
-def asks_for_turns(fitted: Fitted, given: Mapping[str, Any], reads: str, pictures: int) -> bool:
+def asks_for_turns(
+    fitted: Fitted, given: Mapping[str, Any], reads: str, pictures: PictureSet, region: np.ndarray | None
+) -> bool:
     """Whether to try the quarter turns of so many good pictures: of a patch bank, if nobody said what copies it holds.
 
     Args:
         fitted: the method.
         given: options of the backbone `reads`, as they were given.
         reads: the backbone.
-        pictures: how many good ones there are; of one alone nothing can be said.
+        pictures: the good ones; of one alone nothing can be said.
+        region: which pixels count; a turned picture has its own elsewhere, so that none is tried.
     """
     banks = {one.reads for one in (fitted, *fitted.members) if one.kind == "patch"}
-    return 2 <= pictures <= MOST and reads in banks and not {"rotations", "flip"} & {*given.get("patches", {})}
+    few = 2 <= len(pictures) <= MOST and region is None
+    return few and reads in banks and not {"rotations", "flip"} & {*given.get("patches", {})}
 
 
 def turning(given: Mapping[str, Any]) -> dict[str, Any]:

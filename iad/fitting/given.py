@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Iterable
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -13,32 +12,11 @@ from iad.bundles.bundle import CalibrationSet, PictureSet, Preprocess
 from iad.bundles.pictures import copies, described_given, split_new
 from iad.data.given import ONE, read_pictures, sizes_of
 from iad.data.image_size import MULTIPLE, ImageSize, size_in_shape
-from iad.data.labels import reads_as_bad
 from iad.detectors.calibrate import Calibration
 from iad.errors import IadError
 from iad.words import counted, named
 
-GOOD = ("train/good", "good")  # where a folder has its good pictures, if it has such folders
-APART = "calibration/good"
 MAX_MEGAPIXELS = 100.0  # of a picture: the default of `data.max_megapixels`
-
-
-def folders(good: Any, calibration: Any) -> tuple[Any, Any]:
-    """The folders of a part where one is given by its path; else as they are."""
-    if not isinstance(good, str | Path):
-        return good, calibration
-    folder = Path(good)
-    if reads_as_bad(folder.resolve().name):
-        raise IadError(f"{folder}: reads as defective pictures; give a folder of good ones, or rename it")
-    if calibration is None and (folder / APART).is_dir():
-        calibration = folder / APART
-    named = next((folder / name for name in GOOD if (folder / name).is_dir()), None)
-    if named is None and (strange := sorted(path.name for path in folder.glob("*/") if reads_as_bad(path.name))):
-        raise IadError(
-            f"{folder}: '{strange[0]}' reads as defective pictures, which would be learnt from; name the folder of "
-            f"good ones, or call that {folder / 'good'}"
-        )
-    return named or folder, calibration
 
 
 def kept(given: Any) -> Any:
@@ -57,7 +35,7 @@ def prepared_size(given: Any, image_size: int | tuple[int, int]) -> ImageSize:
 def read(given: Any, preprocess: Preprocess) -> tuple[np.ndarray, PictureSet]:
     """Pictures as they are embedded, uint8 `(N, H, W, 3)`, and their names and hashes."""
     size = preprocess.image_size
-    found = list(read_pictures(given, size, **preprocess.limits))
+    found = list(read_pictures(given, size, **preprocess.reading))
     pixels = np.array([one.pixels for one in found], dtype=np.uint8).reshape(-1, *size, 3)
     return pixels, described_given(found, size)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
@@ -93,10 +94,12 @@ def make_embedder(
     return Embedder(chosen, size, batch_size=batch_size, runtime=runtime, section=reads)
 
 
-def embed(embedders: Mapping[str, Embedder], pixels: np.ndarray, *, augmented: bool) -> dict[str, Embeddings]:
-    """Pixels uint8 `(N, H, W, 3)`, and what each backbone makes of them."""
+def embed(
+    embedders: Mapping[str, Embedder], pixels: np.ndarray, region: np.ndarray | None, *, augmented: bool
+) -> dict[str, Embeddings]:
+    """Pixels uint8 `(N, H, W, 3)`, and what each backbone makes of them; which of them count, bool `(H, W)`, goes along."""
     found = {reads: Embeddings(**one.embed(pixels, augmented=augmented)) for reads, one in embedders.items()}
-    return {"": Embeddings(pixels=pixels), **found}
+    return {reads: replace(one, region=region) for reads, one in {"": Embeddings(pixels=pixels), **found}.items()}
 
 
 def validated(model: type[SectionT], values: Mapping[str, Any], origin: str) -> SectionT:

@@ -211,7 +211,8 @@ def pixel_confusion(pictures: PixelPictures, threshold: float) -> Confusion:
     for row in range(len(pictures)):
         # float64 on purpose: a Python float would be rounded to float32 first, and a value just below it be marked
         marked, defect = pictures.map(row) >= np.float64(threshold), pictures.mask(row)
-        counts += np.bincount((2 * defect + marked).ravel(), minlength=4)
+        cells = 2 * defect + marked
+        counts += np.bincount((cells if pictures.region is None else cells[pictures.region]).ravel(), minlength=4)
     good, false_alarms, missed, caught = (int(count) for count in counts)
     return Confusion(caught, false_alarms, missed, good)
 

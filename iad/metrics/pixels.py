@@ -80,6 +80,8 @@ class PixelPictures:
         gt_label: int64 `(N,)`, 0 normal, 1 anomalous.
         names: N names for refusals, for instance the `image_id`; None counts the pictures from 0.
         origin: where the maps come from; a refusal begins with it.
+        region: bool `(H, W)`, the pixels that count, where all pictures have one size; others are neither good nor
+            defective. None: all.
     """
 
     anomaly_map: Sequence[np.ndarray] | np.ndarray
@@ -87,6 +89,7 @@ class PixelPictures:
     gt_label: np.ndarray
     names: Sequence[str] | None = None
     origin: str = "anomaly maps"
+    region: np.ndarray | None = None
 
     def __post_init__(self) -> None:
         """Refuse lengths that differ, and labels that are unknown."""
@@ -122,7 +125,17 @@ class PixelPictures:
                 f"{self.origin}: the mask of {self.name(row)} marks {marked}, but the picture is labelled good; "
                 "correct the mask or the label"
             )
-        return defect
+        return defect if self.region is None else defect & self.region
+
+    def good(self, row: int) -> np.ndarray:
+        """Pixels of a picture that count and are no defect, bool `(H, W)`.
+
+        >>> kept = np.array([[True, True], [False, False]])
+        >>> PixelPictures([], np.array([[[0, 1], [0, 1]]]), np.array([1]), region=kept).good(0).tolist()
+        [[True, False], [False, False]]
+        """
+        defect = self.mask(row)
+        return ~defect if self.region is None else self.region & ~defect
 
     def map(self, row: int) -> np.ndarray:
         """Anomaly map of a picture, `(H, W)`.
@@ -273,7 +286,7 @@ def _batches(pictures: PixelPictures) -> Iterator[tuple[int, np.ndarray]]:
     held: list[np.ndarray] = []
     kind = 0
     for row in np.argsort(1 - np.asarray(pictures.gt_label), kind="stable"):
-        good = pictures.map(row)[~pictures.mask(row)]
+        good = pictures.map(row)[pictures.good(row)]
         size = 0 if pictures.gt_label[row] else good.size
         if held and (size != kind or sum(len(part) for part in held) + good.size > BATCH_PIXELS):
             yield kind, np.sort(np.concatenate(held))

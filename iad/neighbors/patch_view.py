@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
 
 import numpy as np
 import torch
@@ -24,9 +25,10 @@ class PatchView:
         pictures: int64 `(n,)`, numbers of the pictures wanted; None for all, in their order.
         copies: float16 or float32 `(n, c, h, w, D)`: c further versions of each picture wanted (turned ones, say), in
             the order of `pictures`; None for none.
+        counting: int64 `(P,)`, the only places of `h * w` that count, of every version; None for all.
 
     Attributes:
-        shape: `(n, (1 + c) * h, w, D)`.
+        shape: `(n, (1 + c) * h, w, D)`; where some places count, these are a line: `(n, 1 + c, P, D)`.
 
     Raises:
         IadError: if the arrays are of another type or do not fit together.
@@ -38,8 +40,9 @@ class PatchView:
     """
 
     def __init__(
-        self, array: np.ndarray, pictures: np.ndarray | None = None, *, copies: np.ndarray | None = None
-    ) -> None:
+        self, array: np.ndarray, pictures: np.ndarray | None = None, *, copies: np.ndarray | None = None,
+        counting: np.ndarray | None = None,
+    ) -> None:  # fmt: skip
         numbers = np.arange(len(array)) if pictures is None else pictures
         parts = [(array, numbers)] + ([] if copies is None else [(copies, np.arange(len(numbers)))])
         for part, _ in parts:
@@ -50,13 +53,17 @@ class PatchView:
                 f"copies of the shape {copies.shape} do not fit {len(numbers)} pictures of {array.shape[1:]}"
             )
         _, height, width, length = array.shape
-        versions = 1 if copies is None else 1 + copies.shape[1]
+        versions, stored = 1 if copies is None else 1 + copies.shape[1], height * width
+        if counting is not None:
+            height, width = 1, len(counting)
         self.shape: tuple[int, int, int, int] = (len(numbers), versions * height, width, length)
         self.arrays = [part for part, _ in parts]
         self.numbers = [torch.from_numpy(np.array(chosen, dtype=np.int64)) for _, chosen in parts]
         self.flat = [without_copy(np.ascontiguousarray(part.reshape(-1, length))) for part, _ in parts]
-        self.sizes = [math.prod(part.shape[1:-1]) for part, _ in parts]  # patches that each brings to a picture
-        self.whole = pictures is None and copies is None
+        self.stored = [math.prod(part.shape[1:-1]) for part, _ in parts]  # patches of a picture that each holds
+        self.sizes = [many // max(stored, 1) * height * width for many in self.stored]  # that each brings to one
+        self.places = [_each_version(counting, many, stored) for many in self.stored]
+        self.whole = pictures is None and copies is None and counting is None
 
     def __len__(self) -> int:
         """Number of pictures."""
@@ -66,8 +73,8 @@ class PatchView:
         """Patches of one picture, float16 or float32 `((1 + c) * h, w, D)`."""
         width, length = self.shape[2:]
         found = [
-            array[int(numbers[picture])].reshape(-1, width, length)
-            for array, numbers in zip(self.arrays, self.numbers, strict=True)
+            array[int(numbers[picture])].reshape(-1, length)[_inside(places)].reshape(-1, width, length)
+            for array, numbers, places in zip(self.arrays, self.numbers, self.places, strict=True)
         ]
         return found[0] if len(found) == 1 else np.concatenate(found)
 
@@ -94,11 +101,11 @@ class PatchView:
         found = torch.empty(stop - start, self.shape[3], dtype=torch.float32, device="cpu")
         for picture in range(start // self.per_picture, -(-stop // self.per_picture)):
             first = picture * self.per_picture
-            for flat, numbers, size in zip(self.flat, self.numbers, self.sizes, strict=True):
+            for flat, numbers, stored, size, places in self._parts():
                 low, high = max(start, first), min(stop, first + size)
                 if low < high:
-                    stored = int(numbers[picture]) * size + low - first
-                    found[low - start : high - start] = flat[stored : stored + high - low]
+                    own, wanted = flat[int(numbers[picture]) * stored :], slice(low - first, high - first)
+                    found[low - start : high - start] = own[wanted if places is None else places[wanted]]
                 first += size
         return found
 
@@ -114,9 +121,10 @@ class PatchView:
         picture, inside = rows // self.per_picture, rows % self.per_picture
         taken = torch.empty(len(rows), self.shape[3], dtype=torch.float32, device="cpu")
         first = 0
-        for flat, numbers, size in zip(self.flat, self.numbers, self.sizes, strict=True):
+        for flat, numbers, stored, size, places in self._parts():
             mine = torch.nonzero((inside >= first) & (inside < first + size))[:, 0]
-            taken[mine] = flat[numbers[picture[mine]] * size + inside[mine] - first].float()
+            where = inside[mine] - first
+            taken[mine] = flat[numbers[picture[mine]] * stored + (where if places is None else places[where])].float()
             first += size
         return taken
 
@@ -136,3 +144,19 @@ class PatchView:
             found = self.read(start, stop) if rows is None else self.take(torch.from_numpy(rows[start:stop]))
             gathered[start:stop] = found.numpy()
         return gathered
+
+    def _parts(self) -> Iterator[tuple[torch.Tensor, torch.Tensor, int, int, torch.Tensor | None]]:
+        """Of the pictures and of their copies: all patches, which are wanted, how many of each are there and count."""
+        return zip(self.flat, self.numbers, self.stored, self.sizes, self.places, strict=True)
+
+
+def _each_version(counting: np.ndarray | None, many: int, stored: int) -> torch.Tensor | None:
+    """The places that count of each version of a picture, int64 `(c * P,)`, among all its `many`; None for all."""
+    if counting is None:
+        return None
+    starts = np.arange(0, many, stored)
+    return torch.from_numpy((starts[:, None] + counting).ravel())
+
+
+def _inside(places: torch.Tensor | None) -> slice | np.ndarray:
+    return slice(None) if places is None else places.numpy()

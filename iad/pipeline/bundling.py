@@ -28,7 +28,7 @@ from iad.errors import IadError, unknown
 from iad.gate.ran import older, require_ran, stage_of
 from iad.io import open_array, read_json, read_table
 from iad.options import flat
-from iad.pipeline.inputs import read_embeddings, read_record, require_same_pictures
+from iad.pipeline.inputs import read_embeddings, read_record, read_region, require_same_pictures
 from iad.report.overlay import red_scale
 from iad.versions import installed
 
@@ -64,7 +64,8 @@ def collect(params: Params, method: str, *, with_weights: bool = False, extendab
         threshold=_threshold(method, calibration, rule),
         rule=rule,
         preprocess=Preprocess(
-            ImageSize.of_arrays(open_array(paths.IMAGES)), params.preprocess.white_16bit, params.data.max_megapixels
+            ImageSize.of_arrays(open_array(paths.IMAGES)), params.preprocess.white_16bit, params.data.max_megapixels,
+            read_region(),
         ),
         embedders=embedders,
         weights={reads: _weights(record, reads) for reads, record in embedders.items()} if with_weights else {},
@@ -225,9 +226,8 @@ def _maps(params: Params, method: str, map_scheme: str) -> Maps | None:
     if not path.is_file():
         return None
     sigma, rate = params.evaluate.map_sigma, params.evaluate.red_rate
-    scale = red_scale(
-        open_array(path), ImageSize.of_arrays(open_array(paths.IMAGES)), sigma, rate, map_scheme, origin=str(path)
-    )
+    size, region = ImageSize.of_arrays(open_array(paths.IMAGES)), read_region()
+    scale = red_scale(open_array(path), size, sigma, rate, map_scheme, region=region, origin=str(path))
     return Maps(sigma, rate, **scale)
 
 

@@ -14,6 +14,7 @@ from iad.data.image_size import prepared_size
 from iad.data.layouts import Choice, Understood, tree_of, understand
 from iad.data.manifest import GOOD, Picture
 from iad.data.packing import check_originals
+from iad.data.region import find_region, grey_outside, kept, region_at, region_of
 from iad.data.sources.folder import Options, open_folder
 from iad.datacheck.copies import copy_groups
 from iad.datacheck.overview import check_listed, examples, group_line, overview, pixel_kinds
@@ -61,6 +62,8 @@ def look_at(
         found.pictures, max_megapixels=limit, allow_shared=params.data.allow_shared
     )  # fmt: skip
     size = prepared_size(manifest, params.preprocess)
+    region = _region(folder, manifest, limit)
+    yield from ([f"  region of interest from {region[0].name}: {kept(region[1])}"] if region else [])
     pictures = sorted(found.pictures, key=lambda picture: picture.image_id)
     yield ""
     yield from overview(manifest, pixel_kinds(pictures, max_megapixels=limit)).split("\n")
@@ -70,7 +73,7 @@ def look_at(
     yield from (f"warning: {finding.line()}" for finding in check_listed(manifest, params.threshold.alpha, size))
     how = {"max_megapixels": limit, "white_16bit": params.preprocess.white_16bit}
     if sheet is not None:
-        _write_sheet(sheet, folder, pictures, manifest, how)
+        _write_sheet(sheet, folder, pictures, manifest, how, None if region is None else region[1])
         yield f"{sheet}: {EACH} pictures of each kind"
     if copies is not None:
         yield from _write_copies(copies, folder, pictures, manifest, how)
@@ -114,6 +117,12 @@ def _understood(folder: Path, options: Mapping[str, Any], seed: int) -> Understo
     return understand(tree_of(folder), Choice(seed=seed, **chosen))
 
 
+def _region(folder: Path, manifest: pd.DataFrame, limit: float) -> tuple[Path, np.ndarray] | None:
+    """The file of the region of interest, and which pixels count, bool `(h, w)`; None where there is none."""
+    found = find_region(folder)
+    return None if found is None else (found, region_of(found, manifest, max_megapixels=limit))
+
+
 def _check_outputs(folder: Path, sheet: Path | None, copies: Path | None) -> None:
     if sheet is not None:
         if sheet.suffix.lower() != ".png":
@@ -129,8 +138,9 @@ def _check_outputs(folder: Path, sheet: Path | None, copies: Path | None) -> Non
 
 
 def _write_sheet(
-    path: Path, folder: Path, pictures: list[Picture], manifest: pd.DataFrame, how: Mapping[str, Any]
-) -> None:
+    path: Path, folder: Path, pictures: list[Picture], manifest: pd.DataFrame, how: Mapping[str, Any],
+    region: np.ndarray | None,
+) -> None:  # fmt: skip
     from iad.report.figures.samples import sample_sheet
     from iad.report.figures.style import png
 
@@ -138,13 +148,16 @@ def _write_sheet(
     for split, kind, numbers in examples(manifest, EACH):
         part = manifest[(manifest["split"] == split) & (manifest["defect"] == kind)]
         masks = f", {int(part['mask'].notna().sum()):,} with a mask" if kind != GOOD else ""
-        samples = [_sample(pictures[row], masked=manifest["mask"].notna()[row], **how) for row in numbers.tolist()]
+        masked = manifest["mask"].notna()
+        samples = [_sample(pictures[row], region, masked=masked[row], **how) for row in numbers.tolist()]
         rows.append((f"{split}: {kind}, {counted(len(part), 'picture')}{masks}", samples))
     with replacing(path) as part:
         part.write_bytes(png(sample_sheet(str(folder), rows)))
 
 
-def _sample(picture: Picture, *, masked: bool, max_megapixels: float, white_16bit: int) -> Sample:
+def _sample(
+    picture: Picture, region: np.ndarray | None, *, masked: bool, max_megapixels: float, white_16bit: int
+) -> Sample:
     from iad.report.figures.samples import Sample
 
     shown = decode_to_show(
@@ -153,7 +166,8 @@ def _sample(picture: Picture, *, masked: bool, max_megapixels: float, white_16bi
     mask = None
     if masked and picture.mask is not None and picture.read_mask is not None:
         mask = decode_mask(picture.read_mask(), picture.mask, MASK_SIDE, max_megapixels=max_megapixels)
-    return Sample(Path(picture.image_id).name, shown, mask)
+    inside = None if region is None else region_at(region, shown.shape[:2], origin=picture.image_id)
+    return Sample(Path(picture.image_id).name, grey_outside(shown, inside), mask)
 
 
 def _write_copies(

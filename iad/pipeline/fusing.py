@@ -18,8 +18,10 @@ from iad.detectors.base import Prediction, State
 from iad.detectors.calibrate import common_pictures, of_members, places_of
 from iad.detectors.hybrid import Options
 from iad.detectors.hybrid.detector import Detector as Hybrid
+from iad.detectors.places import Places
 from iad.errors import IadError, unknown
 from iad.io import new_array, open_array, read_json, read_table, write_json, write_table
+from iad.pipeline.inputs import read_region
 from iad.pipeline.scoring import write_scores
 from iad.progress import say
 
@@ -114,7 +116,9 @@ def _said(member: str, file: str) -> tuple[np.ndarray, Prediction]:
     found = open_array(maps) if maps.is_file() else None
     if found is not None and len(found) != len(table):
         raise IadError(f"{maps}: {len(found)} maps for {len(table)} scores; run `dvc repro` to write both again")
-    return np.asarray(table["image_id"]), Prediction(np.asarray(table["score"]), found)
+    places = None if found is None else Places.of(read_region(), *found.shape[1:])
+    counting = None if places is None else places.counting
+    return np.asarray(table["image_id"]), Prediction(np.asarray(table["score"]), found, counting)
 
 
 def _common(file: str, image_ids: Mapping[str, np.ndarray]) -> np.ndarray:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -41,12 +42,19 @@ def read_embeddings(reads: str, manifest: pd.DataFrame) -> Embeddings:
         contributions=_array(folder / paths.CONTRIBUTIONS) if record.get("attribution") else None,
         pooling=record.get("pooling", ""),
         names=np.asarray(manifest["image_id"]),
+        region=read_region(),
     )
+
+
+def read_region() -> np.ndarray | None:
+    """Which pixels of prepared pictures count, bool `(H, W)`; None: all, since no region of interest was drawn."""
+    return np.array(found) if (found := _array(paths.REGION)) is not None else None
 
 
 def pictures_of(manifest: pd.DataFrame, rows: np.ndarray) -> Embeddings:
     """The pictures of these rows, int64, of the manifest, as `preprocess` left them."""
-    return Embeddings(pixels=open_array(paths.IMAGES), names=np.asarray(manifest["image_id"])).take(rows)
+    names = np.asarray(manifest["image_id"])
+    return Embeddings(pixels=open_array(paths.IMAGES), names=names, region=read_region()).take(rows)
 
 
 def good_embeddings(reads: str, embeddings: Embeddings, train: np.ndarray) -> Embeddings:
@@ -55,10 +63,7 @@ def good_embeddings(reads: str, embeddings: Embeddings, train: np.ndarray) -> Em
     augmented = _array(paths.STAGES / reads / paths.AUGMENTED)
     if augmented is None:
         return chosen
-    return Embeddings(
-        chosen.pixels, chosen.pooled, chosen.patches, take(augmented, np.arange(len(augmented))), chosen.contributions,
-        chosen.pooling, names=chosen.names,
-    )  # fmt: skip
+    return replace(chosen, augmented=take(augmented, np.arange(len(augmented))))
 
 
 def read_record(reads: str) -> dict[str, Any]:

@@ -79,7 +79,7 @@ def measure(outcome: Outcome, *, chosen: Evaluate, seed: int) -> Measured:
         IadError: if a map or a mask is broken, or does not fit the scores.
     """
     images, masks = Images(), Masks()
-    located = localize(outcome, masks, images.size, chosen, seed)
+    located = localize(outcome, masks, images, chosen, seed)
     summary = summarize(outcome, draws=chosen.bootstrap, confidence=chosen.confidence, seed=seed)
     return Measured(summary, located.details, dict(_figures(outcome, located.maps, masks, images, chosen.strip)))
 

@@ -102,10 +102,15 @@ class Outcome(Verdicts):
 
 
 class Images:
-    """The pictures of the data set by their ids; nothing is read before it is asked for."""
+    """The pictures of the data set by their ids; nothing is read before it is asked for.
+
+    Attributes:
+        region: which pixels count, bool `(H, W)`; None: all.
+    """
 
     def __init__(self) -> None:
         self.array = open_array(paths.IMAGES)  # uint8 (N, H, W, 3)
+        self.region = np.array(open_array(paths.REGION)) if paths.REGION.is_file() else None
         self.rows = {image_id: row for row, image_id in enumerate(read_manifest(paths.MANIFEST)["image_id"])}
 
     @property
@@ -189,25 +194,25 @@ def read_outcome(method: str, images: Images) -> Outcome:
     return outcome
 
 
-def read_maps(outcome: Outcome, size: ImageSize, sigma_share: float) -> MethodMaps | None:
+def read_maps(outcome: Outcome, images: Images, sigma_share: float) -> MethodMaps | None:
     """Maps of one method, or None where it wrote none.
 
     Args:
         outcome: its scores.
-        size: of the pictures.
+        images: the pictures of the data set.
         sigma_share: of the smoothing, as a share of their short side.
 
     Raises:
         IadError: if there are more or fewer maps than scores.
     """
-    folder = paths.SCORE / outcome.method
+    folder, size = paths.SCORE / outcome.method, images.size
     if not (folder / paths.TEST_MAPS).is_file():
         return None
     full: list[FullMaps] = []
     scored = ((paths.CALIBRATION_MAPS, len(outcome.calibration)), (paths.TEST_MAPS, len(outcome.pred_score)))
     for name, pictures in scored:
         path = folder / name
-        maps = FullMaps(open_array(path), size, sigma_share * size.short, origin=str(path))
+        maps = FullMaps(open_array(path), size, sigma_share * size.short, region=images.region, origin=str(path))
         if len(maps) != pictures:
             raise IadError(f"{path}: {len(maps)} maps for {pictures} scores; run `dvc repro` to write both again")
         full.append(maps)

@@ -9,7 +9,6 @@ from typing import Any
 import numpy as np
 
 from iad import paths
-from iad.data.image_size import ImageSize
 from iad.decision.pixel_thresholds import PixelThreshold, pixel_threshold_from_good
 from iad.detectors.maps import FullMaps
 from iad.metrics.confusion import iou, pixel_confusion
@@ -17,8 +16,8 @@ from iad.metrics.localization import FPR_LIMIT, PixelMetrics, metrics_of
 from iad.metrics.pixels import PixelPictures, count_pixels
 from iad.neighbors.rows import RowView
 from iad.report import Evaluate
-from iad.report.inputs import Masks, MethodMaps, Outcome, read_maps
-from iad.report.overlay import MapScale, red_threshold, usual_value
+from iad.report.inputs import Images, Masks, MethodMaps, Outcome, read_maps
+from iad.report.overlay import MapScale, red_threshold
 from iad.report.summary import rounded
 from iad.statistics.exact import Interval
 from iad.statistics.pixel_bootstrap import grid_counts, pixel_bootstrap_intervals
@@ -46,29 +45,29 @@ class Localization:
     maps: ColouredMaps | None = None
 
 
-def localize(outcome: Outcome, masks: Masks, size: ImageSize, chosen: Evaluate, seed: int) -> Localization:
+def localize(outcome: Outcome, masks: Masks, images: Images, chosen: Evaluate, seed: int) -> Localization:
     """Measure the maps of one method.
 
     Args:
         outcome: its scores and verdicts.
         masks: of the data set.
-        size: of the pictures.
+        images: the pictures of the data set.
         chosen: section `evaluate` of the parameters.
         seed: of the bootstrap draws; the same one for every method, so that their draws are paired.
 
     Raises:
         IadError: if a map or a mask is broken, or does not fit the scores.
     """
-    maps = read_maps(outcome, size, chosen.map_sigma)
+    maps = read_maps(outcome, images, chosen.map_sigma)
     if maps is None:
         return Localization({"left_out": NO_MAPS})
     origin, scheme = str(paths.SCORE / outcome.method / paths.CALIBRATION_MAPS), outcome.map_scheme
     threshold = pixel_threshold_from_good(
-        maps.calibration, chosen.pixel_threshold, chosen.pixel_rate, scheme=scheme, origin=origin
+        maps.calibration.counting, chosen.pixel_threshold, chosen.pixel_rate, scheme=scheme, origin=origin
     )
     red = red_threshold(maps.calibration, chosen.red_rate, scheme, origin=origin)
     settings = {"map_sigma_pixels": round(maps.sigma, 3), "threshold": asdict(threshold), "red": asdict(red)}
-    coloured = ColouredMaps(maps.test, MapScale(usual_value(maps.calibration.coarse), red.value), red)
+    coloured = ColouredMaps(maps.test, MapScale(maps.calibration.usual, red.value), red)
     measured = _measured(outcome, maps, masks)
     if isinstance(measured, str):
         return Localization(settings | {"left_out": measured}, coloured)
@@ -182,7 +181,9 @@ def _measured(outcome: Outcome, maps: MethodMaps, masks: Masks) -> tuple[PixelPi
     kept = np.flatnonzero((labels == 0) | marks)
     empty = [names[row] for row in np.flatnonzero((labels == 1) & has_mask & ~marks)]
     origin = str(paths.SCORE / outcome.method / paths.TEST_MAPS)
-    pictures = PixelPictures(RowView(maps.test, kept), masks.of(ids[kept]), labels[kept], ids[kept].tolist(), origin)
+    pictures = PixelPictures(
+        RowView(maps.test, kept), masks.of(ids[kept]), labels[kept], ids[kept].tolist(), origin, maps.test.region
+    )
     return pictures, empty
 
 

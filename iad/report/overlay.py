@@ -39,8 +39,9 @@ class MapScale:
 
 
 def red_scale(
-    maps: np.ndarray, size: GivenSize, sigma_share: float, rate: float, scheme: str, *, origin: str = "calibration maps"
-) -> dict[str, Any]:
+    maps: np.ndarray, size: GivenSize, sigma_share: float, rate: float, scheme: str, *,
+    region: np.ndarray | None = None, origin: str = "calibration maps",
+) -> dict[str, Any]:  # fmt: skip
     """The scale of a detector's maps from those of good pictures alone, as plain values for a file.
 
     Args:
@@ -49,6 +50,7 @@ def red_scale(
         sigma_share: of the Gaussian that smooths them, as a share of the short side.
         rate: share of good pictures that may show any red, in (0, 1).
         scheme: key of `iad.decision.promises.SCHEMES`, how the maps were made.
+        region: which pixels of a picture count, bool `(H, W)`; None: all.
         origin: where the maps come from; a refusal begins with it.
 
     Returns:
@@ -62,11 +64,10 @@ def red_scale(
     >>> found["usual"] < found["red"], found["promised_rate"], found["guaranteed"]
     (True, 0.05, True)
     """
-    red = red_threshold(
-        FullMaps(maps, size, sigma_share * ImageSize.of(size).short, origin=origin), rate, scheme, origin=origin
-    )
+    full = FullMaps(maps, size, sigma_share * ImageSize.of(size).short, region=region, origin=origin)
+    red = red_threshold(full, rate, scheme, origin=origin)
     said = ("promise", "promised_rate", "guaranteed", "scheme", "pictures", "warning")
-    return {"usual": usual_value(maps), "red": red.value} | {name: getattr(red, name) for name in said}
+    return {"usual": full.usual, "red": red.value} | {name: getattr(red, name) for name in said}
 
 
 def red_threshold(full: FullMaps, rate: float, scheme: str, *, origin: str) -> PixelThreshold:
@@ -77,16 +78,7 @@ def red_threshold(full: FullMaps, rate: float, scheme: str, *, origin: str) -> P
     >>> 38 < red.value < 38.001, red.guaranteed
     (True, True)
     """
-    return pixel_threshold_from_good(full, STRATEGY, rate, scheme=scheme, origin=origin)
-
-
-def usual_value(maps: np.ndarray) -> float:
-    """What is usual on good pictures: the median of their coarse maps, float32 `(n, h, w)`.
-
-    >>> usual_value(np.array([[[1.0, 2.0], [3.0, 9.0]]]))
-    2.5
-    """
-    return float(np.median(maps))
+    return pixel_threshold_from_good(full.counting, STRATEGY, rate, scheme=scheme, origin=origin)
 
 
 def colour_ramp(*colours: str) -> np.ndarray:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from iad.paths import DATA, ORIGINALS, RAW_MANIFEST
+from iad.paths import DATA, ORIGINALS, RAW_MANIFEST, RAW_REGION
 from iad.progress import say
 
 
@@ -11,6 +11,7 @@ def download() -> None:
     from iad.config import load_params
     from iad.data.manifest import summary
     from iad.data.packing import write_originals
+    from iad.data.region import keep_region
     from iad.data.sources import load_pictures
 
     params = load_params()
@@ -20,4 +21,6 @@ def download() -> None:
     manifest = write_originals(
         pictures, ORIGINALS, RAW_MANIFEST, max_megapixels=data.max_megapixels, allow_shared=data.allow_shared
     )
+    if found := keep_region(DATA / data.category, manifest, RAW_REGION, max_megapixels=data.max_megapixels):
+        say(f"download: {found}")
     say(f"download: {summary(manifest)} from {data.source}/{data.category}")

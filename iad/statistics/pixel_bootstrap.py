@@ -65,7 +65,7 @@ def grid_counts(pictures: PixelPictures, counts: PixelCounts, *, bins: int = BIN
     shape = (len(pictures), 2 * len(ends) + 1)
     good, defect, overlap = (_in_a_file(shape) for _ in range(3))
     for row in range(len(pictures)):
-        pixels = np.sort(pictures.map(row)[~pictures.mask(row)])
+        pixels = np.sort(pictures.map(row)[pictures.good(row)])
         edges = np.stack(counts_at(pixels, thresholds), axis=1).ravel()
         good[row] = np.diff(edges, prepend=0, append=len(pixels))
     place = np.ravel_multi_index((counts.region_pictures[counts.regions], _bins_of(counts, ends)), shape)

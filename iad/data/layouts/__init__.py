@@ -18,6 +18,7 @@ from typing import cast
 from iad.data.groups import FORMS, OPTION, by_name, by_table, draw_split, in_folder
 from iad.data.layouts.common.base import Layout, Named, Read, Tree
 from iad.data.manifest import Picture
+from iad.data.region import is_region
 from iad.data.tree import list_files, read_bytes, tell_apart
 from iad.errors import IadError, unknown
 from iad.words import counted, named
@@ -83,7 +84,7 @@ def files_of(folder: Path) -> Iterator[tuple[str, Read]]:
 
 
 def make_tree(place: str, files: Iterable[tuple[str, Read]]) -> Tree:
-    """A tree of files that are listed already.
+    """A tree of files that are listed already, but for the region of interest, which is no picture of a part.
 
     Args:
         place: What a refusal calls the folder.
@@ -92,7 +93,7 @@ def make_tree(place: str, files: Iterable[tuple[str, Read]]) -> Tree:
     Raises:
         IadError: as `iad.data.tree.tell_apart`.
     """
-    return Tree(place, *tell_apart(files, place))
+    return Tree(place, *tell_apart((one for one in files if not is_region(one[0])), place))
 
 
 def understand(tree: Tree, choice: Choice) -> Understood:

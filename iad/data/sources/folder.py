@@ -90,7 +90,7 @@ def load(
 
     if PurePath(category).is_absolute() or ".." in PurePath(category).parts:
         raise IadError(f"data.category = '{category}' leaves {address or root}; give the name of a folder in it")
-    tree = open_folder(root, category) if address is None else _far_away(address, category)
+    tree = open_folder(root, category) if address is None else _far_away(address, category, root)
     found = understand(tree, Choice(layout, product, table, names, groups, train_share, seed))
     say(printable(f"{tree.place}: read as {found.title}"))
     for note in found.notes:
@@ -118,12 +118,18 @@ def open_folder(root: Path, category: str) -> Tree:
     return tree_of(folder)
 
 
-def _far_away(address: str, category: str) -> Tree:
+def _far_away(address: str, category: str, root: Path) -> Tree:
     from iad.data.layouts import make_tree
+    from iad.data.region import is_region
     from iad.data.remote import RemoteFolder
+    from iad.progress import say
 
     folder = RemoteFolder(f"{address.removesuffix('/')}/{category}")
-    return make_tree(folder.address, ((file.image_id, file) for file in folder.files()))
+    files = [(file.image_id, file) for file in folder.files()]
+    if region := next((name for name, _ in files if is_region(name)), None):
+        here = (root / category / region).as_posix()
+        say(f"{folder.address}/{region}: not read from there; a region of interest counts as {here}")
+    return make_tree(folder.address, files)
 
 
 def _refuse_made_masks(place: str, pictures: Sequence[Picture]) -> None:

@@ -29,6 +29,7 @@ from iad.detectors.autoencoder.training import Epoch, HeldOut, best_epoch, hold_
 from iad.detectors.base import Detector as Base
 from iad.detectors.base import Prediction, State
 from iad.detectors.embeddings import Embeddings, Takes, required
+from iad.detectors.places import Counting, Places, loaded, spread, state_of
 from iad.errors import IadError
 from iad.neighbors.rows import Rows
 
@@ -54,6 +55,7 @@ class Detector(Base[Options]):
     history: list[Epoch]
     shares: HeldOut
     usual: GoodErrors | None = None
+    places: Counting = None  # cells that a region of interest keeps
     resumed = False
 
     def __init__(
@@ -104,10 +106,12 @@ class Detector(Base[Options]):
         Raises:
             IadError: as `train` does.
         """
+        given = Embeddings.of(good)
         if not self.resumed:
-            self.train(good, calibrated_apart=calibrated_apart)
+            self.train(given, calibrated_apart=calibrated_apart)
+        pixels = required(given.pixels, "pictures")
+        self.places = Places.of(given.region, *(-(-side // self.options.cell) for side in pixels.shape[1:3]))
         if self.options.normalize:
-            pixels = required(Embeddings.of(good).pixels, "pictures")
             self.usual = good_errors(self._errors(pixels, self.shares.train, "usual errors"))
         return self
 
@@ -130,7 +134,8 @@ class Detector(Base[Options]):
             )
         maps = anomaly_maps(self._errors(pixels, np.arange(len(pixels)), "reconstruction errors"), self.usual)
         options = self.options
-        return Prediction(aggregate_maps(maps, aggregate=options.aggregate, top_share=options.top_share), maps)
+        scores = aggregate_maps(maps, aggregate=options.aggregate, top_share=options.top_share)
+        return spread(Prediction(scores, maps), self.places)
 
     def resume(self, trained: State) -> Self:
         """Take a network that was trained before, as `trained` gives it, so that `fit` need not train one."""
@@ -151,7 +156,8 @@ class Detector(Base[Options]):
         """The network, the shares that it never learnt from, and the usual errors."""
         trained = self.trained()
         usual = {} if self.usual is None else {f"{USUAL}{name}": array for name, array in vars(self.usual).items()}
-        return State({**{f"{NETWORK}{name}": array for name, array in trained.arrays.items()}, **usual}, trained.values)
+        network = {f"{NETWORK}{name}": array for name, array in trained.arrays.items()}
+        return State({**network, **usual, **state_of(self.places)}, trained.values)
 
     @classmethod
     def load(cls, options: Options, state: State, *, seed: int = 0, runtime: Runtime | None = None) -> Self:
@@ -169,7 +175,7 @@ class Detector(Base[Options]):
             for part in (NETWORK, USUAL)
         )
         made._take(State(network, state.values))
-        made.usual = GoodErrors(**usual) if usual else None
+        made.usual, made.places = GoodErrors(**usual) if usual else None, loaded(state.arrays)
         return made
 
     def training_record(self) -> dict[str, Any]:
@@ -199,4 +205,5 @@ class Detector(Base[Options]):
 
     def _errors(self, pixels: Rows, rows: np.ndarray, title: str) -> Iterator[np.ndarray]:
         found = error_maps(self.network, pixels, rows, self._runtime, self.batch_size, title)
-        return cell_means(found, self.options.cell)
+        cells = cell_means(found, self.options.cell)
+        return cells if self.places is None else (batch[:, self.places.counting][:, None] for batch in cells)

@@ -79,7 +79,7 @@ class Detector(Composite[Options]):
         GoodTail(start=70.0, excess=15.0, share=0.2)
         """
         self.tails = {name: fit_tail(found.pred_score, TAIL_SHARE, name) for name, found in calibration.items()}
-        maps = {name: found.anomaly_map for name, found in calibration.items()}
+        maps = {name: found.values for name, found in calibration.items()}
         self.map_tails = {
             name: fit_tail(values, MAP_TAIL_SHARE, f"{name}, anomaly maps")
             for name, values in maps.items()

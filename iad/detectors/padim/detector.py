@@ -24,6 +24,7 @@ from iad.detectors.embeddings import Embeddings, Takes, required
 from iad.detectors.padim import Options
 from iad.detectors.padim.gaussians import Gaussians
 from iad.detectors.padim.moments import FEWEST, Moments
+from iad.detectors.places import Counting, kept_places, loaded, places_of, require_same, spread, state_of
 from iad.errors import IadError
 from iad.words import counted
 
@@ -44,6 +45,7 @@ class Detector(Extendable[Options]):
         gaussians: what follows from them.
         chosen: int64 `(d,)`, ascending: the features that count.
         kind: h, w and D of a picture's patches.
+        places: those that a region of interest keeps.
     """
 
     takes: ClassVar[Takes] = "patches"
@@ -52,6 +54,7 @@ class Detector(Extendable[Options]):
     gaussians: Gaussians
     chosen: np.ndarray
     kind: tuple[int, int, int]
+    places: Counting = None
     copies: bool = False  # whether there were any, which did not count
 
     def fit(self, good: Embeddings | np.ndarray, *, calibrated_apart: bool = False) -> Self:  # noqa: ARG002
@@ -67,6 +70,8 @@ class Detector(Extendable[Options]):
         {'fitted_to': 20, 'features': 2}
         """
         given = Embeddings.of(good)
+        self.places = places_of(given)
+        given = kept_places(given, self.places, "padim")
         patches = required(given.patches, "patch embeddings")
         if len(patches) < FEWEST:
             raise IadError(
@@ -81,7 +86,8 @@ class Detector(Extendable[Options]):
 
     def outlook(self, good: Embeddings, pictures: int) -> Outlook:
         """What the Gaussians take, and scoring so many pictures."""
-        n, height, width, length = required(good.patches, "patch embeddings").shape
+        patches = required(kept_places(good, places_of(good), "padim").patches, "patch embeddings")
+        n, height, width, length = patches.shape
         places, features = height * width, min(self.options.features, length)
         covariances = places * features**2
         return Outlook(
@@ -113,7 +119,7 @@ class Detector(Extendable[Options]):
         >>> (found.pred_score**2).round(4).tolist()  # of the unbiased variance 6: 36 / 6
         [0.0, 6.0]
         """
-        asked = Embeddings.of(pictures)
+        asked = kept_places(Embeddings.of(pictures), self.places, "padim")
         patches = required(asked.patches, "patch embeddings")
         self._require_like(patches)
         if leave_out is not None and self.moments.count <= FEWEST:
@@ -126,15 +132,13 @@ class Detector(Extendable[Options]):
         for start, vectors in self._vectors(asked, patches):
             for number, one in enumerate(vectors, start):
                 maps[number] = measure(one).reshape(self.kind[:2])
-        return Prediction(
-            aggregate_maps(maps, aggregate=self.options.aggregate, top_share=self.options.top_share), maps
-        )
+        scores = aggregate_maps(maps, aggregate=self.options.aggregate, top_share=self.options.top_share)
+        return spread(Prediction(scores, maps), self.places)
 
     def state(self) -> State:
         """The sums, and which features they are of."""
-        return State(
-            {"chosen": self.chosen, **self.moments.arrays()}, {"pictures": self.moments.count, "kind": list(self.kind)}
-        )
+        arrays = {"chosen": self.chosen, **self.moments.arrays(), **state_of(self.places)}
+        return State(arrays, {"pictures": self.moments.count, "kind": list(self.kind)})
 
     @classmethod
     def load(cls, options: Options, state: State, *, seed: int = 0, runtime: Runtime | None = None) -> Self:
@@ -149,6 +153,7 @@ class Detector(Extendable[Options]):
         made = cls(options, seed=seed, runtime=runtime)
         height, width, length = state.values["kind"]
         made.kind, made.chosen = (int(height), int(width), int(length)), state.arrays["chosen"]
+        made.places = loaded(state.arrays)
         return made._keep(Moments.of_arrays(int(state.values["pictures"]), state.arrays))
 
     def record(self) -> dict[str, Any]:
@@ -177,6 +182,7 @@ class Detector(Extendable[Options]):
         >>> np.allclose(grown.predict(good).pred_score, whole.predict(good).pred_score, rtol=1e-9)
         True
         """
+        good = kept_places(good, self.places, "padim")
         patches = required(good.patches, "patch embeddings")
         self._require_like(patches)
         return self._like(self._moments(good, patches)) if len(patches) else self._like()
@@ -188,6 +194,7 @@ class Detector(Extendable[Options]):
             IadError: if their patches are of another kind, or other features of them count.
         """
         for other in others:
+            require_same(other.places, self.places, "padim")
             if (other.kind, other.chosen.tolist()) != (self.kind, self.chosen.tolist()):
                 raise IadError(
                     f"padim: patches of {_words(other.kind)} do not join those of {_words(self.kind)}, or other "
@@ -229,7 +236,7 @@ class Detector(Extendable[Options]):
 
     def _like(self, *more: Moments) -> Self:
         made = self.unfitted()
-        made.kind, made.chosen = self.kind, self.chosen
+        made.kind, made.chosen, made.places = self.kind, self.chosen, self.places
         return made._keep(reduce(add, more, self.moments))
 
     def _keep(self, moments: Moments) -> Self:

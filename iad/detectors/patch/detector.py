@@ -21,14 +21,17 @@ from iad.detectors.patch.memory_bank import MemoryBank, coreset_size
 from iad.detectors.patch.parts import Part, joined
 from iad.detectors.patch.pictures import (
     Kind,
+    counted_good,
     counts_of,
     kind_of,
     naming_pictures,
+    require_features,
     require_like,
     too_few,
     view_of,
 )
 from iad.detectors.patch.scores import predict
+from iad.detectors.places import Counting, kept_places, loaded, require_same, spread, state_of
 from iad.errors import IadError
 
 if TYPE_CHECKING:
@@ -42,6 +45,7 @@ class Detector(Extendable[Options]):
         bank: the patches kept.
         share: which part of all patches that is, and why; until it is fitted, what the options say.
         foreground: what shows the object; None: every patch counts.
+        places: those that a region of interest keeps.
         pictures: how many good pictures it was fitted to.
         versions: how often the bank holds each: 1, or more with rotated and flipped copies, which follow its own
             patches.
@@ -53,6 +57,7 @@ class Detector(Extendable[Options]):
 
     bank: MemoryBank
     foreground: Foreground | None = None
+    places: Counting = None
     pictures: int
     versions: int
     grid: tuple[int, int]
@@ -73,7 +78,7 @@ class Detector(Extendable[Options]):
         >>> [Detector(Options(coreset_sampling_ratio=ratio)).fit(good).record() for ratio in (1.0, 0.25)]
         [{'bank': 8}, {'bank': 2}]
         """
-        given = Embeddings.of(good)
+        given, self.places = counted_good(Embeddings.of(good), masks=self._masks)
         patches = required(given.patches, "patch embeddings")
         view = view_of(given)
         self.share = share_of(counts_of(kind_of(given), len(view)), self.options)
@@ -97,15 +102,12 @@ class Detector(Extendable[Options]):
 
     def outlook(self, good: Embeddings, pictures: int) -> Outlook:
         """What the bank takes, and comparing so many pictures with it."""
+        good, _ = counted_good(good, masks=self._masks)
         return outlook(counts_of(kind_of(good), len(good)), self.options, pictures)
 
     def remarks(self) -> list[str]:
         """How much of the pictures counts, where a foreground was learned."""
-        if self.foreground is None:
-            return []
-        reason = self.foreground.reason
-        counted = f"every place counts: {reason}" if reason else f"{self.shown:.0%} of places count"
-        return [f"patch.foreground = pca: {counted}"]
+        return [] if self.foreground is None else [self.foreground.remark(self.shown)]
 
     def predict(self, pictures: Embeddings | np.ndarray, *, leave_out: np.ndarray | None = None) -> Prediction:
         """Score pictures, patches float16 or float32 `(M, h, w, D)`.
@@ -119,20 +121,17 @@ class Detector(Extendable[Options]):
         >>> found.anomaly_map.tolist(), found.pred_score.tolist()
         ([[[0.0, 5.0]]], [5.0])
         """
-        asked = Embeddings.of(pictures)
+        asked = kept_places(Embeddings.of(pictures), self.places, "patch")
         patches = required(asked.patches, "patch embeddings")
-        if patches.shape[3] != self._kind[3]:
-            raise IadError(
-                f"patch: patches of {patches.shape[3]} features, but those of the good pictures have {self._kind[3]}; "
-                "embed all by the same backbone and layers"
-            )
+        require_features(patches.shape[3], self._kind[3])
         self._require_neighbors(leave_out)
         with naming_pictures(asked):
-            return predict(self.bank, self.foreground, patches, self.options, leave_out=leave_out)
+            found = predict(self.bank, self.foreground, patches, self.options, leave_out=leave_out)
+        return spread(found, self.places)
 
     def state(self) -> State:
         """The patches kept, where each was, and what shows the object."""
-        arrays = {"patches": self._part().patches, "rows": self.bank.rows}
+        arrays = {"patches": self._part().patches, "rows": self.bank.rows, **state_of(self.places)}
         values: dict[str, Any] = {
             "pictures": self.pictures, "versions": self.versions, "grid": list(self.grid), "shown": self.shown,
             "foreground": None, **self.share.record(),
@@ -153,7 +152,7 @@ class Detector(Extendable[Options]):
         """
         made, values = cls(options, seed=seed, runtime=runtime), state.values
         made.versions, made.grid = int(values["versions"]), (int(values["grid"][0]), int(values["grid"][1]))
-        made.shown, made.share = float(values["shown"]), Share.kept(options, values)
+        made.shown, made.share, made.places = float(values["shown"]), Share.kept(options, values), loaded(state.arrays)
         if values["foreground"] is not None:
             made.foreground = Foreground(state.arrays["foreground.direction"], **values["foreground"])
         made = made._keep(Part(state.arrays["patches"], state.arrays["rows"], int(values["pictures"])))
@@ -206,6 +205,7 @@ class Detector(Extendable[Options]):
         >>> [one.predict(np.float32([[[[4.0]]]])).pred_score.item() for one in (fitted, more)]
         [4.0, 1.0]
         """
+        good = kept_places(good, self.places, "patch")
         require_like(kind_of(good), self._kind)
         new = view_of(good)
         with naming_pictures(good):
@@ -220,6 +220,7 @@ class Detector(Extendable[Options]):
         """
         for other in others:
             require_like(other._kind, self._kind)
+            require_same(other.places, self.places, "patch")
         every = [self, *others]
         return self._joined([one._part() for one in every], [one.share for one in every])
 
@@ -241,7 +242,8 @@ class Detector(Extendable[Options]):
             return None
         own = rows[:, None] * self._per_picture + np.arange(self.grid[0] * self.grid[1])  # of no copies
         found = self.bank.patches(own.ravel(), dtype=self.dtype)
-        return Embeddings(patches=found.reshape(len(rows), *self.grid, -1))
+        found = found.reshape(len(rows), *self.grid, -1)
+        return Embeddings(patches=found if self.places is None else self.places.filled(found))
 
     @property
     def _kind(self) -> Kind:
@@ -289,7 +291,7 @@ class Detector(Extendable[Options]):
             raise IadError("patch: no good picture would be left in the memory bank; keep one at least")
         made = self.unfitted()
         made.share, made.versions, made.grid = share, self.versions, self.grid
-        made.foreground, made.shown = self.foreground, self.shown
+        made.foreground, made.shown, made.places = self.foreground, self.shown, self.places
         return made._keep(part)
 
     def _keep(self, part: Part) -> Self:

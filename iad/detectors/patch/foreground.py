@@ -38,6 +38,11 @@ class Foreground:
     threshold: float
     reason: str = ""
 
+    def remark(self, shown: float) -> str:
+        """How much of the pictures counts, given the share of places that do, for a person to read."""
+        counted = f"every place counts: {self.reason}" if self.reason else f"{shown:.0%} of places count"
+        return f"patch.foreground = pca: {counted}"
+
     def shows_object(self, patches: np.ndarray) -> np.ndarray:
         """Which patches show the object: bool `(...)` for float16 or float32 `(..., D)`.
 

@@ -11,6 +11,7 @@ import numpy as np
 
 from iad.detectors.embeddings import Embeddings, required
 from iad.detectors.patch.budget import Counts
+from iad.detectors.places import Counting, Line, kept_places, places_of
 from iad.errors import IadError
 from iad.neighbors.patch_view import PatchView
 from iad.neighbors.rows import RowView
@@ -29,6 +30,35 @@ def kind_of(pictures: Embeddings) -> Kind:
     """
     _, height, width, length = required(pictures.patches, "patch embeddings").shape
     return height, width, 1 if pictures.augmented is None else 1 + pictures.augmented.shape[1], length
+
+
+def counted_good(good: Embeddings, *, masks: bool) -> tuple[Embeddings, Counting]:
+    """Good pictures with the patches that their region of interest keeps, and which places that are.
+
+    Args:
+        good: the pictures.
+        masks: whether a foreground is asked for, too.
+
+    Raises:
+        IadError: if so, where there is a region.
+    """
+    places = places_of(good)
+    if places and masks:
+        raise IadError("patch.foreground = pca beside a region of interest, which says what counts; set it to none")
+    return kept_places(good, places, "patch"), places
+
+
+def require_features(features: int, own: int) -> None:
+    """Refuse patches of so many features where those of the good pictures have others.
+
+    Raises:
+        IadError: naming both.
+    """
+    if features != own:
+        raise IadError(
+            f"patch: patches of {features} features, but those of the good pictures have {own}; embed all by the same "
+            "backbone and layers"
+        )
 
 
 def require_like(kind: Kind, bank: Kind) -> None:
@@ -82,9 +112,11 @@ def view_of(pictures: Embeddings) -> PatchView:
     patches, augmented = required(pictures.patches, "patch embeddings"), pictures.augmented
     rows = patches.rows if isinstance(patches, RowView) else None
     array = np.asarray(patches.array if isinstance(patches, RowView) else patches)
-    if isinstance(augmented, RowView) and np.array_equal(augmented.rows, np.arange(len(augmented.array))):
-        augmented = np.asarray(augmented.array)  # those of all pictures in their order, as a rule: stay on disk
-    return PatchView(array, rows, copies=None if augmented is None else np.asarray(augmented))
+    if isinstance(augmented, RowView):  # those of all pictures in their order, as a rule: they stay on disk
+        whole = np.array_equal(augmented.rows, np.arange(len(augmented.array)))
+        augmented = np.asarray(augmented.array if whole else RowView(augmented.array, augmented.rows))
+    counting = patches.numbers if isinstance(patches, Line) else None
+    return PatchView(array, rows, copies=None if augmented is None else np.asarray(augmented), counting=counting)
 
 
 @contextmanager

@@ -19,6 +19,7 @@ import numpy as np
 from iad.detectors.aggregation import aggregate_maps
 from iad.detectors.base import Extendable, Outlook, Prediction, State
 from iad.detectors.embeddings import Embeddings, Takes, required
+from iad.detectors.places import Counting, kept_places, loaded, places_of, require_same, spread, state_of
 from iad.detectors.subspace import Options
 from iad.detectors.subspace.moments import Moments, Outside
 from iad.errors import IadError
@@ -39,6 +40,7 @@ class Detector(Extendable[Options]):
         moments: sums over the good patches.
         outside: what follows from them: the directions in which good patches hardly vary.
         pictures: how many good pictures it was fitted to.
+        places: those that a region of interest keeps.
     """
 
     takes: ClassVar[Takes] = "patches"
@@ -46,6 +48,7 @@ class Detector(Extendable[Options]):
     moments: Moments
     outside: Outside
     pictures: int
+    places: Counting = None
     copies: bool = False  # whether there were any, which did not count
 
     def fit(self, good: Embeddings | np.ndarray, *, calibrated_apart: bool = False) -> Self:  # noqa: ARG002
@@ -62,6 +65,8 @@ class Detector(Extendable[Options]):
         {'fitted_to': 4, 'components': 2}
         """
         given = Embeddings.of(good)
+        self.places = places_of(given)
+        given = kept_places(given, self.places, "subspace")
         patches = required(given.patches, "patch embeddings")
         if not len(patches):
             raise IadError("subspace: no good picture to fit to; add good pictures: it takes 1 at least")
@@ -70,7 +75,8 @@ class Detector(Extendable[Options]):
 
     def outlook(self, good: Embeddings, pictures: int) -> Outlook:
         """What the sums take, scoring so many pictures, and the axes without each that calibrates."""
-        n, height, width, features = required(good.patches, "patch embeddings").shape
+        patches = required(kept_places(good, places_of(good), "subspace").patches, "patch embeddings")
+        n, height, width, features = patches.shape
         left_out = min(self.options.calibration or n, n)
         sums = (n + pictures + left_out) * height * width * features**2
         return Outlook(
@@ -96,7 +102,7 @@ class Detector(Extendable[Options]):
         >>> found.anomaly_map.round(5).tolist(), found.pred_score.round(5).tolist()
         ([[[5.0, 0.0]]], [5.0])
         """
-        asked = Embeddings.of(pictures)
+        asked = kept_places(Embeddings.of(pictures), self.places, "subspace")
         patches = required(asked.patches, "patch embeddings")
         self._require_features(patches.shape[3])
         if leave_out is not None and self.pictures < 2:
@@ -105,13 +111,13 @@ class Detector(Extendable[Options]):
         for number, rows in self._watched(asked, patches, leave_out):
             outside = self.outside if leave_out is None else self._outside(self.moments - Moments.of(rows))
             maps[number] = outside.distances(rows).reshape(maps.shape[1:])
-        return Prediction(
-            aggregate_maps(maps, aggregate=self.options.aggregate, top_share=self.options.top_share), maps
-        )
+        scores = aggregate_maps(maps, aggregate=self.options.aggregate, top_share=self.options.top_share)
+        return spread(Prediction(scores, maps), self.places)
 
     def state(self) -> State:
         """The sums."""
-        return State(self.moments.arrays(), {"pictures": self.pictures, "rows": self.moments.rows})
+        arrays = self.moments.arrays() | state_of(self.places)
+        return State(arrays, {"pictures": self.pictures, "rows": self.moments.rows})
 
     @classmethod
     def load(cls, options: Options, state: State, *, seed: int = 0, runtime: Runtime | None = None) -> Self:
@@ -124,6 +130,7 @@ class Detector(Extendable[Options]):
         True
         """
         made, values = cls(options, seed=seed, runtime=runtime), state.values
+        made.places = loaded(state.arrays)
         return made._keep(Moments.of_arrays(int(values["rows"]), state.arrays), int(values["pictures"]))
 
     def record(self) -> dict[str, Any]:
@@ -151,6 +158,7 @@ class Detector(Extendable[Options]):
         >>> np.allclose(grown.predict(good).pred_score, Detector(Options()).fit(good).predict(good).pred_score)
         True
         """
+        good = kept_places(good, self.places, "subspace")
         patches = required(good.patches, "patch embeddings")
         self._require_features(patches.shape[3])
         more = [self._moments(good, patches)] if len(patches) else []
@@ -163,6 +171,7 @@ class Detector(Extendable[Options]):
             IadError: if their patches have other features.
         """
         for other in others:
+            require_same(other.places, self.places, "subspace")
             self._require_features(len(other.moments.first))
         return self._like([other.moments for other in others], sum(other.pictures for other in others))
 
@@ -206,7 +215,9 @@ class Detector(Extendable[Options]):
             )
 
     def _like(self, more: Sequence[Moments], pictures: int) -> Self:
-        return self.unfitted()._keep(reduce(add, more, self.moments), self.pictures + pictures)
+        made = self.unfitted()
+        made.places = self.places
+        return made._keep(reduce(add, more, self.moments), self.pictures + pictures)
 
     def _keep(self, moments: Moments, pictures: int) -> Self:
         self.moments, self.pictures = moments, pictures

@@ -43,7 +43,11 @@ def head_of(kind: str, detector: Any, method: str) -> nn.Module:
         raise IadError(f"{method}: the detector {kind} cannot be exported; those that can are {known}")
     module = importlib.import_module(f"iad.export.heads.{FILES[kind]}")
     made: nn.Module = module.head(kind, detector, method)
-    return made
+    if (places := getattr(detector, "places", None)) is None:
+        return made
+    from iad.export.heads.region import Kept
+
+    return Kept(made, places)
 
 
 def refused(method: str, option: str, instead: str) -> IadError:

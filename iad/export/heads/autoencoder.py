@@ -28,7 +28,9 @@ class Reconstruction(Part):
         self.network, self.options = _without_upsampling(detector.network), detector.options
         for name, side in zip(("rows", "columns"), detector.network.image_size, strict=True):
             self.register_buffer(name, torch.from_numpy(_means(side, self.options.cell)))
-        self.usual = detector.usual is not None
+        if detector.places is not None:
+            self.register_buffer("counting", torch.from_numpy(detector.places.numbers))
+        self.kept, self.usual = detector.places is not None, detector.usual is not None
         if self.usual:
             usual = detector.usual
             scale = usual.std + STD_FLOOR * usual.std.mean() + np.finfo(np.float64).tiny
@@ -44,6 +46,8 @@ class Reconstruction(Part):
         rebuilt = self.network(whole)[:, :, :height, :width]
         errors = torch.square(rebuilt - pixels).mean(1)[0]  # (H, W)
         cells = self.rows @ errors @ self.columns.T
+        if self.kept:
+            cells = cells.reshape(-1)[self.counting][None]  # (1, P)
         if self.usual:
             cells = torch.relu((cells - self.mean) / self.scale)
         count = cells.numel()

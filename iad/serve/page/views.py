@@ -145,7 +145,7 @@ class Views:
 
 def _insight(inspector: Predictor, picture: SentPicture, shelf: Shelf) -> Insight:
     bundle, how = inspector.bundle, inspector.bundle.preprocess
-    (given,) = read_pictures([picture], how.image_size, **how.limits)
+    (given,) = read_pictures([picture], how.image_size, **how.reading)
     embeddings = inspector.embed(np.asarray(given.pixels)[None])
     maps = inspector.maps_of(embeddings)
     told = next(iter(unlike(inspector.fitted, embeddings).values()), None)  # of a hybrid, by its first such member
