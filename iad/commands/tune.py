@@ -20,10 +20,10 @@ def tune(
     from iad.config import load_params
     from iad.presets import write_values
     from iad.tune.report import report_lines
-    from iad.tune.tuning import tune as run
+    from iad.tune.tuning import Run
 
     params = load_params()
-    found = run(params, minutes)
+    found = Run(params, minutes).search()
     show_lines(report_lines(found))
     if write:
         changes = write_values(found.settings(params), "iad tune")

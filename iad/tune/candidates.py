@@ -76,9 +76,9 @@ def methods_of(params: Params) -> list[str]:
     return patch + hybrids
 
 
-def sizes_first(params: Params, _: Candidate, largest: int) -> Iterator[Candidate]:
+def sizes_first(params: Params, now: Candidate, largest: int) -> Iterator[Candidate]:
     """Every method at every size up to the largest, and hybrids with other weights."""
-    for short in (side for side in SHORTS if side <= largest):
+    for short in sorted({now.short, *(side for side in SHORTS if side <= largest)}):
         for method in methods_of(params):
             yield Candidate(method, short)
             if params.methods[method].detector == HYBRID and len(params.hybrids[method].members) == 2:

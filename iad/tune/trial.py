@@ -51,12 +51,10 @@ class Trial:
 
     def at(self, size: ImageSize) -> Self:
         """The same pictures at another size, all resized alike."""
-        if self.apart.shape[1:3] == tuple(size):
-            return self
-        painted = _resized(self.painted.reshape(-1, *self.apart.shape[1:]), size)
+        painted = resized(self.painted.reshape(-1, *self.apart.shape[1:]), size)
         return type(self)(
-            _resized(self.compared, size),
-            _resized(self.apart, size),
+            resized(self.compared, size),
+            resized(self.apart, size),
             painted.reshape(*self.painted.shape[:2], *size, 3),
         )
 
@@ -88,7 +86,10 @@ def draw_rows(groups: Sequence[str], *, seed: int) -> tuple[np.ndarray, np.ndarr
     return np.sort(rows[~apart][:MOST_COMPARED]), np.sort(rows[apart][:MOST_APART])
 
 
-def _resized(pictures: np.ndarray, size: ImageSize) -> np.ndarray:
+def resized(pictures: np.ndarray, size: ImageSize) -> np.ndarray:
+    """Pictures uint8 `(N, H, W, 3)` at another size; as they are where it is theirs."""
+    if pictures.shape[1:3] == tuple(size):
+        return pictures
     found = np.empty((len(pictures), *size, 3), np.uint8)
     for row, one in enumerate(pictures):
         found[row] = np.asarray(Image.fromarray(one).resize((size.width, size.height), Image.Resampling.BILINEAR))

@@ -80,8 +80,8 @@ class Tuned:
         return found
 
 
-def tune(params: Params, minutes: float) -> Tuned:
-    """Try sizes, methods, weights, layers and what makes the score on the good training pictures of the product.
+class Run:
+    """One search: its parameters, its pictures, and the time that is left.
 
     Args:
         params: what is begun with, and what says which pictures.
@@ -89,40 +89,50 @@ def tune(params: Params, minutes: float) -> Tuned:
 
     Raises:
         IadError: if no picture was downloaded, there is no patch method, or the good pictures are too few.
+
+    Attributes:
+        views: the trial of good training pictures, and what backbones see of it.
+        default: the parameters as they are.
+        largest: short side of the largest pictures that are tried.
+        skipped: what was left out.
     """
-    _require_comparable(params)
-    manifest = read_manifest(paths.RAW_MANIFEST)
-    short = _largest_short(params, manifest)
-    trial = _trial(params, manifest, _size(params, manifest, short))
-    runtime = start(device=params.compute.device, precision=params.compute.precision, threads=params.compute.threads)
-    run = _Run(params, manifest, Views(trial, runtime), time.monotonic() + 60 * minutes)
-    default = Candidate(_first_method(params), prepared_size(manifest, params.preprocess).short)
-    now, steps = default, []
-    for name, candidates in STEPS.items():
-        compared = run.compare([now, *(one for one in candidates(params, now, short) if one != now)])
-        now, tried = choose(now, compared, seed=params.seed)
-        steps.append((name, tried))
-    return Tuned(default, now, steps, run.skipped, len(trial.compared), len(trial.apart))
 
-
-class _Run:
-    """The candidates of one run, and the time that is left."""
-
-    def __init__(self, params: Params, manifest: pd.DataFrame, views: Views, end: float) -> None:
-        self.params, self.manifest, self.views, self.end = params, manifest, views, end
+    def __init__(self, params: Params, minutes: float) -> None:
+        _require_comparable(params)
+        self.params, self.end = params, time.monotonic() + 60 * minutes
+        self.manifest = read_manifest(paths.RAW_MANIFEST)
+        self.default = Candidate(_first_method(params), prepared_size(self.manifest, params.preprocess).short)
+        self.largest = max(_largest_short(self.manifest), self.default.short)
+        chosen = params.compute
+        runtime = start(device=chosen.device, precision=chosen.precision, threads=chosen.threads)
+        self.views = Views(_trial(params, self.manifest, _size(params, self.manifest, self.largest)), runtime)
         self.skipped: list[str] = []
+
+    def search(self) -> Tuned:
+        """Go through the steps, each from where the one before ended."""
+        now, steps = self.default, []
+        for name, candidates in STEPS.items():
+            others = [one for one in candidates(self.params, now, self.largest) if one != now]
+            now, tried = choose(now, self.compare([now, *others]), seed=self.params.seed)
+            steps.append((name, tried))
+        trial = self.views.trial
+        return Tuned(self.default, now, steps, self.skipped, len(trial.compared), len(trial.apart))
 
     def compare(self, candidates: Sequence[Candidate]) -> list[tuple[Candidate, np.ndarray]]:
         """Which painted pictures score above which good ones, of each candidate that time is left for."""
         found = []
         for number, one in enumerate(candidates):
-            params, size = one.params(self.params), _size(self.params, self.manifest, one.short)
+            params, size = one.params(self.params), self.size(one)
             lacking = self.views.lacking(params, one.method, size)
             if number and self.views.forecast(lacking) > self.end - time.monotonic():
                 self.skipped.append(one.words())
                 continue
             found.append((one, self.views.compared(params, one.method, size)))
         return found
+
+    def size(self, candidate: Candidate) -> ImageSize:
+        """Of the pictures of a candidate."""
+        return _size(self.params, self.manifest, candidate.short)
 
 
 def _require_comparable(params: Params) -> None:
@@ -144,12 +154,11 @@ def _first_method(params: Params) -> str:
     return PREFERRED if PREFERRED in known else known[-1]
 
 
-def _largest_short(params: Params, manifest: pd.DataFrame) -> int:
-    """The largest side that enlarges no picture, and at least what params.yaml asks for."""
+def _largest_short(manifest: pd.DataFrame) -> int:
+    """The largest of the usual sides that enlarges no picture; 0 where all would."""
     training = manifest.iloc[rows_of(manifest, "train")]
     own = float(np.median(np.minimum(training["height"], training["width"])))
-    asked = params.preprocess.image_size
-    return max([SHORTS[0], *(side for side in SHORTS if side <= own)], default=SHORTS[0]) if asked == "auto" else asked
+    return max((side for side in SHORTS if side <= own), default=0)
 
 
 def _size(params: Params, manifest: pd.DataFrame, short: int) -> ImageSize:

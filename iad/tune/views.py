@@ -60,22 +60,24 @@ class Views:
 
     def compared(self, params: Params, method: str, size: ImageSize) -> np.ndarray:
         """Which painted pictures score above which good ones, `(M, M)`, as `iad.tune.separation.comparisons`."""
-        scores = self.scores(params, method, size)
+        kinds, apart = self.trial.painted.shape[:2]
+        scores = self.scores(params, method, size)[: (1 + kinds) * apart].reshape(1 + kinds, apart)
         return comparisons(scores[0], scores[1:])
 
     def scores(self, params: Params, method: str, size: ImageSize) -> np.ndarray:
-        """Scores of a patch method or of a hybrid of such, float64 `(1 + K, M)`, higher = more anomalous.
+        """Scores of a patch method or of a hybrid of such, float64 `((1 + K) M,)`, higher = more anomalous.
 
-        The first row is that of the good pictures apart, the others are those of each kind of defect. A hybrid's scale
-        is set by the pictures apart.
+        First come the good pictures apart, which set a hybrid's scale, then those of each kind of defect.
         """
         if params.methods[method].detector == HYBRID:
             chosen = params.hybrids[method]
             said = {member: self.scores(params, member, size) for member in chosen.members}
-            evidence = [fit_tail(one[0], TAIL_SHARE, member).evidence(one) for member, one in said.items()]
+            evidence = [
+                fit_tail(one[: len(self.trial.apart)], TAIL_SHARE, member).evidence(one) for member, one in said.items()
+            ]
             return fuse(np.stack(evidence), how=chosen.how, weights=list(chosen.weights))
         backbone, options, view = _looked_at(params, method, size)
-        return map_scores(self.maps(backbone, view), options).reshape(-1, len(self.trial.apart))
+        return map_scores(self.maps(backbone, view), options)
 
     def lacking(self, params: Params, method: str, size: ImageSize) -> list[View]:
         """What would have to be computed first."""
@@ -101,11 +103,15 @@ class Views:
             self.seconds[view] = time.perf_counter() - began
         return self._maps[view]
 
+    def _asked(self, trial: Trial) -> np.ndarray:
+        """The pictures that are scored, of this size, uint8 `((1 + K) M, H, W, 3)`."""
+        return np.concatenate([trial.apart[None], trial.painted]).reshape(-1, *trial.apart.shape[1:])
+
     def _distances(self, options: Backbone, view: View) -> np.ndarray:
         from iad.features.embedder import Embedder
 
         trial = self.trial.at(view.size)
-        asked = np.concatenate([trial.apart[None], trial.painted]).reshape(-1, *trial.apart.shape[1:])
+        asked = self._asked(trial)
         embedder = Embedder(options, view.size, parts=PATCHES, runtime=self.runtime, section=view.reads)
         good = Embeddings(**embedder.embed(trial.compared, augmented=True))
         bank = MemoryBank(view_of(good))
