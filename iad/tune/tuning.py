@@ -124,7 +124,7 @@ class Run:
         for number, one in enumerate(candidates):
             params, size = one.params(self.params), self.size(one)
             lacking = self.views.lacking(params, one.method, size)
-            if number and self.views.forecast(lacking) > self.end - time.monotonic():
+            if number and lacking and self.views.forecast(lacking) > self.end - time.monotonic():
                 self.skipped.append(one.words())
                 continue
             found.append((one, self.views.compared(params, one.method, size)))
