@@ -30,6 +30,7 @@ from iad.commands.rollback import rollback
 from iad.commands.serve import serve
 from iad.commands.study import app as study
 from iad.commands.table import table
+from iad.commands.tune import tune
 from iad.commands.watch import watch
 from iad.errors import IadError
 from iad.stages.align import align
@@ -50,7 +51,7 @@ STAGES = (
 )  # fmt: skip
 """In the order in which they run."""
 
-COMMANDS = (data, explain, export, gate, predict, preset, promote, results, review, rollback, serve, table, watch)
+COMMANDS = (data, explain, export, gate, predict, preset, promote, results, review, rollback, serve, table, tune, watch)
 GROUPS = {"bundle": bundle, "log": log, "study": study}
 """Commands that have commands of their own."""
 

@@ -48,11 +48,26 @@ def write_preset(name: str) -> list[str]:
     """
     if name not in (known := preset_titles()):
         raise unknown("preset", name, known)
-    load_params(PARAMS)
     path = PRESETS / f"{name}.yaml"
+    return _write(path.read_text(encoding="utf-8"), str(path), f"{PARAMS} with preset '{name}'")
+
+
+def write_values(values: Mapping[str, Any], origin: str) -> list[str]:
+    """Write some values, nested as `params.yaml` is, into it; a line `key: old -> new` for each that differed.
+
+    Raises:
+        IadError: as `write_preset`; it begins with `origin`.
+    """
+    text = io.StringIO()
+    YAML(typ="safe", pure=True).dump(dict(values), text)
+    return _write(text.getvalue(), origin, f"{PARAMS} with what {origin} found")
+
+
+def _write(preset: str, origin: str, together: str) -> list[str]:
+    load_params(PARAMS)
     before = PARAMS.read_bytes().decode("utf-8")  # not read_text, which would change the line ends
-    after, changes = overlay(before, path.read_text(encoding="utf-8"), str(path))
-    parse_params(YAML(typ="safe").load(after), f"{PARAMS} with preset '{name}'")
+    after, changes = overlay(before, preset, origin)
+    parse_params(YAML(typ="safe").load(after), together)
     if changes:
         with replacing(PARAMS) as part:
             part.write_bytes(after.encode("utf-8"))

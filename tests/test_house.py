@@ -32,9 +32,9 @@ ROOMS = (
     # scores to verdicts, verdicts to figures
     "decision", "metrics", "statistics", "report",
     # a fitted method as a file, and what it says of new pictures: before config, since a line has no params.yaml
-    "bundles", "acceptance", "export", "explain", "serve",
+    "bundles", "acceptance", "export", "kinds", "explain", "serve",
     # params.yaml: it puts together what the rooms above declare, so it stands below them
-    "config", "fitting", "presets", "gate",
+    "config", "fitting", "presets", "tune", "gate",
     # what runs
     "pipeline", "stages", "commands", "cli", "__main__",
 )  # fmt: skip

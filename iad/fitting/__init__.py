@@ -94,7 +94,7 @@ def fit(
     pixels, pictures = read(given, preprocess)
     apart_pixels, apart = read([] if given_apart is None else given_apart, preprocess)
     require_apart(pictures, apart)
-    tried = {reads for reads, one in chosen.items() if asks_for_turns(fitted, one, reads, pictures, region)}
+    tried = {reads for reads, one in chosen.items() if asks_for_turns(fitted, one, reads, len(pictures), region)}
     embedders = {
         reads: make_embedder(reads, turning(one) if reads in tried else one, size, batch_size, runtime)
         for reads, one in chosen.items()

@@ -14,7 +14,6 @@ from typing import Any
 
 import numpy as np
 
-from iad.bundles.bundle import PictureSet
 from iad.bundles.fitted import Fitted
 from iad.detectors import detector_class
 from iad.detectors.embeddings import Embeddings, required
@@ -28,7 +27,7 @@ ALIKE = 1.1  # mean score of turns over that of pictures as they are, up to whic
 
 
 def asks_for_turns(
-    fitted: Fitted, given: Mapping[str, Any], reads: str, pictures: PictureSet, region: np.ndarray | None
+    fitted: Fitted, given: Mapping[str, Any], reads: str, pictures: int, region: np.ndarray | None = None
 ) -> bool:
     """Whether to try the quarter turns of so many good pictures: of a patch bank, if nobody said what copies it holds.
 
@@ -36,11 +35,11 @@ def asks_for_turns(
         fitted: the method.
         given: options of the backbone `reads`, as they were given.
         reads: the backbone.
-        pictures: the good ones; of one alone nothing can be said.
+        pictures: how many good ones there are; of one alone nothing can be said.
         region: which pixels count; a turned picture has its own elsewhere, so that none is tried.
     """
     banks = {one.reads for one in (fitted, *fitted.members) if one.kind == "patch"}
-    few = 2 <= len(pictures) <= MOST and region is None
+    few = 2 <= pictures <= MOST and region is None
     return few and reads in banks and not {"rotations", "flip"} & {*given.get("patches", {})}
 
 

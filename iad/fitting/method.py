@@ -97,7 +97,7 @@ def make_embedder(
 def embed(
     embedders: Mapping[str, Embedder], pixels: np.ndarray, region: np.ndarray | None, *, augmented: bool
 ) -> dict[str, Embeddings]:
-    """Pixels uint8 `(N, H, W, 3)`, and what each backbone makes of them; which of them count, bool `(H, W)`, goes along."""
+    """Pixels uint8 `(N, H, W, 3)`, and what each backbone makes of them; the region, bool `(H, W)`, goes along."""
     found = {reads: Embeddings(**one.embed(pixels, augmented=augmented)) for reads, one in embedders.items()}
     return {reads: replace(one, region=region) for reads, one in {"": Embeddings(pixels=pixels), **found}.items()}
 

@@ -64,11 +64,23 @@ def patch_scores(
     [3.0]
     """
     if options.aggregate == "reweighted":
-        scores = bank.reweighted(pictures, maps, leave_out=leave_out)
-    else:
-        patches = maps.shape[1] * maps.shape[2]
-        worst = max(options.top_patches, math.ceil(options.top_share * patches))
-        scores = aggregate_maps(maps, aggregate=options.aggregate, top_share=min(worst / patches, 1.0))
+        return _less_median(bank.reweighted(pictures, maps, leave_out=leave_out), maps, options)
+    return map_scores(maps, options)
+
+
+def map_scores(maps: np.ndarray, options: Options) -> np.ndarray:
+    """The same from the maps alone, float32 `(M, h, w)`, where `aggregate` is "max" or "top".
+
+    >>> map_scores(np.float32([[[0, 1], [3, 4]]]), Options(aggregate="max", subtract_median=0)).tolist()
+    [4.0]
+    """
+    patches = maps.shape[1] * maps.shape[2]
+    worst = max(options.top_patches, math.ceil(options.top_share * patches))
+    scores = aggregate_maps(maps, aggregate=options.aggregate, top_share=min(worst / patches, 1.0))
+    return _less_median(scores, maps, options)
+
+
+def _less_median(scores: np.ndarray, maps: np.ndarray, options: Options) -> np.ndarray:
     medians = np.median(maps.reshape(len(maps), maps.shape[1] * maps.shape[2]), axis=1)
     return np.asarray(scores - options.subtract_median * medians)
 
