@@ -20,6 +20,7 @@ from iad.commands.data import data
 from iad.commands.explain import explain
 from iad.commands.export import export
 from iad.commands.gate import gate
+from iad.commands.kinds import kinds
 from iad.commands.log import app as log
 from iad.commands.predict import predict
 from iad.commands.preset import preset
@@ -51,7 +52,9 @@ STAGES = (
 )  # fmt: skip
 """In the order in which they run."""
 
-COMMANDS = (data, explain, export, gate, predict, preset, promote, results, review, rollback, serve, table, tune, watch)
+COMMANDS = (
+    data, explain, export, gate, kinds, predict, preset, promote, results, review, rollback, serve, table, tune, watch,
+)  # fmt: skip
 GROUPS = {"bundle": bundle, "log": log, "study": study}
 """Commands that have commands of their own."""
 

@@ -60,6 +60,8 @@ class Predictor:
         sights: what they show, to measure others beside them.
         warn: called with a line, once for each way in which pictures that are inspected are unlike those of the bundle,
             such as their size; `warnings.warn`, if nobody sets another.
+        naming: from prepared pictures of rejected parts, uint8 `(N, H, W, 3)`, to the kinds of their defects, as
+            `iad.kinds.file.Kinds.namer` gives it; None: nobody asks.
     """
 
     def __init__(self, bundle: Bundle, *, origin: str = "bundle", device: str = "auto", weights: str = "") -> None:
@@ -79,6 +81,7 @@ class Predictor:
         self.sights = Sights(bundle.pictures)
         self.likeness, self._told = Likeness(bundle.pictures.looks), set[str]()
         self.warn: Callable[[str], None] = warnings.warn
+        self.naming: Callable[[np.ndarray], list[str]] | None = None
 
     def __repr__(self) -> str:
         size = self.bundle.preprocess.image_size
@@ -220,7 +223,7 @@ class Predictor:
         p = p_values(self.bundle.calibration.scores, found.pred_score)
         rejected = is_anomalous(found.pred_score, self.threshold).tolist() if self.decides else [None] * len(read)
         full = self._full_maps(found.anomaly_map) if maps else None
-        region = self.bundle.preprocess.region
+        region, kinds = self.bundle.preprocess.region, self._kinds(read, rejected)
         rows = iter(range(len(read)))
         for one in batch:
             if one.pixels is None:
@@ -236,10 +239,18 @@ class Predictor:
             levels = int(counting.min()), int(counting.max())
             verdict = Verdict(
                 one.image_id, one.path, score, float(p[row]), rejected[row], shown, known, look=one.look,
-                sha256=one.sha256, levels=levels, sight=self.sights.of(one.pixels),
+                sha256=one.sha256, levels=levels, sight=self.sights.of(one.pixels), kind=kinds[row],
             )  # fmt: skip
             self._compare(verdict)
             yield verdict
+
+    def _kinds(self, pixels: Sequence[np.ndarray], rejected: Sequence[bool | None]) -> list[str]:
+        rows = [row for row, one in enumerate(rejected) if one]
+        found = [""] * len(pixels)
+        if self.naming is not None and rows:
+            for row, kind in zip(rows, self.naming(np.stack([pixels[row] for row in rows])), strict=True):
+                found[row] = kind
+        return found
 
     def _compare(self, verdict: Verdict) -> None:
         """Warn of a picture that is unlike those of the bundle in a way that was not told before."""

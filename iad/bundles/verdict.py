@@ -34,6 +34,7 @@ class Verdict:
         sha256: hex, of the file's bytes; empty of an array, a PIL picture or what could not be read.
         levels: the darkest and the brightest value of the prepared picture, 0 to 255; None where `error` is set.
         sight: what the picture shows beside those of the bundle, see `iad.bundles.sight`; None where `error` is set.
+        kind: the likely kind of defect of a rejected part; empty of others, and where nobody asked for it.
     """
 
     image_id: str
@@ -48,6 +49,7 @@ class Verdict:
     sha256: str = ""
     levels: tuple[int, int] | None = None
     sight: tuple[float, ...] | None = None
+    kind: str = ""
 
     @property
     def name(self) -> str:

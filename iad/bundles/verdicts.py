@@ -5,10 +5,10 @@ from __future__ import annotations
 import json
 import math
 import os
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from iad.bundles.outputs import require_file, require_folder, weights_file
 from iad.data.pictures import PictureFile, find
@@ -17,10 +17,15 @@ from iad.io import replacing, write_csv, write_table
 from iad.progress import track
 
 if TYPE_CHECKING:
+    import numpy as np
     import pandas as pd
 
     from iad.bundles.bundle import Bundle
+    from iad.bundles.predictor import Predictor
     from iad.bundles.verdict import Verdict
+
+Naming: TypeAlias = "Callable[[np.ndarray], list[str]]"
+"""Names the kinds of defects of rejected parts, as `Predictor.naming` does."""
 
 COLUMNS = ("image_id", "path", "score", "p_value", "rejected", "known", "error")
 TYPES = {"rejected": "boolean"}
@@ -49,7 +54,7 @@ class Inspection:
 
 def inspect(
     bundle: Path, places: Sequence[Path], *, out: Path | None = None, maps: Path | None = None, force: bool = False,
-    weights: str = "", device: str = "auto",
+    weights: str = "", device: str = "auto", naming: Callable[[Predictor], Naming] | None = None,
 ) -> Inspection:  # fmt: skip
     """Inspect pictures with a bundle and write what is asked for; a picture that cannot be read is passed over.
 
@@ -61,6 +66,8 @@ def inspect(
         force: whether outputs that are there already are replaced.
         weights: as in `iad.bundles.predictor.Predictor`.
         device: as in `iad.bundles.predictor.Predictor`.
+        naming: makes what `Predictor.naming` holds, such as `Kinds.namer` of `iad.kinds.file`; None: kinds of defects
+            are not named.
 
     Raises:
         IadError: before anything is computed, if a place is not there, or an output must not or cannot be written.
@@ -72,6 +79,8 @@ def inspect(
     overlays = _require_outputs(found, inputs, out, maps, force=force)
     inspector = load(bundle, device=device, weights=weights)
     inspector.warn = lambda _: None  # told at the end, of all pictures together
+    if naming is not None:
+        inspector.naming = naming(inspector)
     if overlays and inspector.bundle.maps is None:
         raise IadError(f"{bundle}: {inspector.method} gives no maps; leave --maps out")
     verdicts, undrawn = [], []
@@ -81,7 +90,7 @@ def inspect(
             undrawn += _draw(overlays[verdict.path], verdict, inspector.bundle)
         verdicts.append(verdict.without_map())
     if out is not None:
-        write_verdicts(out, verdicts)
+        write_verdicts(out, verdicts, named=naming is not None)
     looks = [(verdict.name, verdict.look) for verdict in verdicts if verdict.look]
     unlike = list(inspector.likeness.lines(looks).values())
     why = "" if inspector.decides else inspector.bundle.threshold.guarantee
@@ -145,12 +154,16 @@ def verdict_table(verdicts: Iterable[Verdict]) -> pd.DataFrame:
     return pd.DataFrame([_row(one) for one in verdicts], columns=list(COLUMNS)).astype(TYPES)
 
 
-def write_verdicts(out: Path, verdicts: Sequence[Verdict]) -> None:
+def write_verdicts(out: Path, verdicts: Sequence[Verdict], *, named: bool = False) -> None:
     """Write a table as CSV, JSON lines or Parquet, by the suffix of the file; it appears when it is complete.
+
+    With `named` a further column, `kind`, holds the likely kind of defect of rejected parts.
 
     Scores keep all their digits in each of them. What is missing is empty in CSV, and null in the others.
     """
-    write_records(out, [_row(one) for one in verdicts], COLUMNS, TYPES)
+    kinds = [{"kind": encodable(one.kind)} if named else {} for one in verdicts]
+    rows = [_row(one) | kind for one, kind in zip(verdicts, kinds, strict=True)]
+    write_records(out, rows, (*COLUMNS, "kind") if named else COLUMNS, TYPES)
 
 
 def write_records(

@@ -93,8 +93,19 @@ def verdict_lines(found: Inspection, *, table: bool) -> Iterator[str]:
     """Score and verdict of each picture, where wanted, and how many are rejected."""
     read = [one for one in found.verdicts if not one.error]
     if table and read:
-        rows = [(printable(one.name), one.said, f"{one.pred_score:.4f}", f"{one.p_value:.4f}") for one in read]
-        yield from as_text(("picture", "verdict", "score", "p"), rows).split("\n")
+        named = any(one.kind for one in read)
+        rows = [
+            (
+                printable(one.name),
+                one.said,
+                *([one.kind] if named else []),
+                f"{one.pred_score:.4f}",
+                f"{one.p_value:.4f}",
+            )
+            for one in read
+        ]
+        header = ("picture", "verdict", *(["kind"] if named else []), "score", "p")
+        yield from as_text(header, rows).split("\n")
         yield ""
     yield from (f"not read: {one.error}" for one in found.verdicts if one.error)
     yield from (f"no overlay: {why}" for why in found.undrawn)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 from typing import Annotated
 
@@ -18,6 +19,9 @@ def predict(
     pictures: Annotated[list[Path], typer.Argument(help="Pictures, or folders of them.", show_default=False)],
     out: Annotated[Path | None, typer.Option(help="A table of verdicts: .csv, .jsonl or .parquet.")] = None,
     maps: Annotated[Path | None, typer.Option(help="A folder for each picture under the colours of its map.")] = None,
+    kinds: Annotated[
+        Path | None, typer.Option(help="A file of `iad kinds`: name the defects of rejected parts.")
+    ] = None,
     server: Annotated[str, typer.Option(help="Let a server of `iad serve` inspect them; IAD_API_KEY is its key.")] = "",
     force: Force = False,
     weights: Weights = "",
@@ -37,13 +41,17 @@ def predict(
     """
     from iad.bundles.verdicts import inspect
     from iad.commands._shown import show_lines, verdict_lines
+    from iad.kinds.file import read_kinds
     from iad.serve.http.client import inspect_there
 
     if server:
-        _refuse_local(maps=maps, weights=weights, device=device)
+        _refuse_local(maps=maps, kinds=kinds, weights=weights, device=device)
         found = inspect_there(server, str(bundle), pictures, out=out, force=force)
     else:
-        found = inspect(bundle, pictures, out=out, maps=maps, force=force, weights=weights, device=device)
+        naming = None if kinds is None else partial(read_kinds(kinds).namer, origin=str(kinds))
+        found = inspect(
+            bundle, pictures, out=out, maps=maps, force=force, weights=weights, device=device, naming=naming
+        )
     show_lines(verdict_lines(found, table=out is None))
     if any(one.rejected for one in found.verdicts):
         raise typer.Exit(REJECTED)
@@ -53,8 +61,13 @@ def predict(
         raise typer.Exit(OPEN)
 
 
-def _refuse_local(*, maps: Path | None, weights: str, device: str) -> None:
+def _refuse_local(*, maps: Path | None, kinds: Path | None, weights: str, device: str) -> None:
     """Refuse what only this computer could do where a server does the work."""
-    given = {"--maps": maps is not None, "--weights": bool(weights), "--device": device != "auto"}
+    given = {
+        "--maps": maps is not None,
+        "--kinds": kinds is not None,
+        "--weights": bool(weights),
+        "--device": device != "auto",
+    }
     if named := next((name for name, there in given.items() if there), None):
         raise IadError(f"{named} with --server: the server has its own, and gives no maps; leave it out")

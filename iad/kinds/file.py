@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -15,7 +15,7 @@ from iad.data.given import read_pictures
 from iad.data.pictures import find
 from iad.errors import IadError
 from iad.kinds.descriptors import descriptors
-from iad.kinds.prototypes import Naming, Prototypes, confusion
+from iad.kinds.prototypes import Prototypes, confusion
 from iad.progress import track
 from iad.words import as_text, counted
 
@@ -53,9 +53,14 @@ class Kinds:
                 "with other weights, layers or sizes; make it again with `iad kinds`"
             )
 
-    def name(self, predictor: Predictor, pixels: np.ndarray) -> list[Naming]:
-        """The likely kind of prepared pictures, uint8 `(N, H, W, 3)`, whose parts were rejected."""
-        return self.prototypes.name(descriptors(predictor, pixels)) if len(pixels) else []
+    def namer(self, predictor: Predictor, origin: str = "kinds") -> Callable[[np.ndarray], list[str]]:
+        """What names the kinds of prepared pictures, uint8 `(N, H, W, 3)`, whose parts this predictor rejected.
+
+        Raises:
+            IadError: as `require`.
+        """
+        self.require(predictor, origin)
+        return lambda pixels: [one.kind for one in self.prototypes.name(descriptors(predictor, pixels))]
 
 
 @dataclass(frozen=True, eq=False)
@@ -79,7 +84,7 @@ def learn(predictor: Predictor, folder: Path) -> Learnt:
     Raises:
         IadError: if there is no such folder, the examples are too few, or the method does not look at patches.
     """
-    limits = predictor.bundle.preprocess.limits | {"errors": "return"}
+    limits = predictor.bundle.preprocess.reading | {"errors": "return"}
     found, names, unread = [], list[str](), list[str]()
     files = [(kind, one) for kind in _folders(folder) for one in find(kind)]
     for kind, file in track(files, "defects seen"):

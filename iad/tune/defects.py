@@ -27,7 +27,9 @@ Painter: TypeAlias = Callable[[np.ndarray, np.ndarray, np.ndarray, np.random.Gen
 the picture with a defect there."""
 
 
-def paint(picture: np.ndarray, other: np.ndarray, kind: str, rng: np.random.Generator) -> np.ndarray:
+def paint(
+    picture: np.ndarray, other: np.ndarray, kind: str, rng: np.random.Generator, region: np.ndarray | None = None
+) -> np.ndarray:
     """Paint one defect on a good picture, rather where the picture has something to show than on an even ground.
 
     Args:
@@ -35,6 +37,7 @@ def paint(picture: np.ndarray, other: np.ndarray, kind: str, rng: np.random.Gene
         other: another good picture of the same size, whose texture is borrowed.
         kind: a key of `KINDS`.
         rng: says which, where, how large and how plain.
+        region: which pixels count, bool `(H, W)`; nothing is painted elsewhere; None: all do.
 
     Returns:
         uint8 `(H, W, 3)`; some pixel differs by `VISIBLE` levels, unless the picture is so even that nothing moved on
@@ -46,11 +49,13 @@ def paint(picture: np.ndarray, other: np.ndarray, kind: str, rng: np.random.Gene
     True
     """
     source, foreign = picture.astype(np.float32), other.astype(np.float32)
-    shares = _interest(source)
+    inside = np.ones(picture.shape[:2], dtype=bool) if region is None else region
+    shares = _interest(source) * inside
+    shares /= shares.sum()
     for _ in range(TRIES):
         place = np.array(np.unravel_index(rng.choice(shares.size, p=shares.ravel()), shares.shape))
         painted = KINDS[kind](source, foreign, place, rng)
-        found = np.clip(np.rint(painted), 0, 255).astype(np.uint8)
+        found = np.where(inside[..., None], np.clip(np.rint(painted), 0, 255).astype(np.uint8), picture)
         if np.abs(found.astype(np.int16) - picture).max() >= VISIBLE:
             break
     return found

@@ -33,8 +33,14 @@ class Trial:
     painted: np.ndarray
 
     @classmethod
-    def of(cls, compared: np.ndarray, apart: np.ndarray, *, seed: int) -> Self:
+    def of(cls, compared: np.ndarray, apart: np.ndarray, *, seed: int, region: np.ndarray | None = None) -> Self:
         """Paint the defects; the borrowed texture of each is that of the next picture apart.
+
+        Args:
+            compared: as `compared`.
+            apart: as `apart`.
+            seed: of all that is drawn.
+            region: which pixels count, bool `(H, W)`, where defects lie; None: all do.
 
         >>> rng = np.random.default_rng(0)
         >>> good = rng.integers(0, 255, (5, 32, 32, 3), dtype=np.uint8)
@@ -46,7 +52,7 @@ class Trial:
             other = apart[(number + 1) % len(apart)]
             for place, kind in enumerate(KINDS):
                 rng = np.random.default_rng((seed, number, place))
-                painted[place, number] = paint(apart[number], other, kind, rng)
+                painted[place, number] = paint(apart[number], other, kind, rng, region)
         return cls(compared, apart, painted)
 
     def at(self, size: ImageSize) -> Self:

@@ -16,6 +16,7 @@ from iad.data.decode import decode
 from iad.data.image_size import SHORTS, ImageSize, prepared_size, size_in_shape
 from iad.data.manifest import read_manifest, rows_of
 from iad.data.originals import Originals
+from iad.data.region import grey_outside, prepared_region
 from iad.errors import IadError
 from iad.tune.candidates import (
     Candidate,
@@ -175,10 +176,11 @@ def _trial(params: Params, manifest: pd.DataFrame, size: ImageSize) -> Trial:
     names = np.asarray(manifest["image_id"])[rows]
     groups = np.asarray(manifest["group"])[rows] if "group" in manifest else np.full(len(rows), "")
     compared, apart = draw_rows([group or name for group, name in zip(groups, names, strict=True)], seed=params.seed)
+    region = prepared_region(paths.RAW_REGION, size)
     with Originals(paths.ORIGINALS) as originals:
         limits = {"max_megapixels": params.data.max_megapixels, "white_16bit": params.preprocess.white_16bit}
         pixels = [
-            np.stack([decode(originals.read(name), name, size, **limits) for name in names[some]])
+            np.stack([grey_outside(decode(originals.read(name), name, size, **limits), region) for name in names[some]])
             for some in (compared, apart)
         ]
-    return Trial.of(*pixels, seed=params.seed)
+    return Trial.of(*pixels, seed=params.seed, region=region)

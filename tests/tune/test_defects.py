@@ -56,6 +56,17 @@ def test_an_even_picture_ends_too(kind):
     assert paint(even, even, kind, np.random.default_rng(0)).shape == even.shape
 
 
+@pytest.mark.parametrize("kind", KINDS)
+def test_nothing_is_painted_outside_of_a_region(pictures, kind):
+    good, other = pictures
+    region = np.zeros(good.shape[:2], dtype=bool)
+    region[20:70, 30:90] = True
+    for seed in range(3):
+        painted = paint(good, other, kind, np.random.default_rng(seed), region)
+        assert (painted[~region] == good[~region]).all()
+        assert (painted[region] != good[region]).any()
+
+
 def test_defects_lie_where_the_picture_shows_something():
     good = np.full((120, 120, 3), 200, np.uint8)
     good[30:60, 30:60] = np.random.default_rng(0).integers(0, 255, (30, 30, 3))
