@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 from iad import paths
-from iad.config import Params
+from iad.config import Params, yaml_problem
 from iad.errors import IadError
 from iad.options import flat
 
@@ -31,10 +32,7 @@ def require_ran(stages: tuple[str, ...]) -> None:
     """
     if not paths.LOCK.is_file():
         return
-    from ruamel.yaml import YAML
-
-    yaml = YAML(typ="safe")
-    now, ran = yaml.load(paths.PARAMS), yaml.load(paths.LOCK).get("stages", {})
+    now, ran = _values(paths.PARAMS), _values(paths.LOCK).get("stages", {})
     for stage in stages:
         then = ran.get(stage, {}).get("params", {}).get(paths.PARAMS.name, {})
         for key, value in flat(then).items():
@@ -59,6 +57,16 @@ def stage_of(reads: str) -> str:
     ('extract_vit', 'align@hybrid')
     """
     return reads.replace("/", "@")
+
+
+def _values(file: Path) -> dict[str, Any]:
+    from ruamel.yaml import YAML
+    from ruamel.yaml.error import YAMLError
+
+    try:
+        return YAML(typ="safe").load(file) or {}
+    except YAMLError as error:  # as of a merge that is not finished
+        raise IadError(f"{file}: not valid YAML ({yaml_problem(error)}); mend it, or run `dvc repro`") from None
 
 
 def _at(values: Any, key: str) -> Any:

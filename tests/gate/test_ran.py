@@ -31,6 +31,13 @@ def test_results_of_the_parameters_that_are_here_are_fresh(project):
     require_fresh(load_params())
 
 
+def test_a_lock_with_the_marks_of_a_merge_is_refused_in_a_line(project):
+    paths.LOCK.write_text("<<<<<<< HEAD\nstages: {}\n=======\n")
+    with pytest.raises(IadError, match=r"^dvc\.lock: not valid YAML \(line \d+: .*\); mend it") as caught:
+        require_fresh(load_params())
+    assert "\n" not in str(caught.value)
+
+
 @pytest.mark.parametrize(("section", "key", "value", "stage"), [
     ("method", "k", 77, "score@vit"), ("threshold", "alpha", 0.3, "threshold@vit"),
 ])  # fmt: skip

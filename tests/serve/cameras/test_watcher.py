@@ -221,7 +221,7 @@ def test_the_shadow_gets_the_frame_itself(line):
 
 def test_a_camera_that_is_not_there_at_the_start_is_refused():
     pytest.importorskip("cv2", reason="the extra iad[camera] is not installed")
-    with pytest.raises(IadError, match=r"^--camera camera 99: cannot be opened; check that it is there"):
+    with pytest.raises(IadError, match=r"^--camera 99: cannot be opened; check that it is there"):
         Plugged("99", print)
     with pytest.raises(IadError, match=r"^--camera rtsp://127.0.0.1: cannot be opened") as caught:
         Plugged("rtsp://me:secret@127.0.0.1:9/stream", print)
