@@ -139,6 +139,14 @@ class Preprocess:
                 f"a region of interest of {region.dtype} and the shape {region.shape}, or that keeps nothing"
             )
 
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, Preprocess):
+            return NotImplemented
+        return (self.plain, self.region_sha256) == (other.plain, other.region_sha256)
+
+    def __hash__(self) -> int:
+        return hash((self.image_size, self.region_sha256))
+
     @property
     def limits(self) -> dict[str, Any]:
         """What `iad.data.decode.decode` is told beside the size."""

@@ -12,6 +12,7 @@ from PIL import Image, ImageFilter
 from iad.bundles.pictures import PictureSet
 from iad.data.given import read_pictures
 from iad.data.pictures import find
+from iad.data.region import grey_outside
 from iad.datacheck.pictures import measure
 from iad.errors import IadError
 
@@ -89,12 +90,12 @@ def baseline_of(picture: np.ndarray, good: GoodPictures, size: Any, limits: dict
         picture: prepared, uint8 `(H, W, 3)`.
         good: where good pictures lie.
         size: of prepared pictures, as the bundle says.
-        limits: of decoding, as the bundle says.
+        limits: of decoding, and the region of interest, as the bundle says.
     """
     row = good.most_like(picture) if good.files else None
     file = None if row is None else good.file_of(row)
     if row is None or file is None:
-        return Baseline("blurred", "", blurred(picture))
+        return Baseline("blurred", "", grey_outside(blurred(picture), limits.get("region")))
     (found,) = read_pictures(file, size, **limits)
     return Baseline("good", good.pictures.ids[row], np.asarray(found.pixels))
 

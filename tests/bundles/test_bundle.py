@@ -114,7 +114,7 @@ def test_every_method_of_a_project_has_a_bundle_that_is_read_again(bundle_at, me
 
 
 @pytest.mark.parametrize(
-    ("found", "remedy"), [(1, "an older iad wrote it, so make one with `iad bundle METHOD`"), (6, "update iad")]
+    ("found", "remedy"), [(1, "an older iad wrote it, so make one with `iad bundle METHOD`"), (7, "update iad")]
 )
 def test_a_bundle_of_another_format_is_refused_whatever_it_holds(bundle_at, tmp_path, found, remedy):
     def other(values, _):
@@ -122,7 +122,7 @@ def test_a_bundle_of_another_format_is_refused_whatever_it_holds(bundle_at, tmp_
         values["format"] = found
 
     file = reseal(bundle_at("vit"), other, tmp_path / "a.iad")
-    said = rf"^{file}: a bundle of format {found}, and this version reads formats 2 to 5; {remedy}$"
+    said = rf"^{file}: a bundle of format {found}, and this version reads formats 2 to 6; {remedy}$"
     with pytest.raises(IadError, match=said):
         read_bundle(file)
 

@@ -195,3 +195,13 @@ def test_a_region_that_keeps_everything_changes_nothing(here, tiny_weights):
     for one, two in zip(*(each.predict(pictures_of("test")) for each in (whole, without)), strict=True):
         assert one.pred_score == two.pred_score
         assert np.array_equal(one.anomaly_map, two.anomaly_map)
+
+
+def test_a_bundle_of_the_format_before_regions_is_read(here, tmp_path):
+    def older(values, arrays):
+        values["format"] = 5
+        arrays.pop("preprocess/region")
+
+    bundle, _ = read_bundle(reseal(bundle_of("zscore"), older, tmp_path / "older.iad"))
+    assert bundle.preprocess.region is None
+    assert bundle.preprocess != read_bundle(bundle_of("zscore"))[0].preprocess
