@@ -131,7 +131,7 @@ def test_the_log_is_shown_and_filtered(day):
     assert len(iad("log", "show", "--last", "2").splitlines()) == 2
     rejected = iad("log", "show", "--verdict", "rejected", "--last", "0", "--json").splitlines()
     assert [json.loads(line)["number"] for line in rejected] == [one.number for one in day if one.rejected]
-    assert iad("log", "show", "--since", "2999-01-01") == ""
+    assert iad("log", "show", "--since", "2999-01-01") == "verdicts.db: no such verdict\n"
     refused("log", "show", "--log", "gone.db", match="gone.db: no such file")
 
 
