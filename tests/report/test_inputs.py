@@ -75,9 +75,9 @@ def test_masks_are_known_where_the_manifest_names_them_and_nothing_is_read_witho
 
 def test_maps_come_at_the_size_of_the_pictures_and_only_where_they_were_written(project):
     outcome = read_outcome("ae", Images())
-    assert read_maps(outcome, Images().size, 0.01) is None
+    assert read_maps(outcome, Images(), 0.01) is None
     write_maps(project, "ae")
-    found = read_maps(outcome, Images().size, 0.01)
+    found = read_maps(outcome, Images(), 0.01)
     assert (len(found.calibration), len(found.test), found.test[0].shape) == (40, 30, (SIDE, SIDE))
 
 
