@@ -13,7 +13,7 @@ from iad.acceptance.criteria import REFUSED
 from iad.acceptance.design import Design, read_design
 from iad.acceptance.sheet import Sheet, sheet_of
 from iad.acceptance.study import Changed, Study, run_study
-from iad.bundles.bundle import read_bundle
+from iad.bundles.bundle import read_bundle, require_verdicts
 from iad.bundles.outputs import require_file, weights_file
 from iad.bundles.predictor import Predictor
 from iad.bundles.verdicts import KINDS, encodable, write_records
@@ -59,6 +59,7 @@ def make_study(
     design = read_design(pictures)
     written = _require_outputs(outs, design, [bundle, pictures, *weights_file(weights)], force=force)
     content, digest = read_bundle(bundle)
+    require_verdicts(content, str(bundle))
     predictor = Predictor(content, origin=str(bundle), device=device, weights=weights)
     study = run_study(predictor, design, criteria, tolerance=tolerance, changed=changed)
     day = date.today().isoformat()  # the day where it is signed

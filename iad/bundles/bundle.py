@@ -30,6 +30,7 @@ from iad.bundles.pictures import PictureSet, picture_set
 from iad.bundles.sealed import in_one_line, read_sealed, write_sealed
 from iad.data.image_size import ImageSize
 from iad.decision.promises import Threshold
+from iad.decision.ranks import decides
 from iad.errors import IadError
 from iad.progress import say
 
@@ -163,6 +164,19 @@ def read_bundle(path: Path) -> tuple[Bundle, str]:
         )
     with in_one_line(str(path)):
         return _bundle(content, arrays), digest
+
+
+def require_verdicts(bundle: Bundle, origin: str) -> None:
+    """Refuse a bundle of too few good pictures to decide.
+
+    Raises:
+        IadError: saying how many it takes.
+    """
+    if not decides(bundle.threshold):
+        raise IadError(
+            f"{origin}: {bundle.threshold.guarantee}; add good pictures with `iad bundle add`, or fit it again with a "
+            "higher alpha"
+        )
 
 
 @contextmanager

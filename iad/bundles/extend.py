@@ -22,7 +22,8 @@ from iad.bundles.predictor import Predictor
 from iad.bundles.sealed import in_one_line
 from iad.data.given import read_pictures
 from iad.data.pictures import PictureFile
-from iad.decision.thresholds import is_anomalous, set_threshold
+from iad.decision.ranks import verdicts_or_p_values
+from iad.decision.thresholds import is_anomalous
 from iad.detectors.base import Extendable
 from iad.detectors.calibrate import draw_pictures, left_out_scheme
 from iad.detectors.embeddings import PARTS, Embeddings
@@ -129,11 +130,10 @@ def add_pictures(predictor: Predictor, found: Sequence[PictureFile], *, calibrat
     new = _added(bundle, pictures.take(rows), embeddings, detector, before.kept, calibrating=calibrating)
     joined = before.join(new, detector.most_calibrating, detector.seed)
     after = _calibrated(bundle, predictor.fitted, more, joined, predictor.origin, proven=calibrating)
-    looks = list(zip(_chosen(paths, rows), new.pictures.looks, strict=True))
-    unlike = list(Likeness(bundle.pictures.looks).lines(looks).values())
-    odd = is_anomalous(scores, predictor.threshold)
+    odd = is_anomalous(scores, predictor.threshold) & predictor.decides
     close = too_close(scores, bundle.calibration.scores)
     names, suspects, again = (_chosen(paths, some) for some in (rows, rows[odd], rows[close]))
+    unlike = list(Likeness(bundle.pictures.looks).lines(list(zip(names, new.pictures.looks, strict=True))).values())
     return Added(after, names, known, alike, suspects, again, unlike)
 
 
@@ -244,7 +244,7 @@ def _calibrated(
     if not apart or not proven:
         scheme, map_scheme = (left_out_scheme(proven and one) for one in (detector.only_falls, detector.map_only_falls))
     rule, maps, size = bundle.rule, bundle.maps, bundle.preprocess.image_size
-    threshold = set_threshold(found.pred_score, rule.strategy, rule.options, scheme=scheme, origin=origin)
+    threshold = verdicts_or_p_values(found.pred_score, rule.strategy, rule.options, scheme=scheme, origin=origin)
     if maps is not None and found.anomaly_map is not None:
         scale = red_scale(found.anomaly_map, size, maps.sigma, maps.rate, map_scheme, origin=origin)
         maps = replace(maps, **scale)

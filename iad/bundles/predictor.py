@@ -19,6 +19,7 @@ from iad.bundles.sight import Sights
 from iad.bundles.verdict import Verdict
 from iad.data.given import Errors, Given, Picture, read_pictures
 from iad.decision.conformal import p_values
+from iad.decision.ranks import decides
 from iad.decision.thresholds import is_anomalous
 from iad.detectors import detector_class
 from iad.detectors.base import Prediction
@@ -80,7 +81,8 @@ class Predictor:
 
     def __repr__(self) -> str:
         size = self.bundle.preprocess.image_size
-        return f"<{type(self).__name__} of {self.method}: {size}, rejects from {self.threshold:.4g} on, {self.origin}>"
+        said = f"rejects from {self.threshold:.4g} on" if self.decides else "p-values and no verdict"
+        return f"<{type(self).__name__} of {self.method}: {size}, {said}, {self.origin}>"
 
     @property
     def method(self) -> str:
@@ -89,8 +91,13 @@ class Predictor:
 
     @property
     def threshold(self) -> float:
-        """Pictures with `pred_score >= threshold` are rejected."""
+        """Pictures with `pred_score >= threshold` are rejected, if the bundle `decides`."""
         return self.bundle.threshold.value
+
+    @property
+    def decides(self) -> bool:
+        """Whether there are verdicts; too few good pictures give p-values alone."""
+        return decides(self.bundle.threshold)
 
     def predict(
         self, pictures: Picture | Iterable[Picture], *, maps: bool = True, errors: Errors = "raise",
@@ -204,7 +211,7 @@ class Predictor:
         read = [one.pixels for one in batch if one.pixels is not None]
         found = self._predict(np.stack(read), maps=maps) if read else Prediction(np.empty(0))
         p = p_values(self.bundle.calibration.scores, found.pred_score)
-        rejected = is_anomalous(found.pred_score, self.threshold)
+        rejected = is_anomalous(found.pred_score, self.threshold).tolist() if self.decides else [None] * len(read)
         full = self._full_maps(found.anomaly_map) if maps else None
         rows = iter(range(len(read)))
         for one in batch:
@@ -219,7 +226,7 @@ class Predictor:
             known = not self._known.isdisjoint((one.sha256, pixels_sha256(one.pixels)))
             levels = int(one.pixels.min()), int(one.pixels.max())
             verdict = Verdict(
-                one.image_id, one.path, score, float(p[row]), bool(rejected[row]), shown, known, look=one.look,
+                one.image_id, one.path, score, float(p[row]), rejected[row], shown, known, look=one.look,
                 sha256=one.sha256, levels=levels, sight=self.sights.of(one.pixels),
             )  # fmt: skip
             self._compare(verdict)

@@ -23,7 +23,8 @@ class Verdict:
         pred_score: float, higher = more anomalous; NaN where `error` is set.
         p_value: conformal, (1 + calibration scores at least as high) / (1 + calibration scores): small means that few
             good pictures look so odd. NaN where `error` is set.
-        rejected: whether `pred_score >= threshold`; None where `error` is set: such a picture is neither.
+        rejected: whether `pred_score >= threshold`; None where `error` is set, or the bundle has too few good pictures
+            to decide: such a picture is neither.
         anomaly_map: float32 `(H, W)` at the size of the prepared picture, smoothed, higher = more anomalous; None of a
             method that cannot say where.
         known: whether the bundle was made of this very picture, fitted to it or calibrated with it, so that its
@@ -56,6 +57,15 @@ class Verdict:
         ('new/a.png', '0')
         """
         return self.image_id if self.path is None else self.path.as_posix()
+
+    @property
+    def said(self) -> str:
+        """The verdict in words.
+
+        >>> Verdict("a.png", None, 0.75, 0.25, None).said
+        'no verdict'
+        """
+        return {True: "rejected", False: "passed", None: "no verdict"}[self.rejected]
 
     def without_map(self) -> Verdict:
         """The same without its map, which is large."""

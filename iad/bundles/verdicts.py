@@ -37,12 +37,14 @@ class Inspection:
         threshold: of the bundle.
         undrawn: why a picture has no overlay, a line each; that it could not be read is told by its verdict.
         unlike: in what pictures differ from those that the bundle was made of, a line each.
+        open: why there are no verdicts, where the bundle has too few good pictures; else empty.
     """
 
     verdicts: list[Verdict]
     threshold: float
     undrawn: list[str]
     unlike: list[str]
+    open: str = ""
 
 
 def inspect(
@@ -81,7 +83,9 @@ def inspect(
     if out is not None:
         write_verdicts(out, verdicts)
     looks = [(verdict.name, verdict.look) for verdict in verdicts if verdict.look]
-    return Inspection(verdicts, inspector.threshold, undrawn, list(inspector.likeness.lines(looks).values()))
+    unlike = list(inspector.likeness.lines(looks).values())
+    why = "" if inspector.decides else inspector.bundle.threshold.guarantee
+    return Inspection(verdicts, inspector.threshold, undrawn, unlike, why)
 
 
 @dataclass(frozen=True)

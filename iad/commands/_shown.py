@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from iad.bundles.likeness import TOPICS
+from iad.decision.ranks import decides
 from iad.progress import say
 from iad.words import as_text, counted, named, of_them, printable
 
@@ -16,6 +17,7 @@ if TYPE_CHECKING:  # these import what computes, which `iad bundle show` does no
     from iad.bundles.bundle import Bundle
     from iad.bundles.extend import Added
     from iad.bundles.verdicts import Inspection
+    from iad.decision.promises import Threshold
     from iad.serve.entries import Entry
 
 
@@ -46,7 +48,7 @@ def bundle_lines(path: Path, bundle: Bundle, digest: str) -> Iterator[str]:
         ("taken", "; ".join(tell(bundle.pictures.looks) for tell in TOPICS.values())),
         ("input", str(bundle.preprocess.image_size)),
         *(("backbone", _backbone(one, inside=reads in bundle.weights)) for reads, one in bundle.embedders.items()),
-        ("threshold", f"{threshold.value:.4f} ({threshold.strategy}), {calibrating}"),
+        ("threshold", f"{_threshold(threshold)}, {calibrating}"),
         ("promise", threshold.guarantee),
         *(("warning", text) for text in threshold.warnings),
         *([("maps", f"red from {maps.red:.4f} on: {maps.promise}")] if maps else []),
@@ -79,22 +81,15 @@ def added_lines(path: Path, before: Bundle, result: Added) -> Iterator[str]:
     yield from (f"warning: {line}" for line in result.unlike)
     old, new = before.threshold, result.bundle.threshold
     yield f"{path}: {counted(len(result.new), 'picture')} added, {len(result.bundle.pictures):,} now"
-    yield f"threshold {old.value:.4f} -> {new.value:.4f}; {new.guarantee}"
+    before_it, now = (f"{one.value:.4f}" if decides(one) else "none" for one in (old, new))
+    yield f"threshold {before_it} -> {now}; {new.guarantee}"
 
 
 def verdict_lines(found: Inspection, *, table: bool) -> Iterator[str]:
     """Score and verdict of each picture, where wanted, and how many are rejected."""
     read = [one for one in found.verdicts if not one.error]
     if table and read:
-        rows = [
-            (
-                printable(one.name),
-                "rejected" if one.rejected else "passed",
-                f"{one.pred_score:.4f}",
-                f"{one.p_value:.4f}",
-            )
-            for one in read
-        ]
+        rows = [(printable(one.name), one.said, f"{one.pred_score:.4f}", f"{one.p_value:.4f}") for one in read]
         yield from as_text(("picture", "verdict", "score", "p"), rows).split("\n")
         yield ""
     yield from (f"not read: {one.error}" for one in found.verdicts if one.error)
@@ -104,7 +99,9 @@ def verdict_lines(found: Inspection, *, table: bool) -> Iterator[str]:
         yield f"{len(known)} {was} that the bundle was made of, so the verdict says nothing: {named(known)}"
     yield from (f"warning: {line}" for line in found.unlike)
     missing = f", {unread} not read" if (unread := len(found.verdicts) - len(read)) else ""
-    if read:
+    if read and found.open:
+        yield f"{found.open}{missing}"
+    elif read:
         rejected = sum(bool(one.rejected) for one in read)
         yield f"{rejected} of {len(read)} rejected (score >= {found.threshold:.4f}){missing}"
     else:
@@ -125,6 +122,10 @@ def entry_line(entry: Entry, *, json: bool = False) -> str:
     found = entry.error or f"score {entry.score:.4f} ({sign} {entry.threshold:.4f})  p {entry.p_value:.4f}"
     word = f"  an operator says: {entry.word}" if entry.word else ""
     return printable(f"{clock}  {entry.verdict:<8}  {entry.image_id}  {found}{word}")
+
+
+def _threshold(threshold: Threshold) -> str:
+    return f"{threshold.value:.4f} ({threshold.strategy})" if decides(threshold) else "none"
 
 
 def _members(values: Mapping[str, Any]) -> Iterable[tuple[str, Mapping[str, Any]]]:

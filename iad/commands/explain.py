@@ -54,5 +54,4 @@ def explain(
 
 
 def _line(one: Written) -> str:
-    said = "rejected" if one.verdict.rejected else "passed"
-    return f"{one.picture}: {said}, score {one.verdict.pred_score:.4f}; {one.sheet}"
+    return f"{one.picture}: {one.verdict.said}, score {one.verdict.pred_score:.4f}; {one.sheet}"

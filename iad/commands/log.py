@@ -93,6 +93,7 @@ def judge(
     device: Device = "auto",
 ) -> None:  # fmt: skip
     """Say what another threshold, or another bundle, would have done to the parts in the log. It changes nothing."""
+    from iad.bundles.bundle import require_verdicts
     from iad.bundles.predictor import load
     from iad.commands._shown import show_lines
     from iad.serve.log import VerdictLog
@@ -105,7 +106,9 @@ def judge(
     if by is None:
         show_lines(changed_lines(by_threshold(entries, float(threshold or 0), log), f"from {threshold:.4f} on"))
         return
-    pairs, missing = by_bundle(entries, load(by, device=device, weights=weights), pictures or [], log)
+    inspector = load(by, device=device, weights=weights)
+    require_verdicts(inspector.bundle, str(by))
+    pairs, missing = by_bundle(entries, inspector, pictures or [], log)
     if missing:
         show_lines([f"{missing} left out: no picture found or read, or one that {by} was made of"])
     show_lines(changed_lines(pairs, f"by {by}"))

@@ -10,7 +10,7 @@ import typer
 from iad.commands.bundle import Device, Force, Weights
 from iad.errors import IadError
 
-REJECTED, UNREAD = 3, 4  # exit codes
+REJECTED, UNREAD, OPEN = 3, 4, 5  # exit codes
 
 
 def predict(
@@ -31,6 +31,7 @@ def predict(
     0 - every picture passed
     3 - one or more were rejected
     4 - none was rejected, but one or more could not be read
+    5 - no verdict: the bundle has too few good pictures, and gives p-values alone
     1 - refused: nothing was inspected
     2 - the command was written wrongly
     """
@@ -48,6 +49,8 @@ def predict(
         raise typer.Exit(REJECTED)
     if any(one.error for one in found.verdicts):
         raise typer.Exit(UNREAD)
+    if found.open:
+        raise typer.Exit(OPEN)
 
 
 def _refuse_local(*, maps: Path | None, weights: str, device: str) -> None:

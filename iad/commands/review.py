@@ -30,7 +30,7 @@ def review(
 
     Nothing is written but with --out or --keep. The bundle as it is stays; `iad promote` puts the new one to work.
     """
-    from iad.bundles.bundle import read_bundle, write_bundle
+    from iad.bundles.bundle import read_bundle, require_verdicts, write_bundle
     from iad.bundles.predictor import Predictor
     from iad.commands._shown import show_lines
     from iad.commands.bundle import require_bundle_file
@@ -43,6 +43,7 @@ def review(
     if out is not None:
         require_bundle_file(out, inputs=[file, log], force=force)
     found, digest = read_bundle(file)
+    require_verdicts(found, str(file))
     with VerdictLog(log, create=False) as kept:
         wrong = overruled(kept, digest, pictures or [])
         entries = list(kept.entries(Choice(bundle=digest), last=last))

@@ -133,8 +133,8 @@ def numbers(found: Explained, predictor: Predictor) -> dict[str, Any]:
     verdict, pictures = found.verdict, predictor.bundle.pictures
     return {
         "picture": verdict.name, "sha256": verdict.sha256, "method": predictor.method,
-        "score": verdict.pred_score, "threshold": predictor.threshold, "p_value": verdict.p_value,
-        "rejected": verdict.rejected, "known": verdict.known,
+        "score": verdict.pred_score, "threshold": predictor.threshold if predictor.decides else None,
+        "p_value": verdict.p_value, "rejected": verdict.rejected, "known": verdict.known,
         "baseline": {"kind": found.baseline.kind, "name": found.baseline.name, "score": found.baseline_score},
         "explanations": {way: _of_map(values) for way, values in found.maps.items()},
         "unlike": {method: _of_unlike(one, pictures) for method, one in found.unlike.items()},

@@ -17,6 +17,7 @@ from iad.bundles.verdict import Verdict
 from iad.bundles.verdicts import find_each, overlay_names
 from iad.data.decode import decode_to_show
 from iad.data.tree import read_bytes
+from iad.decision.ranks import decides
 from iad.errors import IadError
 from iad.explain import PERTURBATIONS, WAYS
 from iad.io import replacing
@@ -136,8 +137,8 @@ def _sheet(found: Any, explainer: Any, warned: Sequence[str]) -> bytes:
 
     rows = [("why this score", tiles)]
     rows += [(f"{method}: unlike these", compared(picture, one, good)) for method, one in found.unlike.items()]
-    said = "rejected" if verdict.rejected else "passed"
-    heading = f"{verdict.name}: {said}, score {verdict.pred_score:.4g}, threshold {bundle.threshold.value:.4g}"
+    limit = f"threshold {bundle.threshold.value:.4g}" if decides(bundle.threshold) else f"p {verdict.p_value:.4f}"
+    heading = f"{verdict.name}: {verdict.said}, score {verdict.pred_score:.4g}, {limit}"
     return sheet(heading, rows, [*warned, *_caveats(explainer), MEANING, *_notes(found, bundle)])
 
 

@@ -14,7 +14,7 @@ from io import BytesIO
 from pathlib import Path
 from typing import Any
 
-from iad.bundles.bundle import Bundle, read_bundle
+from iad.bundles.bundle import Bundle, read_bundle, require_verdicts
 from iad.bundles.outputs import require_folder, weights_file
 from iad.bundles.predictor import Predictor
 from iad.errors import IadError
@@ -82,6 +82,7 @@ def export_bundle(
     given = [one for one in (file, checked_on, calibrated_on, *weights_file(weights)) if one is not None]
     require_folder(folder, inputs=given, force=force)
     bundle, digest = read_bundle(file)
+    require_verdicts(bundle, str(file))
     predictor = Predictor(bundle, origin=str(file), device="cpu", weights=weights)
     predictor.warn = lambda _: None  # of pictures for the check
     limits = bundle.preprocess.limits

@@ -14,7 +14,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from iad.bundles.bundle import SUFFIX, locked, read_bundle
+from iad.bundles.bundle import SUFFIX, locked, read_bundle, require_verdicts
 from iad.errors import IadError
 from iad.io import replacing
 
@@ -38,7 +38,8 @@ def promote(new: Path, place: Path) -> tuple[str, str]:
         IadError: if one of them is no bundle, both are the same, or the place cannot be written.
     """
     with locked(place):
-        old_digest, new_digest = (read_bundle(one)[1] for one in (place, new))
+        (_, old_digest), (bundle, new_digest) = (read_bundle(one) for one in (place, new))
+        require_verdicts(bundle, str(new))
         if old_digest == new_digest:
             raise IadError(f"{place}: is that very bundle already; nothing to promote")
         kept = _kept(place)
@@ -88,6 +89,7 @@ def open_bundle(
     from iad.bundles.predictor import Predictor
 
     found, digest = read_bundle(path)
+    require_verdicts(found, str(path))
     inspector = Predictor(found, origin=str(path), device=device, weights=weights)
     inspector.warn = warn
     return inspector, digest
