@@ -68,7 +68,6 @@ DRAWN = {
     ("AnomalyDINO", 224, "eight turns"): "#2ca02c", ("AnomalyDINO", 448, "eight turns"): "#17becf",
 }  # fmt: skip
 SHOTS, SEEDS = (1, 2, 4, 8, 16), 5
-POOL, TESTED = 32, 30  # good pictures to draw from; test pictures of each class, at most
 MAPS = 112  # short side in pixels of the maps and masks of AUPRO
 QUERIES = 4096  # patches compared at once
 PEER = "AnomalyDINO"
@@ -104,12 +103,12 @@ class Product:
     near: int
 
 
-def product_at(folder: Path, short: int) -> Product:
+def product_at(folder: Path, short: int, most: int) -> Product:
     """Read a product; the pool and the test pictures are drawn by one fixed seed."""
     rng, pictures = np.random.default_rng(0), read_layout(folder, train_share=0.7, seed=0)
     train = [one for one in pictures if one.split == "train"]
     classes = [[one for one in pictures if one.split == "test" and one.label == label] for label in (0, 1)]
-    pool, good, bad = (_some(some, most, rng) for some, most in ((train, POOL), *((one, TESTED) for one in classes)))
+    pool, good, bad = (_some(some, most, rng) for some in (train, *classes))
     named = [folder / one.image_id for one in pool]
     size = size_in_shape(short, *sizes_of(named, max_megapixels=100).T, MULTIPLE)
     read = [list(read_pictures(some, size, max_megapixels=100)) for some in (named, _paths(folder, [*good, *bad]))]
@@ -165,9 +164,9 @@ def distances(queries: torch.Tensor, bank: np.ndarray) -> np.ndarray:
     return torch.cat(found).clamp(min=0).sqrt().numpy()
 
 
-def write_maps(folder: Path, name: str, short: int, versions: int) -> None:
+def write_maps(folder: Path, name: str, short: int, versions: int, most: int) -> None:
     """Compare the test pictures, and the pool, with each version of each picture of the pool by itself."""
-    product = product_at(folder, short)
+    product = product_at(folder, short, most)
     network = Network(name, product.size)
     banks = [network(some) for some in copies_of(name, product.pool, versions)]
     patches = np.concatenate([network(product.test), banks[0]])
@@ -344,6 +343,7 @@ def options() -> argparse.ArgumentParser:
     maps.add_argument("--networks", nargs="+", choices=NETWORKS, default=[*NETWORKS])
     maps.add_argument("--short", type=int, default=224, help="short side in pixels")
     maps.add_argument("--versions", type=int, choices=(1, 4, 8), default=8, help="of each good picture")
+    maps.add_argument("--most", type=int, default=30, help="good pictures to draw from, and test pictures of a class")
     parts.add_parser("table", help="of all that is kept").add_argument("--out", type=Path, default=Path("docs"))
     return parser
 
@@ -359,7 +359,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         if not folder.is_dir():
             raise SystemExit(f"{folder}: no such folder")
         for network in asked.networks:
-            write_maps(folder, network, asked.short, asked.versions)
+            write_maps(folder, network, asked.short, asked.versions, asked.most)
 
 
 def _some(pictures: Sequence[Picture], most: int, rng: np.random.Generator) -> list[Picture]:
