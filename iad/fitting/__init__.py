@@ -6,7 +6,7 @@ import warnings
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from iad.bundles.bundle import Bundle, Maps, Origin, Preprocess, Rule
 from iad.bundles.parts import Side
@@ -19,13 +19,18 @@ from iad.decision import Threshold
 from iad.decision.ranks import decides, verdicts_or_p_values
 from iad.decision.thresholds import option_names
 from iad.detectors.calibrate import Calibration, calibrate
+from iad.detectors.embeddings import Embeddings
 from iad.errors import IadError
+from iad.fitting.few import asks_for_turns, settled, turning
 from iad.fitting.given import MAX_MEGAPIXELS, calibration_set, folders, kept, prepared_size, read, require_apart
 from iad.fitting.method import METHODS, backbones, embed, make_embedder, unfitted, validated
 from iad.options import Count, Section
 from iad.report import Evaluate
 from iad.report.overlay import red_scale
 from iad.versions import installed
+
+if TYPE_CHECKING:
+    from iad.features.embedder import Embedder
 
 __all__ = ["METHODS", "fit"]
 
@@ -84,14 +89,17 @@ def fit(
     pixels, pictures = read(given, preprocess)
     apart_pixels, apart = read([] if given_apart is None else given_apart, preprocess)
     require_apart(pictures, apart)
-    embedders = {reads: make_embedder(reads, one, size, batch_size, runtime) for reads, one in chosen.items()}
-    embedded, others = (
-        fitted.inputs(embed(embedders, some, augmented=augmented))
-        for some, augmented in ((pixels, True), (apart_pixels, False))
-    )
+    tried = {reads for reads, one in chosen.items() if asks_for_turns(fitted, one, reads, len(pictures))}
+    embedders = {
+        reads: make_embedder(reads, turning(one) if reads in tried else one, size, batch_size, runtime)
+        for reads, one in chosen.items()
+    }
+    embedded, others = (embed(embedders, some, augmented=some is pixels) for some in (pixels, apart_pixels))
     with _said_for_memory():
-        fitted.detector.fit(embedded, calibrated_apart=len(apart) > 0)
-        found = calibrate(fitted.detector, embedded, others, seed=seed)
+        embedded |= {reads: settled(fitted, reads, embedded[reads]) for reads in tried}
+        inputs = fitted.inputs(embedded)
+        fitted.detector.fit(inputs, calibrated_apart=len(apart) > 0)
+        found = calibrate(fitted.detector, inputs, fitted.inputs(others), seed=seed)
         verdict = verdicts_or_p_values(found.prediction.pred_score, rule.strategy, rule.options, scheme=found.scheme)
         maps = _maps(found, size)
     if not decides(verdict):
@@ -100,7 +108,7 @@ def fit(
         Bundle(
             packed=fitted.pack(), pictures=pictures, calibration=calibration_set(found, pictures, apart),
             threshold=verdict, rule=rule, preprocess=preprocess,
-            embedders={reads: one.record() | {"runtime": runtime.record()} for reads, one in embedders.items()},
+            embedders={reads: _record(one, embedded[reads]) for reads, one in embedders.items()},
             weights={}, maps=maps,
             origin=Origin(
                 **installed(), revision=None, source="iad.fit", precision=runtime.precision,
@@ -121,6 +129,14 @@ def _said_for_memory() -> Iterator[None]:
         if not to_pipeline:
             raise
         raise IadError(f'{said}; check the weights of the network, or give precision="fp32"') from None
+
+
+def _record(embedder: Embedder, good: Embeddings) -> dict[str, Any]:
+    """What makes the backbone again, without turns where the bank holds none."""
+    record = embedder.record()
+    if good.augmented is None:
+        record["patches"] |= {"rotations": 1}
+    return record | {"runtime": embedder.runtime.record()}
 
 
 class _Sizes(Section):
