@@ -22,7 +22,7 @@ from iad.bundles.predictor import Predictor
 from iad.bundles.sealed import in_one_line
 from iad.data.given import read_pictures
 from iad.data.pictures import PictureFile
-from iad.decision.ranks import verdicts_or_p_values
+from iad.decision.ranks import decides, verdicts_or_p_values
 from iad.decision.thresholds import is_anomalous
 from iad.detectors.base import Extendable
 from iad.detectors.calibrate import draw_pictures, left_out_scheme
@@ -130,7 +130,7 @@ def add_pictures(predictor: Predictor, found: Sequence[PictureFile], *, calibrat
     new = _added(bundle, pictures.take(rows), embeddings, detector, before.kept, calibrating=calibrating)
     joined = before.join(new, detector.most_calibrating, detector.seed)
     after = _calibrated(bundle, predictor.fitted, more, joined, predictor.origin, proven=calibrating)
-    odd = is_anomalous(scores, predictor.threshold) & predictor.decides
+    odd = is_anomalous(scores, predictor.threshold) & decides(bundle.threshold)
     close = too_close(scores, bundle.calibration.scores)
     names, suspects, again = (_chosen(paths, some) for some in (rows, rows[odd], rows[close]))
     unlike = list(Likeness(bundle.pictures.looks).lines(list(zip(names, new.pictures.looks, strict=True))).values())
