@@ -46,13 +46,18 @@ _SIDES = TypeAdapter[Any](Side | tuple[Side, Side])
 
 
 def _sides(given: Any) -> Any:
+    if given == "auto":
+        return given
     try:
         return _SIDES.validate_python(given)
     except ValidationError:
-        raise ValueError(f"give the short side in pixels, or height and width, each from 1 to {MOST:,}") from None
+        raise ValueError(
+            f"give the short side in pixels, or height and width, each from 1 to {MOST:,}; or auto"
+        ) from None
 
 
-Sides = Annotated[int | tuple[int, int], PlainValidator(_sides)]
+Sides = Annotated[int | tuple[int, int] | Literal["auto"], PlainValidator(_sides)]
+"""How large prepared pictures are to be: their short side, height and width, or as large as makes sense."""
 
 
 def _size(given: Any) -> ImageSize:

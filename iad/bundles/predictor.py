@@ -17,7 +17,7 @@ from iad.bundles.outputs import require_bundle_file
 from iad.bundles.pictures import pixels_sha256
 from iad.bundles.sealed import in_one_line
 from iad.bundles.sight import Sights
-from iad.bundles.verdict import Verdict
+from iad.bundles.verdict import Naming, Verdict, kinds_of
 from iad.data.given import Errors, Given, Picture, read_pictures
 from iad.decision.conformal import p_values
 from iad.decision.ranks import decides
@@ -81,7 +81,7 @@ class Predictor:
         self.sights = Sights(bundle.pictures)
         self.likeness, self._told = Likeness(bundle.pictures.looks), set[str]()
         self.warn: Callable[[str], None] = warnings.warn
-        self.naming: Callable[[np.ndarray], list[str]] | None = None
+        self.naming: Naming | None = None
 
     def __repr__(self) -> str:
         size = self.bundle.preprocess.image_size
@@ -223,7 +223,7 @@ class Predictor:
         p = p_values(self.bundle.calibration.scores, found.pred_score)
         rejected = is_anomalous(found.pred_score, self.threshold).tolist() if self.decides else [None] * len(read)
         full = self._full_maps(found.anomaly_map) if maps else None
-        region, kinds = self.bundle.preprocess.region, self._kinds(read, rejected)
+        region, kinds = self.bundle.preprocess.region, kinds_of(read, rejected, self.naming)
         rows = iter(range(len(read)))
         for one in batch:
             if one.pixels is None:
@@ -243,14 +243,6 @@ class Predictor:
             )  # fmt: skip
             self._compare(verdict)
             yield verdict
-
-    def _kinds(self, pixels: Sequence[np.ndarray], rejected: Sequence[bool | None]) -> list[str]:
-        rows = [row for row, one in enumerate(rejected) if one]
-        found = [""] * len(pixels)
-        if self.naming is not None and rows:
-            for row, kind in zip(rows, self.naming(np.stack([pixels[row] for row in rows])), strict=True):
-                found[row] = kind
-        return found
 
     def _compare(self, verdict: Verdict) -> None:
         """Warn of a picture that is unlike those of the bundle in a way that was not told before."""

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeAlias
 
 import numpy as np
 
 if TYPE_CHECKING:
     from iad.data.pictures import Look
+
+
+Naming: TypeAlias = Callable[[np.ndarray], list[str]]
+"""From prepared pictures of rejected parts, uint8 `(N, H, W, 3)`, to the likely kinds of their defects."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -72,3 +77,17 @@ class Verdict:
     def without_map(self) -> Verdict:
         """The same without its map, which is large."""
         return replace(self, anomaly_map=None)
+
+
+def kinds_of(pixels: Sequence[np.ndarray], rejected: Sequence[bool | None], naming: Naming | None) -> list[str]:
+    """The likely kind of each defect: empty of parts that were not rejected, and where nobody names them.
+
+    >>> kinds_of([np.zeros((1, 1, 3)), np.ones((1, 1, 3))], [False, True], lambda some: ["hole"] * len(some))
+    ['', 'hole']
+    """
+    rows = [row for row, one in enumerate(rejected) if one]
+    found = [""] * len(pixels)
+    if naming is not None and rows:
+        for row, kind in zip(rows, naming(np.stack([pixels[row] for row in rows])), strict=True):
+            found[row] = kind
+    return found

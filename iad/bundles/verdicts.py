@@ -8,7 +8,7 @@ import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, Any
 
 from iad.bundles.outputs import require_file, require_folder, weights_file
 from iad.data.pictures import PictureFile, find
@@ -17,15 +17,11 @@ from iad.io import replacing, write_csv, write_table
 from iad.progress import track
 
 if TYPE_CHECKING:
-    import numpy as np
     import pandas as pd
 
     from iad.bundles.bundle import Bundle
     from iad.bundles.predictor import Predictor
-    from iad.bundles.verdict import Verdict
-
-Naming: TypeAlias = "Callable[[np.ndarray], list[str]]"
-"""Names the kinds of defects of rejected parts, as `Predictor.naming` does."""
+    from iad.bundles.verdict import Naming, Verdict
 
 COLUMNS = ("image_id", "path", "score", "p_value", "rejected", "known", "error")
 TYPES = {"rejected": "boolean"}

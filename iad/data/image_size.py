@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
 import numpy as np
@@ -122,13 +122,34 @@ def prepared_size(manifest: pd.DataFrame, chosen: Preprocess) -> ImageSize:
 
     if chosen.image_size != "auto":
         return of(chosen.image_size)
-    own = float(np.median(np.minimum(height, width)))
+    size, why = auto_size(of, np.minimum(height, width), len(manifest), max_minutes=chosen.max_minutes)
+    say(f"preprocess: {size}, {why}")
+    return size
+
+
+def auto_size(
+    of: Callable[[int], ImageSize], shorts: np.ndarray, pictures: int, *, max_minutes: float
+) -> tuple[ImageSize, str]:
+    """The largest of the sizes to choose from that enlarges no picture and is not too slow, else the smallest.
+
+    Args:
+        of: from a short side to the size of prepared pictures.
+        shorts: short sides of the training pictures, in pixels, `(N,)`.
+        pictures: how many there are, those for testing among them.
+        max_minutes: that the six default methods may take on two cores, an estimate.
+
+    Returns:
+        The size, and why that one, in words.
+
+    >>> auto_size(ImageSize.of, np.array([400] * 20), 40, max_minutes=30)
+    (ImageSize(height=336, width=336), 'of pictures of 400 px: about 1 of 30 minutes')
+    """
+    own = float(np.median(shorts))
     fitting = [size for short in SHORTS[1:] if short <= own if max(size := of(short)) <= MOST]
     sizes = [of(SHORTS[0]), *fitting]
-    taken = {size: minutes(size, len(manifest), len(training)) for size in sizes}
-    best = max((size for size in sizes if taken[size] <= chosen.max_minutes), default=sizes[0])
-    say(f"preprocess: {best}, of pictures of {own:,.0f} px: about {taken[best]:,.0f} of {chosen.max_minutes:g} minutes")
-    return best
+    taken = {size: minutes(size, pictures, len(shorts)) for size in sizes}
+    best = max((size for size in sizes if taken[size] <= max_minutes), default=sizes[0])
+    return best, f"of pictures of {own:,.0f} px: about {taken[best]:,.0f} of {max_minutes:g} minutes"
 
 
 def minutes(size: ImageSize, pictures: int, training: int) -> float:

@@ -44,7 +44,7 @@ def fit(
     training: Mapping[str, Any] | None = None,
     backbone: Mapping[str, Any] | None = None,
     threshold: Mapping[str, Any] | None = None,
-    image_size: int | tuple[int, int] = 224,
+    image_size: Sides = "auto",
     batch_size: int = 32,
     seed: int = 0,
     device: str = "auto",
@@ -70,7 +70,7 @@ def fit(
             and "vit" to such options.
         threshold: `strategy`, `alpha`, `tail_share` and `percentile`, as in `params.yaml`.
         image_size: short side in pixels to which pictures are resized, in the shape of most of them; or height and
-            width.
+            width; "auto": 224, 336 or 448, as `preprocess.image_size` of `params.yaml` chooses.
         batch_size: pictures per forward pass.
         seed: of whatever is drawn.
         device: auto, cpu, cuda or mps.
@@ -95,10 +95,8 @@ def fit(
     apart_pixels, apart = read([] if given_apart is None else given_apart, preprocess)
     require_apart(pictures, apart)
     tried = {reads for reads, one in chosen.items() if asks_for_turns(fitted, one, reads, len(pictures), region)}
-    embedders = {
-        reads: make_embedder(reads, turning(one) if reads in tried else one, size, batch_size, runtime)
-        for reads, one in chosen.items()
-    }
+    looked = {reads: turning(one) if reads in tried else one for reads, one in chosen.items()}
+    embedders = {reads: make_embedder(reads, one, size, batch_size, runtime) for reads, one in looked.items()}
     embedded, others = (embed(embedders, some, region, augmented=some is pixels) for some in (pixels, apart_pixels))
     with _said_for_memory():
         embedded |= {reads: settled(fitted, reads, embedded[reads]) for reads in tried}
@@ -112,19 +110,17 @@ def fit(
         calibrating.warn_of_doubts(method, verdict.value)
     else:
         warnings.warn(verdict.guarantee, stacklevel=2)
-    return Predictor(
-        Bundle(
-            packed=fitted.pack(), pictures=pictures, calibration=calibrating,
-            threshold=verdict, rule=rule, preprocess=preprocess,
-            embedders={reads: _record(one, embedded[reads]) for reads, one in embedders.items()},
-            weights={}, maps=maps,
-            origin=Origin(
-                **installed(), revision=None, source="iad.fit", precision=runtime.precision,
-                category=str(good) if isinstance(good, str | Path) else method,
-            ),
-        ),
-        device=device,
+    records = {reads: _record(one, embedded[reads]) for reads, one in embedders.items()}
+    origin = _origin(method if folder is None else str(folder), runtime.precision)
+    bundle = Bundle(
+        packed=fitted.pack(), pictures=pictures, calibration=calibrating, threshold=verdict, rule=rule,
+        preprocess=preprocess, embedders=records, weights={}, maps=maps, origin=origin,
     )  # fmt: skip
+    return Predictor(bundle, device=device)
+
+
+def _origin(category: str, precision: str) -> Origin:
+    return Origin(**installed(), revision=None, source="iad.fit", precision=precision, category=category)
 
 
 @contextmanager

@@ -40,7 +40,10 @@ def asks_for_turns(
     """
     banks = {one.reads for one in (fitted, *fitted.members) if one.kind == "patch"}
     few = 2 <= pictures <= MOST and region is None
-    return few and reads in banks and not {"rotations", "flip"} & {*given.get("patches", {})}
+    if not few or reads not in banks or not isinstance(given, Mapping):  # which is refused where it is used
+        return False
+    patches = given.get("patches", {})
+    return isinstance(patches, Mapping) and not {"rotations", "flip"} & {*patches}
 
 
 def turning(given: Mapping[str, Any]) -> dict[str, Any]:

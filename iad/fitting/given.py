@@ -4,19 +4,22 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Iterable
+from functools import partial
 from typing import Any
 
 import numpy as np
 
 from iad.bundles.bundle import CalibrationSet, PictureSet, Preprocess
+from iad.bundles.parts import Sides
 from iad.bundles.pictures import copies, described_given, split_new
 from iad.data.given import ONE, read_pictures, sizes_of
-from iad.data.image_size import MULTIPLE, ImageSize, size_in_shape
+from iad.data.image_size import MULTIPLE, SHORTS, ImageSize, auto_size, size_in_shape
 from iad.detectors.calibrate import Calibration
 from iad.errors import IadError
+from iad.progress import say
 from iad.words import counted, named
 
-MAX_MEGAPIXELS = 100.0  # of a picture: the default of `data.max_megapixels`
+MAX_MEGAPIXELS, MAX_MINUTES = 100.0, 30.0  # the defaults of `data.max_megapixels` and `preprocess.max_minutes`
 
 
 def kept(given: Any) -> Any:
@@ -24,12 +27,19 @@ def kept(given: Any) -> Any:
     return given if isinstance(given, (*ONE, bytes)) or not isinstance(given, Iterable) else list(given)
 
 
-def prepared_size(given: Any, image_size: int | tuple[int, int]) -> ImageSize:
-    """The size of prepared pictures, of their short side or of (height, width)."""
-    if not isinstance(image_size, int):
+def prepared_size(given: Any, image_size: Sides) -> ImageSize:
+    """The size of prepared pictures, of their short side or of (height, width); "auto" chooses as `preprocess` does."""
+    if isinstance(image_size, tuple):
         return ImageSize.of(image_size)
     height, width = sizes_of(given, max_megapixels=MAX_MEGAPIXELS).T
-    return size_in_shape(image_size, height, width, MULTIPLE) if len(height) else ImageSize.of(image_size)
+    if not len(height):
+        return ImageSize.of(SHORTS[0] if image_size == "auto" else image_size)
+    of = partial(size_in_shape, height=height, width=width, multiple=MULTIPLE)
+    if image_size != "auto":
+        return of(image_size)
+    size, why = auto_size(of, np.minimum(height, width), len(height), max_minutes=MAX_MINUTES)
+    say(f"iad.fit: {size}, {why}")
+    return size
 
 
 def read(given: Any, preprocess: Preprocess) -> tuple[np.ndarray, PictureSet]:

@@ -21,8 +21,14 @@ def notes(report: Mapping[str, Any]) -> list[str]:
     return [*_data_notes(), *(line for method in report["methods"] for line in _threshold_notes(method))]
 
 
+APART = 1.5
+
+
 def of_one_picture(method: str, value: float, image_ids: np.ndarray, scores: np.ndarray) -> Iterator[str]:
-    """A line where a threshold is the highest score of good pictures, so that one decides alone what is rejected.
+    """A line where one good picture alone decides what is rejected: the threshold is its score, and lies apart.
+
+    The highest of few scores is the threshold of many rates. It lies apart where it is `APART` times as far above the
+    next as that is above the median of the others: of scores with an exponential tail, about one set of 20 in ten.
 
     Args:
         method: its name.
@@ -30,17 +36,23 @@ def of_one_picture(method: str, value: float, image_ids: np.ndarray, scores: np.
         image_ids: str `(n,)`, of the calibration pictures.
         scores: float64 `(n,)`, theirs.
 
-    >>> list(of_one_picture("vit", 9.0, np.array(["a.png", "b.png"]), np.array([9.0, 2.5])))
-    ['vit: the threshold 9 is the score of one of 2 good pictures, a.png (the next has 2.5); if it is odd, take it out']
-    >>> len(list(of_one_picture("vit", np.nextafter(9.0, 10), np.array(["a.png", "b.png"]), np.array([9.0, 2.5]))))
+    >>> names, scores = np.array(["a.png", "b.png", "c.png"]), np.array([9.0, 2.5, 1.5])
+    >>> list(of_one_picture("vit", 9.0, names, scores))
+    ['vit: the threshold 9 is the score of one of 3 good pictures, a.png (the next has 2.5); if it is odd, take it out']
+    >>> len(list(of_one_picture("vit", np.nextafter(9.0, 10), names, scores)))
     1
-    >>> list(of_one_picture("vit", 2.5, np.array(["a.png", "b.png"]), np.array([9.0, 2.5])))
+    >>> list(of_one_picture("vit", 2.5, names, scores))
+    []
+    >>> list(of_one_picture("vit", 2.7, names, np.array([2.7, 2.5, 1.0])))
     []
     """
     order = np.argsort(-scores, kind="stable")
     if len(scores) < 2 or scores[order[0]] == scores[order[1]]:
         return
-    if value not in (scores[order[0]], np.nextafter(scores[order[0]], np.inf)):
+    first, second = scores[order[:2]]
+    if value not in (first, np.nextafter(first, np.inf)):
+        return
+    if first - second <= APART * (second - np.median(scores[order[1:]])):
         return
     yield (
         f"{method}: the threshold {value:.4g} is the score of one of {counted(len(scores), 'good picture')}, "

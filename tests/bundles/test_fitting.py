@@ -72,7 +72,8 @@ def test_what_iad_fit_cannot_take_is_refused_with_what_it_can(given, said):
 
 
 def test_a_picture_that_sets_the_threshold_alone_is_warned_of_by_its_name(tmp_path):
-    pictures = np.random.default_rng(0).integers(0, 255, (30, 28, 28, 3)).astype(np.uint8)
+    pictures = np.random.default_rng(0).integers(100, 130, (30, 28, 28, 3)).astype(np.uint8)
+    pictures[21] = np.random.default_rng(1).integers(0, 255, (28, 28, 3))  # one of the six that calibrate
     common = {"image_size": 28, "device": "cpu", "training": {"epochs": 1, "width": 4, "latent_channels": 4}}
     with pytest.warns(UserWarning, match=r"^ae: the threshold \S+ is the score of one of 6 good pictures, ") as told:
         inspector = iad.fit(pictures, "ae", threshold={"alpha": 0.2}, **common)

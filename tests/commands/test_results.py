@@ -76,9 +76,10 @@ def test_notes_name_the_picture_that_a_threshold_rests_on_and_doubts_about_the_d
     evaluate()
     table = read_table(paths.SCORE / first / paths.CALIBRATION_SCORES)
     table["score"] = np.arange(len(table), dtype=np.float64)
+    table.loc[len(table) - 1, "score"] = highest = 10 * len(table)
     write_table(paths.SCORE / first / paths.CALIBRATION_SCORES, table)
     file = paths.THRESHOLD / first / paths.THRESHOLD_FILE
-    write_json(file, read_json(file) | {"value": float(len(table) - 1)})
+    write_json(file, read_json(file) | {"value": float(highest)})
     doubts = [{"what": "the border tells", "effect": "a method may know", "advice": "look"}, {"what": "few pictures"}]
     write_json(paths.DATA_REPORT_COPY, {"findings": doubts})
     capsys.readouterr()
@@ -86,7 +87,7 @@ def test_notes_name_the_picture_that_a_threshold_rests_on_and_doubts_about_the_d
     lines = [line for line in capsys.readouterr().out.splitlines() if line.startswith("note: ")]
     told = "the border tells: a method may know; look; 1 more finding"
     assert lines[0] == f"note: data check: {told} ({paths.DATA_REPORT_COPY})"
-    last = f"the threshold {len(table) - 1} is the score of one of {len(table)} good pictures"
+    last = f"the threshold {highest} is the score of one of {len(table)} good pictures"
     assert lines[1].startswith(f"note: {first}: {last}")
     assert table["image_id"].iloc[-1] in lines[1]
     assert not [line for line in lines if line.startswith(f"note: {others[0]}:")]
