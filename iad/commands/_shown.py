@@ -93,18 +93,18 @@ def verdict_lines(found: Inspection, *, table: bool) -> Iterator[str]:
     """Score and verdict of each picture, where wanted, and how many are rejected."""
     read = [one for one in found.verdicts if not one.error]
     if table and read:
-        named = any(one.kind for one in read)
+        kinds = any(one.kind for one in read)
         rows = [
             (
                 printable(one.name),
                 one.said,
-                *([one.kind] if named else []),
+                *([one.kind] if kinds else []),
                 f"{one.pred_score:.4f}",
                 f"{one.p_value:.4f}",
             )
             for one in read
         ]
-        header = ("picture", "verdict", *(["kind"] if named else []), "score", "p")
+        header = ("picture", "verdict", *(["kind"] if kinds else []), "score", "p")
         yield from as_text(header, rows).split("\n")
         yield ""
     yield from (f"not read: {one.error}" for one in found.verdicts if one.error)
