@@ -20,11 +20,15 @@ from pathlib import Path
 
 import pytest
 from filelock import FileLock
+from hypothesis import settings
 from ruamel.yaml import YAML
 from ruamel.yaml.comments import CommentedSeq
 
 from iad.compute import usable_cores
 from tests.helpers import ROOT, load_pipeline, run_here
+
+settings.register_profile("busy", deadline=None)  # no test fails because the machine is busy
+settings.load_profile("busy")
 
 LONGEST = ("test_pipeline.py", "test_dvc_deps.py", "test_adding.py")
 """Files of tests that take minutes; they start first, so that no process is left alone with one at the end."""

@@ -131,7 +131,8 @@ class PixelPictures:
         """Pixels of a picture that count and are no defect, bool `(H, W)`.
 
         >>> kept = np.array([[True, True], [False, False]])
-        >>> PixelPictures([], np.array([[[0, 1], [0, 1]]]), np.array([1]), region=kept).good(0).tolist()
+        >>> maps, masks = [np.zeros((2, 2))], np.array([[[0, 1], [0, 1]]])
+        >>> PixelPictures(maps, masks, np.array([1]), region=kept).good(0).tolist()
         [[True, False], [False, False]]
         """
         defect = self.mask(row)

@@ -11,7 +11,7 @@ from iad.serve.swapping import BundleFile, promote, rollback
 
 @pytest.fixture
 def files(tmp_path, monkeypatch):
-    """Three files that count as bundles; a text that begins with "torn" does not."""
+    """Three files that count as bundles; a text that begins with "torn" does not, "open" is one without verdicts."""
 
     def read(path):
         text = path.read_text()
@@ -19,7 +19,12 @@ def files(tmp_path, monkeypatch):
             raise IadError(f"{path}: a bundle cut short or altered; copy it again")
         return text, text * 64
 
+    def require(text, origin):
+        if text.startswith("open"):
+            raise IadError(f"{origin}: p-values and no verdict")
+
     monkeypatch.setattr(swapping, "read_bundle", read)
+    monkeypatch.setattr(swapping, "require_verdicts", require)
     found = {name: tmp_path / f"{name}.iad" for name in "abc"}
     for name, path in found.items():
         path.write_text(name)
@@ -55,6 +60,9 @@ def test_what_is_no_bundle_or_the_same_is_not_promoted(files, tmp_path):
     for new, why in ((b, "cut short"), (c, "that very bundle already")):
         with pytest.raises(IadError, match=why):
             promote(new, a)
+    b.write_text("open")
+    with pytest.raises(IadError, match=r"b\.iad: p-values and no verdict"):
+        promote(b, a)
     with pytest.raises(IadError, match="no such file"):
         promote(a, tmp_path / "none.iad")
     assert a.read_text() == "a"
