@@ -9,6 +9,7 @@ import numpy as np
 
 from iad.detectors.embeddings import Embeddings
 from iad.detectors.maps import enlargement
+from iad.detectors.places import Places
 from iad.errors import IadError
 
 if TYPE_CHECKING:
@@ -37,9 +38,11 @@ def descriptors(predictor: Predictor, pixels: np.ndarray) -> np.ndarray:
     maps = predictor.fitted.detector.predict(embedded).anomaly_map
     if maps is None:
         raise _without_patches(predictor.method)
+    places = Places.of(predictor.bundle.preprocess.region, *patches.shape[1:3])
+    counting = None if places is None else places.numbers
     found = np.empty((len(pixels), patches.shape[3]), np.float32)
     for row in range(len(pixels)):
-        found[row] = _descriptor(np.asarray(patches[row], np.float32), maps[row])
+        found[row] = _descriptor(np.asarray(patches[row], np.float32), maps[row], counting)
     return found
 
 
@@ -56,12 +59,17 @@ def patches_of(embedded: Embeddings, method: str) -> np.ndarray:
     return max(there, key=lambda one: one.shape[3])
 
 
-def _descriptor(patches: np.ndarray, odd: np.ndarray) -> np.ndarray:
-    """Of one picture: patches float32 `(h, w, D)` and its map `(H, W)`, on the same grid or another."""
+def _descriptor(patches: np.ndarray, odd: np.ndarray, counting: np.ndarray | None = None) -> np.ndarray:
+    """Of one picture: patches float32 `(h, w, D)` and its map `(H, W)`, on the same grid or another.
+
+    With a region of interest `counting`, int64 `(P,)`, says which of the `h * w` places count.
+    """
     height, width, length = patches.shape
     if odd.shape != (height, width):
         odd = enlargement(odd.shape[0], height, 0) @ odd @ enlargement(odd.shape[1], width, 0).T
     flat, places = odd.ravel(), patches.reshape(-1, length)
+    if counting is not None:
+        flat, places = flat[counting], places[counting]
     count = min(max(WORST_LEAST, math.ceil(WORST_SHARE * len(flat))), len(flat) - 1)
     worst = np.argpartition(flat, -count)[-count:]
     others = np.delete(np.arange(len(flat)), worst)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -87,10 +88,14 @@ def sizes_first(params: Params, now: Candidate, largest: int) -> Iterator[Candid
 
 
 def layers_then(params: Params, now: Candidate, _: int) -> Iterator[Candidate]:
-    """Other layers of each backbone that the method looks at."""
+    """Other layers of each backbone that the method looks at, but those without the layer whose grid is asked for."""
     for reads in backbones_of(params, now.method):
         section = section_of(reads)
-        for layers in LAYERS.get(backbone_of(params, reads).model, ()):
+        backbone = backbone_of(params, reads)
+        deepest, grid = backbone.depth or math.inf, backbone.patches.grid
+        for layers in LAYERS.get(backbone.model, ()):
+            if layers[-1] >= deepest or (isinstance(grid, int) and grid not in layers):
+                continue
             yield now.also(f"{section}.patches.layers", list(layers))
 
 

@@ -13,7 +13,7 @@ import numpy as np
 from iad import paths
 from iad.compute import start
 from iad.data.decode import decode
-from iad.data.image_size import SHORTS, ImageSize, prepared_size, size_in_shape
+from iad.data.image_size import SHORTS, ImageSize, prepared_size
 from iad.data.manifest import read_manifest, rows_of
 from iad.data.originals import Originals
 from iad.data.region import grey_outside, prepared_region
@@ -163,11 +163,7 @@ def _largest_short(manifest: pd.DataFrame) -> int:
 
 
 def _size(params: Params, manifest: pd.DataFrame, short: int) -> ImageSize:
-    if params.preprocess.shape == "square":
-        return ImageSize.of(short)
-    training = manifest.iloc[rows_of(manifest, "train")]
-    height, width = (training[side].to_numpy() for side in ("height", "width"))
-    return size_in_shape(short, height, width, params.preprocess.multiple)
+    return prepared_size(manifest, params.preprocess.model_copy(update={"image_size": short}))
 
 
 def _trial(params: Params, manifest: pd.DataFrame, size: ImageSize) -> Trial:

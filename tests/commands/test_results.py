@@ -15,18 +15,23 @@ from tests.conftest import set_params
 from tests.scored import METHODS, write_maps, write_scored
 
 
+@pytest.fixture
+def evaluated(tmp_path, monkeypatch):
+    """A folder, the current one, in which every method was evaluated."""
+    write_scored(tmp_path)
+    monkeypatch.chdir(tmp_path)
+    for method in METHODS:
+        threshold(method)
+    evaluate()
+
+
 def test_without_results_the_command_says_how_to_get_them(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     with pytest.raises(IadError, match=r"report\.json: no results here yet; run `dvc repro`"):
         results()
 
 
-def test_the_table_holds_the_metrics_of_every_method_and_says_where_the_plots_are(tmp_path, monkeypatch, capsys):
-    write_scored(tmp_path)
-    monkeypatch.chdir(tmp_path)
-    for method in METHODS:
-        threshold(method)
-    evaluate()
+def test_the_table_holds_the_metrics_of_every_method_and_says_where_the_plots_are(evaluated, tmp_path, capsys):
     capsys.readouterr()
     results()
     table, _, differences, _, costs, plots = capsys.readouterr().out.rstrip().split("\n\n")
@@ -51,12 +56,7 @@ def test_the_table_holds_the_metrics_of_every_method_and_says_where_the_plots_ar
     assert "  ".join(cells).split() == table.splitlines()[-1].split()
 
 
-def test_parameters_that_changed_since_are_told(tmp_path, monkeypatch, capsys):
-    write_scored(tmp_path)
-    monkeypatch.chdir(tmp_path)
-    for method in METHODS:
-        threshold(method)
-    evaluate()
+def test_parameters_that_changed_since_are_told(evaluated, capsys):
     paths.LOCK.write_text("stages: {evaluate: {params: {params.yaml: {evaluate.confidence: 0.95}}}}")
     capsys.readouterr()
     results()
@@ -67,13 +67,8 @@ def test_parameters_that_changed_since_are_told(tmp_path, monkeypatch, capsys):
     assert capsys.readouterr().err == f"note: {said}\n"
 
 
-def test_notes_name_the_picture_that_a_threshold_rests_on_and_doubts_about_the_data(tmp_path, monkeypatch, capsys):
-    write_scored(tmp_path)
-    monkeypatch.chdir(tmp_path)
+def test_notes_name_the_picture_that_a_threshold_rests_on_and_doubts_about_the_data(evaluated, capsys):
     first, *others = METHODS
-    for method in METHODS:
-        threshold(method)
-    evaluate()
     table = read_table(paths.SCORE / first / paths.CALIBRATION_SCORES)
     table["score"] = np.arange(len(table), dtype=np.float64)
     table.loc[len(table) - 1, "score"] = highest = 10 * len(table)

@@ -98,3 +98,13 @@ def test_a_descriptor_is_what_the_odd_places_have_and_the_others_lack():
     assert _descriptor(patches, odd) == pytest.approx([0, 0, 1, 0], abs=1e-6)
     coarse = odd.reshape(5, 2, 5, 2).max(axis=(1, 3))
     assert _descriptor(patches, coarse)[2] > 0.9
+
+
+def test_what_lies_outside_of_a_region_describes_nothing():
+    rng = np.random.default_rng(0)
+    patches, odd = rng.random((8, 8, 4), dtype=np.float32), rng.random((8, 8), dtype=np.float32)
+    inside = np.arange(32)  # the upper half
+    before = _descriptor(patches, odd, inside)
+    patches[4:], odd[4:] = 100 * rng.random((4, 8, 4)), 9
+    assert (_descriptor(patches, odd, inside) == before).all()
+    assert not np.allclose(_descriptor(patches, odd), before)

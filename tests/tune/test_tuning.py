@@ -129,3 +129,9 @@ def test_scores_are_those_of_the_detectors_themselves(project, as_the_pipeline):
     pictures = np.concatenate([trial.apart[None], trial.painted]).reshape(-1, *trial.apart.shape[1:])
     wanted = detector.predict(Embeddings(**embedder.embed(pictures))).pred_score
     assert run.views.scores(params, "patch_vit", size) == pytest.approx(wanted, rel=1e-5)
+
+
+def test_layers_without_the_one_whose_grid_is_asked_for_are_not_tried(project, layers):
+    params = Candidate("patch_vit", 64).also("vit.patches.grid", 4).params(load_params())
+    assert list(candidates.layers_then(params, Candidate("patch_vit", 64), 64)) == []
+    assert len(list(candidates.layers_then(load_params(), Candidate("patch_vit", 64), 64))) == 1
